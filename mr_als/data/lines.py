@@ -1,0 +1,206 @@
+r"""The one codec of everything jobs exchange: a line `kind TAB block TAB payload`.
+
+A payload is the packed buffer of a block (`mr_als.data.blocks`). It travels in one of two forms:
+
+* `lines`: base64 of the buffer. Hadoop Streaming ends a record at a bare CR and Spark re-codes bytes
+  above 0x7f, so a line is ASCII. Buffers longer than `MAX_PAYLOAD` go on in further lines, which
+  `write_lines` numbers and `Assembler` joins.
+* `references`: `offset,length,crc,path`, a place in a file of raw buffers that the task memory-maps.
+  For engines whose tasks see the driver's file system.
+
+The driver says which form a job reads. It is never guessed from the text: a log line could forge a path.
+"""
+
+from __future__ import annotations
+
+import binascii
+import mmap
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from mr_als.errors import DamagedDataError
+
+LINES = "lines"
+REFERENCES = "references"
+FORMS = (LINES, REFERENCES)
+
+# base64 makes 4 bytes of 3; with kind, block and number a line stays below 4 MB
+MAX_PAYLOAD = 2_900_000
+
+Buffer = bytes | memoryview
+
+
+class Record(NamedTuple):
+    """One decoded record: its kind, its block number and the packed buffer."""
+
+    kind: str
+    block: int
+    payload: Buffer
+
+
+class LineProtocol:
+    """mrjob protocol: `first TAB second TAB rest` is the pair (first, (second, rest)), all bytes.
+
+    The first field is what a shuffle groups by, the second what SORT_VALUES then sorts by.
+    """
+
+    def read(self, line: bytes) -> tuple[bytes, tuple[bytes, bytes]]:
+        """Split a line; Hadoop may have added a TAB at its end."""
+        first, second, rest = line.rstrip(b"\t").split(b"\t", 2)
+        return first, (second, rest)
+
+    def write(self, key: bytes, value: tuple[bytes, bytes]) -> bytes:
+        """Join the three fields."""
+        return b"\t".join((key, *value))
+
+
+def encode(payload: Buffer) -> bytes:
+    """Give the ASCII form of a buffer."""
+    return binascii.b2a_base64(payload, newline=False)
+
+
+def decode(text: bytes) -> bytes:
+    """Give the buffer of its ASCII form.
+
+    Raises
+    ------
+    DamagedDataError
+        If `text` is not base64.
+    """
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except (binascii.Error, TypeError) as error:
+        msg = f"a record of {len(text)} characters is not base64 ({error}): the file is damaged"
+        raise DamagedDataError(msg) from None
+
+
+def cut(payload: Buffer, size: int | None = None) -> Iterator[tuple[int, int, Buffer]]:
+    """Cut a buffer into (number, count, piece), each piece at most `size` bytes; at least one piece."""
+    size = size or MAX_PAYLOAD
+    view = memoryview(payload)
+    count = max(1, -(-len(view) // size))
+    for number in range(count):
+        yield number, count, view[number * size : (number + 1) * size]
+
+
+def number_field(block: int, number: int, count: int) -> bytes:
+    """Name a piece so that the names of a block sort in its order: `00000007.0002.0005`."""
+    return b"%08d.%04d.%04d" % (block, number, count)
+
+
+def write_lines(kind: str, block: int, payload: Buffer) -> Iterator[tuple[bytes, tuple[bytes, bytes]]]:
+    """Give the (key, value) pairs, in the sense of `LineProtocol`, of one record."""
+    for number, count, piece in cut(payload):
+        yield kind.encode(), (number_field(block, number, count), encode(piece))
+
+
+@dataclass
+class Assembler:
+    """Join the numbered pieces of a block, which must come in order."""
+
+    pieces: list[bytes] = field(default_factory=list)
+    name: tuple[bytes, bytes] = (b"", b"")
+
+    def add(self, kind: bytes, numbered: bytes, text: bytes) -> Record | None:
+        """Take one piece; give the record when it was the last one.
+
+        Raises
+        ------
+        DamagedDataError
+            If a piece is missing, doubled or out of order.
+        """
+        block, number, count = numbered.split(b".")
+        if (int(number), kind + block) != (len(self.pieces), self.name[0] + self.name[1] if self.pieces else kind + block):
+            msg = (
+                f"piece {int(number) + 1} of {int(count)} of {kind.decode()} block {int(block)} came where piece "
+                f"{len(self.pieces) + 1} was expected: a part of the file is missing"
+            )
+            raise DamagedDataError(msg)
+        self.name = (kind, block)
+        self.pieces.append(decode(text))
+        if len(self.pieces) < int(count):
+            return None
+        payload = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+        self.pieces = []
+        return Record(kind.decode(), int(block), payload)
+
+    def finish(self) -> None:
+        """Check that no block was left half read."""
+        if self.pieces:
+            msg = f"{self.name[0].decode()} block {int(self.name[1])} ends after {len(self.pieces)} pieces: the file is truncated"
+            raise DamagedDataError(msg)
+
+
+class Reference(NamedTuple):
+    """A checked place in a file of raw buffers."""
+
+    offset: int
+    length: int
+    crc: int
+    path: str
+
+    def text(self) -> bytes:
+        """Give the payload field of a line; the path comes last, and may hold anything but line ends and TABs."""
+        return f"{self.offset},{self.length},{self.crc},{self.path}".encode()
+
+    @classmethod
+    def parse(cls, text: bytes) -> Reference:
+        """Read what `text` wrote."""
+        offset, length, crc, path = text.decode().split(",", 3)
+        return cls(int(offset), int(length), int(crc), path)
+
+
+class Shards:
+    """Memory maps of the files that references point into, each opened once."""
+
+    def __init__(self) -> None:
+        self._maps: dict[str, memoryview] = {}
+
+    def __call__(self, reference: Reference) -> Buffer:
+        """Give the buffer at `reference`, without a copy.
+
+        Raises
+        ------
+        DamagedDataError
+            If the file is gone, too short, or its checksum differs.
+        """
+        if reference.path not in self._maps:
+            try:
+                with open(reference.path, "rb") as file:
+                    size = os.fstat(file.fileno()).st_size
+                    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+            except OSError as error:
+                msg = f"{reference.path}: {error.strerror}; it is part of an unfinished run, start again with --restart"
+                raise DamagedDataError(msg) from None
+            self._maps[reference.path] = memoryview(mapped)
+        piece = self._maps[reference.path][reference.offset : reference.offset + reference.length]
+        if len(piece) != reference.length or zlib.crc32(piece) != reference.crc:
+            msg = f"{reference.path}: bytes {reference.offset} to {reference.offset + reference.length} are damaged"
+            raise DamagedDataError(msg)
+        return piece
+
+
+class Reader:
+    """Turn (kind, (block, text)) pairs of either form into records, skipping kinds nobody asked for."""
+
+    def __init__(self, form: str, kinds: frozenset[str]) -> None:
+        self._form = form
+        self._kinds = {kind.encode() for kind in kinds}
+        self._assembler = Assembler()
+        self._shards = Shards()
+
+    def add(self, kind: bytes, value: tuple[bytes, bytes]) -> Record | None:
+        """Take one line; give a record when one is complete."""
+        if kind not in self._kinds:
+            return None
+        if self._form == LINES:
+            return self._assembler.add(kind, *value)
+        payload = self._shards(Reference.parse(value[1]))
+        return Record(kind.decode(), int(value[0].split(b".")[0]), payload)
+
+    def finish(self) -> None:
+        """Check that nothing was left half read."""
+        self._assembler.finish()

@@ -1,0 +1,80 @@
+"""Our exceptions.
+
+* MRALSError                what the command line shows in one line (exit 1)
+  + UsageError              options that contradict each other or are out of range (exit 2)
+  + BadInputError           log lines or files that are not what the format says
+  + HashCollisionError      two ids with one 64-bit hash
+  + DamagedDataError        a file that is not what its manifest or checksum says
+  + SingularSystemError     a row whose normal equations have no unique solution
+  + NonFiniteError          a NaN or an infinity where a factor should be
+  + ObjectiveRoseError      the regularised objective rose: a defect, never a property of the data
+  + BusyError               another process works on the same directory
+  + ResumeError             an unfinished run was made with other inputs or options
+  + JobFailedError          a MapReduce job failed
+  + ModelError              no published model, or one that cannot be read
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BadInputError",
+    "BusyError",
+    "DamagedDataError",
+    "HashCollisionError",
+    "JobFailedError",
+    "MRALSError",
+    "ModelError",
+    "NonFiniteError",
+    "ObjectiveRoseError",
+    "ResumeError",
+    "SingularSystemError",
+    "UsageError",
+]
+
+
+class MRALSError(Exception):
+    """Base of all errors a user can do something about."""
+
+
+class UsageError(MRALSError):
+    """Options that contradict each other or are out of range."""
+
+
+class BadInputError(MRALSError):
+    """Log lines or files that are not what the format says."""
+
+
+class HashCollisionError(MRALSError):
+    """Two ids with one 64-bit hash; another --salt separates them."""
+
+
+class DamagedDataError(MRALSError):
+    """A file that is not what its manifest or checksum says."""
+
+
+class SingularSystemError(MRALSError):
+    """A row whose normal equations have no unique solution."""
+
+
+class NonFiniteError(MRALSError):
+    """A NaN or an infinity where a factor should be."""
+
+
+class ObjectiveRoseError(MRALSError):
+    """The regularised objective rose by more than rounding."""
+
+
+class BusyError(MRALSError):
+    """Another process works on the same directory."""
+
+
+class ResumeError(MRALSError):
+    """An unfinished run was made with other inputs or options."""
+
+
+class JobFailedError(MRALSError):
+    """A MapReduce job failed; the message holds the cause."""
+
+
+class ModelError(MRALSError):
+    """There is no published model, or it cannot be read."""
