@@ -31,7 +31,7 @@ Array = npt.NDArray
 
 SOLVERS = ("cg", "cholesky")
 # bytes of a batch's gathered vectors; measured, flat between 0.5 and 2 MB
-BATCH_BYTES = 1 << 20
+BATCH_BYTES = 1 << 23
 # a batch is cut where rows are shorter than this part of its longest: bounds the padding
 SHORTEST = 0.8
 # conjugate gradients take 4 to 12 steps; beyond this many an exact solution is cheaper

@@ -1,0 +1,91 @@
+"""The base class of all jobs: our line protocol, safe standard streams, the package shipped along."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # tasks share a node: several BLAS threads each are slow
+
+from mr_als.engine.mrjob_fixes import text_std  # before mrjob
+
+from mrjob.job import MRJob  # isort: skip
+
+from mr_als.data.lines import FORMS, LINES, LineProtocol, Reader, Record
+
+Pair = tuple[bytes, tuple[bytes, bytes]]
+
+
+class ALSJob(MRJob):
+    """A job whose records are lines `kind TAB block TAB payload`; `KINDS` names those its mapper reads."""
+
+    INPUT_PROTOCOL = LineProtocol
+    INTERNAL_PROTOCOL = LineProtocol
+    OUTPUT_PROTOCOL = LineProtocol
+    KINDS: frozenset[str] = frozenset()
+
+    def configure_args(self) -> None:
+        """Add the one option every job has: the form of its input."""
+        super().configure_args()
+        self.add_passthru_arg("--input", choices=FORMS, default=LINES, help="form of the payloads (default: lines)")
+
+    def dirs(self) -> list[str]:
+        """Ship the package itself, from wherever it was imported."""
+        import mr_als
+
+        return [f"{os.path.dirname(os.path.abspath(mr_als.__file__))}#mr_als"] if self.options.runner == "hadoop" else []
+
+    def mapper_init(self) -> None:
+        """Prepare to read records."""
+        self.reader = Reader(self.options.input, self.KINDS)
+
+    def mapper(self, kind: bytes, value: tuple[bytes, bytes]) -> Iterator[Pair]:
+        """Decode one line and hand a complete record to `map_record`."""
+        record = self.reader.add(kind, value)
+        if record is not None:
+            yield from self.map_record(record)
+
+    def mapper_final(self) -> Iterator[Pair]:
+        """Check that the last record was complete."""
+        self.reader.finish()
+        yield from ()
+
+    def map_record(self, record: Record) -> Iterator[Pair]:
+        """Map one decoded record; a job with a mapper defines it."""
+        yield from ()
+
+    def run_mapper(self, step_num: int = 0) -> None:
+        """Run the mapper with prints and warnings sent to the task's log."""
+        self._task(super().run_mapper, step_num)
+
+    def run_combiner(self, step_num: int = 0) -> None:
+        """Run the combiner likewise."""
+        self._task(super().run_combiner, step_num)
+
+    def run_reducer(self, step_num: int = 0) -> None:
+        """Run the reducer likewise."""
+        self._task(super().run_reducer, step_num)
+
+    def _task(self, run: Callable[[int], None], step_num: int) -> None:
+        with text_std() as raw:
+            if self._stdout is not None:  # a sandbox of a test
+                return run(step_num)
+            self._stdout = raw
+            try:
+                return run(step_num)
+            finally:
+                raw.flush()
+                self._stdout = None
+
+    def read_options(self, kind: type[Any]) -> Any:
+        """Rebuild an options dataclass from the job's own arguments."""
+        from mr_als.options import from_namespace
+
+        return from_namespace(kind, self.options)
+
+    def add_options(self, kind: type[Any]) -> None:
+        """Add the flags of an options dataclass to the job, passed through to its tasks."""
+        from mr_als.options import add_arguments
+
+        add_arguments(kind, self.add_passthru_arg)

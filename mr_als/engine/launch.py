@@ -1,0 +1,120 @@
+"""Run a job on any of mrjob's runners: `run_job("mr_solve", ...)` gives the paths of the output parts.
+
+Nobody imports a job: it is a *file* that runs on the nodes. `load_job` finds it in `mr_als/jobs/` (a wheel) or in
+`jobs/` beside the package (a checkout), loads it from there and registers it, so that mrjob finds its source.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mr_als import engine, errors
+from mr_als.errors import JobFailedError, MRALSError
+
+RUNNERS = ("inline", "local")
+
+
+def load_job(name: str) -> type[Any]:
+    """Load the class of the job file `name`.py.
+
+    Raises
+    ------
+    JobFailedError
+        If the file is missing from the installation.
+    """
+    qualified = f"mr_als_job_{name}"
+    if qualified not in sys.modules:
+        package = Path(engine.__file__).resolve().parents[1]
+        places = [package / "jobs" / f"{name}.py", package.parent / "jobs" / f"{name}.py"]
+        path = next((place for place in places if place.exists()), None)
+        if path is None:
+            msg = f"job {name}.py is neither in {places[0].parent} nor in {places[1].parent}: reinstall mr_als"
+            raise JobFailedError(msg)
+        spec = importlib.util.spec_from_file_location(qualified, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[qualified] = module
+        spec.loader.exec_module(module)
+    return sys.modules[qualified].JOB  # type: ignore[no-any-return]
+
+
+def run_job(
+    name: str,
+    inputs: Sequence[str],
+    output: str,
+    arguments: Sequence[str],
+    runner: str,
+    *,
+    tasks: int = 1,
+    mrjob_arguments: Sequence[str] = (),
+) -> list[str]:
+    """Run a job and give its output parts, in the order of their names.
+
+    Parameters
+    ----------
+    inputs : absolute paths of files; each file is one map task
+    output : a directory that does not exist yet
+    tasks : number of processes (local), half the number of reduce tasks
+
+    Raises
+    ------
+    JobFailedError
+        If a task failed; an error of ours inside a task comes out as itself.
+    """
+    job_class = load_job(name)
+    fixed = ["-r", runner, "--cleanup-on-failure", "TMP", "--num-cores", str(tasks), "--output-dir", output]
+    if runner == "local":
+        fixed += ["--no-bootstrap-mrjob", *_task_environment()]
+    if not any(a in ("-c", "--conf-path") for a in mrjob_arguments):
+        fixed.append("--no-conf")
+    job = job_class([*fixed, *mrjob_arguments, *arguments, *inputs])
+    causes = _Causes()
+    log = logging.getLogger("mrjob")
+    log.addHandler(causes)
+    log.propagate = False
+    try:
+        with job.make_runner() as made:
+            made.run()
+    except MRALSError:
+        raise
+    except Exception as error:
+        raise _our_error(name, runner, causes.text, error) from error
+    finally:
+        log.removeHandler(causes)
+    return sorted(str(path) for path in Path(output).glob("part-*"))
+
+
+def _task_environment() -> list[str]:
+    parent = str(Path(engine.__file__).resolve().parents[2])
+    python_path = os.pathsep.join([parent, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return ["--cmdenv", f"PYTHONPATH={python_path}", "--cmdenv", "OPENBLAS_NUM_THREADS=1"]
+
+
+class _Causes(logging.Handler):
+    """Keeps what mrjob logs as errors: the traceback of a failed task is in it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.text += record.getMessage() + "\n"
+
+
+def _our_error(name: str, runner: str, log: str, error: Exception) -> MRALSError:
+    """Find one of our own errors in the log of a failed task; else say which job failed and why."""
+    found = re.findall(r"^mr_als\.errors\.(\w+): (.*)$", log, re.MULTILINE)
+    if found and found[-1][0] in errors.__all__:
+        kind: type[MRALSError] = getattr(errors, found[-1][0])
+        return kind(found[-1][1])
+    last = next((line for line in reversed(log.strip().splitlines()) if line.strip()), "")
+    msg = f"job {name} failed on runner {runner}: {type(error).__name__}: {error or last}"
+    return JobFailedError(f"{msg} ({last.strip()})" if last and last not in msg else msg)

@@ -1,0 +1,131 @@
+"""All workarounds for mrjob 0.7.4, the last release (2020): import this before mrjob.
+
+1. `pipes` and `distutils` left Python in 3.12 and 3.13; mrjob wants three names of them. Filling
+   `sys.modules` ourselves also saves 80 ms a task: setuptools' `distutils` loads all of setuptools.
+2. `decompress` of the inline and local runners reads the first member of a .gz or .bz2 only.
+3. The inline and local runners cut every input by bytes; our pieces of one block must stay together,
+   so a file is one map task, as `mapreduce.input.fileinputformat.split.minsize` makes it on Hadoop.
+4. `sys.stderr` of a task is binary inline, and `print` in a task lands in its output: `text_std` cures both.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import io
+import re
+import shlex
+import shutil
+import sys
+import types
+import warnings
+import zlib
+from collections.abc import Iterator
+from functools import total_ordering
+from typing import Any
+
+__all__ = ["text_std"]
+
+
+@total_ordering
+class _LooseVersion:
+    """Just enough of distutils.version.LooseVersion: numbers and letter runs, compared in order."""
+
+    def __init__(self, text: str) -> None:
+        parts = re.findall(r"\d+|[a-z]+", text)
+        self.version = [int(part) if part.isdigit() else part for part in parts]
+
+    def _key(self) -> list[tuple[bool, Any]]:
+        return [(isinstance(part, str), part) for part in self.version]
+
+    def __eq__(self, other: object) -> bool:
+        return self._key() == (other if isinstance(other, _LooseVersion) else _LooseVersion(str(other)))._key()
+
+    def __lt__(self, other: object) -> bool:
+        return self._key() < (other if isinstance(other, _LooseVersion) else _LooseVersion(str(other)))._key()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._key()))
+
+
+def _module(name: str, **names: Any) -> types.ModuleType:
+    module = types.ModuleType(name)
+    module.__dict__.update(names)
+    return module
+
+
+@contextlib.contextmanager
+def _stand_ins() -> Iterator[None]:
+    """Let mrjob import what it wants of `pipes` and `distutils`, and put back what was there."""
+    spawn = _module("distutils.spawn", find_executable=lambda name, path=None: shutil.which(name, path=path))
+    version = _module("distutils.version", LooseVersion=_LooseVersion)
+    ours = {
+        "pipes": _module("pipes", quote=shlex.quote),
+        "distutils": _module("distutils", spawn=spawn, version=version),
+        "distutils.spawn": spawn,
+        "distutils.version": version,
+    }
+    before = {name: sys.modules.get(name) for name in ours}
+    sys.modules.update(ours)
+    try:
+        yield
+    finally:
+        for name, module in before.items():
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module
+
+
+with _stand_ins(), warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import mrjob.bin
+    import mrjob.cat
+    import mrjob.compat
+    import mrjob.inline
+    import mrjob.job
+    import mrjob.local
+    import mrjob.runner
+    import mrjob.sim
+    import mrjob.util  # noqa: F401
+
+# on every job, and deprecated since 3.12: `datetime.utcnow()`; in 3.12 and 3.13 `tarfile` without a filter
+warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"mrjob\..*")
+
+
+def _members(readable: Any, new: Any) -> Iterator[bytes]:
+    """Decompress all members of a file, one after the other."""
+    machine, fed = new(), False
+    while chunk := readable.read(1 << 20):
+        while chunk:
+            fed = True
+            if data := machine.decompress(chunk):
+                yield data
+            chunk = b""
+            if machine.eof:
+                chunk, machine, fed = machine.unused_data, new(), False
+    if fed:
+        msg = "compressed input ends in the middle of a member"
+        raise EOFError(msg)
+
+
+mrjob.cat.gunzip_stream = lambda readable, bufsize=0: _members(readable, lambda: zlib.decompressobj(16 + zlib.MAX_WBITS))
+mrjob.cat.bunzip2_stream = lambda readable, bufsize=0: _members(readable, bz2.BZ2Decompressor)
+mrjob.sim.SimMRJobRunner._pick_mapper_split_size = lambda self, input_paths, step_num: 1 << 62
+
+
+@contextlib.contextmanager
+def text_std() -> Iterator[Any]:
+    """Send prints, warnings and logging of a task to its log; yield the binary output stream."""
+    out, err = sys.stdout, sys.stderr
+    wrapped = None
+    if not isinstance(err, io.TextIOBase):
+        wrapped = io.TextIOWrapper(err, "utf-8", "backslashreplace", write_through=True)
+    sys.stderr = wrapped or err
+    sys.stdout = sys.stderr
+    try:
+        yield getattr(out, "buffer", out)
+    finally:
+        sys.stdout, sys.stderr = out, err
+        if wrapped is not None:
+            wrapped.detach()

@@ -1,0 +1,202 @@
+"""All options, each in one place: frozen dataclasses whose fields carry flag, default, help and check.
+
+argparse, the jobs' arguments, the manifests, resume's comparison and the docs' tables are made from them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from mr_als.errors import UsageError
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    type: Callable[[str], Any] = str,
+    choices: tuple[str, ...] | None = None,
+    check: tuple[Callable[[Any], bool], str] | None = None,
+    metavar: str | None = None,
+) -> Any:
+    """Declare an option; `check` is (predicate, what is expected)."""
+    extra = {"help": help, "type": type, "choices": choices, "check": check, "metavar": metavar}
+    return field(default=default, metadata=extra)
+
+
+def flag_of(name: str) -> str:
+    """Give the command-line flag of a field: `max_iterations` is `--max-iterations`."""
+    return "--" + name.replace("_", "-")
+
+
+def number(text: str) -> float:
+    """Read a finite number."""
+    value = float(text)
+    if not math.isfinite(value):
+        msg = "not finite"
+        raise ValueError(msg)
+    return value
+
+
+def memory(text: str) -> int:
+    """Read a size such as 512M or 2G, in bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", str(text).strip(), re.IGNORECASE)
+    if not match:
+        msg = f"{text!r} is not a size such as 512M or 2G"
+        raise ValueError(msg)
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
+
+
+def share(text: str) -> str:
+    """Check a share such as 0.1%, or a plain number; kept as text, so that messages show what was typed."""
+    value = float(text[:-1] if text.endswith("%") else text)
+    if not (math.isfinite(value) and value >= 0):
+        msg = f"{text!r} is neither a share such as 0.1% nor a number of at least 0"
+        raise ValueError(msg)
+    return text
+
+
+def blocks(text: str) -> str:
+    """Check a number of blocks, or `auto`."""
+    if text != "auto" and not 1 <= int(text) <= 100_000:
+        msg = f"{text!r} is neither auto nor a number from 1 to 100000"
+        raise ValueError(msg)
+    return text
+
+
+_POSITIVE = (lambda v: v > 0, "a number above 0")
+_NOT_NEGATIVE = (lambda v: v >= 0, "a number of at least 0")
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """What counts as a play."""
+
+    format: str = option("auto", "events: timestamp user item ms_played; counts: user item plays", choices=("auto", "events", "counts"))
+    columns: str = option("", "names of the columns in order, '-' for one to ignore, e.g. user,-,item,plays")
+    delimiter: str = option("tab", "the one character between columns, or 'tab'")
+    min_ms_played: int = option(30000, "a shorter play does not count", type=int, check=_NOT_NEGATIVE)
+    since: str = option("", "ignore plays before this time, e.g. 2024-03-01 or 2024-03-01T12:00:00Z (UTC)")
+    until: str = option("", "ignore plays from this time on")
+    min_user_plays: float = option(0.0, "leave out users with fewer plays in all", type=number, check=_NOT_NEGATIVE)
+    min_item_plays: float = option(0.0, "leave out items with fewer plays in all", type=number, check=_NOT_NEGATIVE)
+    max_bad_lines: str = option("1%", "stop when more lines than this are bad; a share or a number", type=share)
+    user_blocks: str = option("auto", "number of blocks of users", type=blocks)
+    item_blocks: str = option("auto", "number of blocks of items", type=blocks)
+    salt: int = option(0, "changes the hash of all ids; for the rare case that two ids collide", type=int)
+
+
+@dataclass(frozen=True)
+class WeightOptions:
+    """Confidence and regularisation: the fields of `mr_als.maths.weights.Weights`."""
+
+    confidence: str = option("log", "log: c = 1 + alpha log(1 + r/epsilon); linear: c = 1 + alpha r", choices=("log", "linear"))
+    alpha: float = option(10.0, "how much a play adds to the confidence", type=number, check=_POSITIVE)
+    epsilon: float = option(1.0, "plays at which the logarithm begins to bend", type=number, check=_POSITIVE)
+    regularization: float = option(0.003, "lambda", type=number, check=_NOT_NEGATIVE)
+    regularization_scaling: str = option(
+        "frequency",
+        "lambda of a row with n pairs: none: lambda; count: lambda n; frequency: lambda (1 + alpha)(n + N/alpha)^exponent",
+        choices=("frequency", "count", "none"),
+    )
+    regularization_exponent: float = option(1.0, "the exponent of 'frequency'", type=number, check=_NOT_NEGATIVE)
+
+
+@dataclass(frozen=True)
+class SolverOptions:
+    """How a row is solved."""
+
+    rank: int = option(64, "length of the factor vectors", type=int, check=(lambda v: 1 <= v <= 2048, "a number from 1 to 2048"))
+    solver: str = option("cg", "cg: whitened conjugate gradient; cholesky: exact", choices=("cg", "cholesky"))
+    seed: int = option(0, "seed of the initial item factors", type=int)
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """When training stops."""
+
+    tolerance: str = option("0.1%", "stop when the weighted RMSE changes by less, between two user halves; a share or a number", type=share)
+    max_iterations: int = option(20, "stop after so many item halves", type=int, check=(lambda v: v >= 0, "a number of at least 0"))
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """How the join is done; part of the plan, because it decides the order of float sums."""
+
+    join: str = option("auto", "broadcast: map-side; shuffle: reduce-side; auto: by size", choices=("auto", "broadcast", "shuffle"))
+    task_memory: int = option(memory("1G"), "resident memory of a task, e.g. 512M or 2G", type=memory, metavar="SIZE")
+
+
+def add_arguments(kind: type[Any], add: Callable[..., Any]) -> None:
+    """Add the flags of an options dataclass by `add`, which takes what `add_argument` takes."""
+    for f in fields(kind):
+        shown = f"{f.default // 2**20}M" if f.name == "task_memory" else f.default
+        text = f.metadata["help"] + (f" (default: {shown})" if f.default != "" else "")
+        keys: dict[str, Any] = {"default": f.default, "help": text.replace("%", "%%"), "dest": f.name}
+        keys |= {"choices": f.metadata["choices"]} if f.metadata["choices"] else {"type": _parser(f), "metavar": f.metadata["metavar"]}
+        add(flag_of(f.name), **keys)
+
+
+def _parser(f: dataclasses.Field[Any]) -> Callable[[str], Any]:
+    """Make the argparse type of a field, whose message says what is expected."""
+    kind, check = f.metadata["type"], f.metadata["check"]
+
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError as error:
+            reason = str(error) if "is n" in str(error) else f"{text!r} is not {'a whole number' if kind is int else 'a number'}"
+            raise argparse.ArgumentTypeError(reason) from None
+        if check and not check[0](value):
+            msg = f"{text} is out of range: expected {check[1]}"
+            raise argparse.ArgumentTypeError(msg)
+        return value
+
+    return parse
+
+
+def from_namespace(kind: type[Any], namespace: Any) -> Any:
+    """Build an options dataclass from parsed arguments."""
+    return kind(**{f.name: getattr(namespace, f.name) for f in fields(kind)})
+
+
+def to_arguments(options: Any) -> list[str]:
+    """Give the command-line arguments that make `options` again, only where they differ from the defaults."""
+    return [
+        f"{flag_of(f.name)}={getattr(options, f.name)}" for f in fields(options) if getattr(options, f.name) != f.default
+    ]
+
+
+def difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    """Say how the options of an unfinished run differ from those given now; empty if they do not."""
+    names = [name for name in theirs if ours.get(name) != theirs[name]]
+    return "; ".join(f"{flag_of(name)} was {theirs[name]}, now {ours.get(name)}" for name in names)
+
+
+def check_times(options: InputOptions, parse_time: Callable[[str], float]) -> tuple[float | None, float | None]:
+    """Read --since and --until.
+
+    Raises
+    ------
+    UsageError
+        If one is not a time, or the window is empty.
+    """
+    times: list[float | None] = []
+    for name in ("since", "until"):
+        text = getattr(options, name)
+        try:
+            times.append(parse_time(text) if text else None)
+        except ValueError:
+            msg = f"--{name}: {text!r} is not a time such as 2024-03-01 or 2024-03-01T12:00:00Z"
+            raise UsageError(msg) from None
+    since, until = times
+    if since is not None and until is not None and since >= until:
+        msg = f"--since {options.since} is not before --until {options.until}: no play can lie between them"
+        raise UsageError(msg)
+    return since, until
