@@ -11,7 +11,8 @@ their Gram matrix (`mr_als.maths.normal_equations`), every row of a batch solves
 
 Whatever Y and lambda are, no eigenvalue of (2) is below 1 and few are far above it, so a start from zero
 takes 4 to 12 steps of 4 m rank flops each: no previous factors, and the result is a function of its inputs.
-Single precision is enough for it. `cholesky` solves (1) as it stands, in double precision.
+Single precision is enough for it. `cholesky` solves systems exactly, in double precision: (1) as it stands, or
+for rows with less than rank observations the smaller one of `dual_equations`.
 
 Padding has c - 1 = c = 0, so its vectors, which may be anything finite, take no part.
 """
@@ -21,14 +22,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["cholesky", "conjugate_gradient", "equations"]
+__all__ = ["cholesky", "conjugate_gradient", "dual_equations", "equations"]
 
 Array = npt.NDArray
 
 # the square of the relative residual that float32 can tell from zero; below, r.r underflows in time
 _FLOOR = 1e-13
 # bytes of a float64 copy of gathered vectors made at a time: what a core's cache holds
-_COPY_BYTES = 1 << 20
+_COPY_BYTES = 1 << 19
+# rows of a triangular matrix worked off together; measured, flat between 8 and 32
+_PANEL = 16
 
 
 def conjugate_gradient(
@@ -105,30 +108,73 @@ def equations(gathered: Array, confidence: Array, present: Array) -> tuple[Array
     return left, right
 
 
+def dual_equations(gathered: Array, confidence: Array, present: Array, scale: Array) -> tuple[Array, Array, Array]:
+    """Give the equations of rows that observed less than rank vectors, one for each observation.
+
+    With U = (C - I)^(1/2) Z~, (2) reads (I + U'U) v = U' g where g = (C - I)^(-1/2) c, and the push-through
+    identity (I + U'U)^-1 U' = U' (I + U U')^-1 turns it into an m x m system:
+
+        (I + U U') y = g,     v = U' y                                                               (3)
+
+    Parameters
+    ----------
+    gathered : float32 (B, m, rank)
+    confidence : float64 (B, m), 0 on padding
+    present : bool (B, m), False on padding
+    scale : float64 (B, rank)
+        (D + lambda_row)^(-1/2).
+
+    Returns
+    -------
+    I + U U' : float64 (B, m, m)
+    g : float64 (B, m), 0 on padding
+    U : float64 (B, m, rank)
+    """
+    excess = confidence - present
+    # c - 1 underflows for strengths below 1e-16 only; any tiny number then gives c in the end
+    root = np.sqrt(np.where(present, np.maximum(excess, 1e-30), 0.0))
+    u = gathered * scale[:, None, :]
+    u *= root[:, :, None]
+    left = np.matmul(u, u.transpose(0, 2, 1))
+    places = np.arange(left.shape[1])
+    left[:, places, places] += 1.0
+    return left, np.divide(confidence, root, out=np.zeros_like(root), where=present), u
+
+
 def cholesky(left: Array, right: Array) -> Array:
-    """Solve positive definite systems `left` (B, rank, rank) w = `right` (B, rank), float64, for w (B, rank).
+    """Solve positive definite systems `left` (B, n, n) x = `right` (B, n), float64, for x (B, n).
+
+    One factorisation of (left, right; right', anything large) gives L and, in its last row, L^-1 right.
 
     Raises
     ------
     numpy.linalg.LinAlgError
         If a matrix is not positive definite to working precision.
     """
-    rank = left.shape[1]
-    lower = np.linalg.cholesky(left)
-    pivots = np.diagonal(lower, axis1=1, axis2=2)
+    n_rows, n = right.shape
+    joined = np.empty((n_rows, n + 1, n + 1))
+    joined[:, :n, :n] = left
+    joined[:, n, :n] = right  # the factorisation reads the lower triangle only
+    joined[:, n, n] = np.finfo(np.float64).max
+    lower = np.linalg.cholesky(joined)
+    pivots = np.diagonal(lower, axis1=1, axis2=2)[:, :n]
     largest = np.diagonal(left, axis1=1, axis2=2).max(axis=1, keepdims=True)
     # a singular matrix gets past the factorisation when rounding leaves its last pivots above zero
-    if not np.all(pivots**2 > rank * np.finfo(np.float64).eps * largest):
+    if not np.all(pivots**2 > n * np.finfo(np.float64).eps * largest):
         msg = "a pivot is zero to working precision"
         raise np.linalg.LinAlgError(msg)
-    w = right.copy()
-    for j in range(rank):  # lower u = right
-        w[:, j] /= lower[:, j, j]
-        w[:, j + 1 :] -= lower[:, j + 1 :, j] * w[:, j, None]
-    for j in range(rank - 1, -1, -1):  # lower' w = u
-        w[:, j] /= lower[:, j, j]
-        w[:, :j] -= lower[:, j, :j] * w[:, j, None]
-    return w
+    return _back_substitute(lower, lower[:, n, :n].copy())
+
+
+def _back_substitute(lower: Array, x: Array) -> Array:
+    """Solve L'x = x in place, from the last unknown to the first, a panel of L's rows at a time."""
+    for end in range(x.shape[1], 0, -_PANEL):
+        start = max(0, end - _PANEL)
+        for j in range(end - 1, start - 1, -1):
+            x[:, j] /= lower[:, j, j]
+            x[:, start:j] -= lower[:, j, start:j] * x[:, j, None]
+        x[:, :start] -= np.matmul(x[:, None, start:end], lower[:, start:end, :start])[:, 0]
+    return x
 
 
 def _dots(a: Array, b: Array) -> Array:

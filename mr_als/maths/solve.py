@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mr_als.errors import NonFiniteError, SingularSystemError, UsageError
-from mr_als.maths.kernels import cholesky, conjugate_gradient, equations
+from mr_als.maths.kernels import cholesky, conjugate_gradient, dual_equations, equations
 from mr_als.maths.loss import Loss
 from mr_als.maths.normal_equations import gram_matrix, singular
 from mr_als.maths.weights import Weights
@@ -30,8 +30,8 @@ __all__ = ["SOLVERS", "Solved", "solve_block"]
 Array = npt.NDArray
 
 SOLVERS = ("cg", "cholesky")
-# bytes of a batch's gathered vectors; measured, flat between 0.5 and 2 MB
-BATCH_BYTES = 1 << 23
+# bytes of a batch's gathered vectors; measured best at 2 to 4 MB from rank 64 to 128
+BATCH_BYTES = 1 << 22
 # a batch is cut where rows are shorter than this part of its longest: bounds the padding
 SHORTEST = 0.8
 # conjugate gradients take 4 to 12 steps; beyond this many an exact solution is cheaper
@@ -241,7 +241,12 @@ def _store(problem: _Problem, rows: Array, w: Array, factors: Array) -> Array:
 
 
 def _solve_exactly(problem: _Problem, batch: _Batch, factors: Array) -> float:
-    """Solve a batch by its equations in float64; give its squared error."""
+    """Solve a batch in float64, by the smaller of two equivalent systems; give its squared error."""
+    if batch.gathered.shape[1] < len(problem.spectrum) and _well_posed(problem, batch.rows):
+        scale = 1.0 / np.sqrt(batch.diagonal)
+        left, right, u = dual_equations(batch.gathered, batch.confidence, batch.present, scale)
+        y = _cholesky(problem, batch.rows, left, right)
+        return _store_and_score(problem, batch, scale * np.matmul(y[:, None], u)[:, 0], factors)
     left, right = equations(batch.gathered, batch.confidence, batch.present)
     return _solve_equations(problem, batch.rows, left, right, batch.confidence.sum(axis=1), factors)
 
@@ -275,14 +280,17 @@ def _solve_equations(
     diagonal = problem.spectrum + problem.regularization[rows][:, None]
     system = left.copy()
     system[:, np.arange(left.shape[1]), np.arange(left.shape[1])] += diagonal
-    try:
-        w = cholesky(system, right)
-    except np.linalg.LinAlgError:
-        raise _explain(problem, rows, system, right) from None
-    w = _store(problem, rows, w, factors)
+    w = _store(problem, rows, _cholesky(problem, rows, system, right), factors)
     quadratic = np.einsum("bi,bi->b", np.matmul(left, w[:, :, None])[:, :, 0], w)
     observed = confidence - 2.0 * np.einsum("bi,bi->b", right, w) + quadratic
     return float(observed.sum() + (w * w).sum(axis=0) @ problem.spectrum)
+
+
+def _cholesky(problem: _Problem, rows: Array, system: Array, right: Array) -> Array:
+    try:
+        return cholesky(system, right)
+    except np.linalg.LinAlgError:
+        raise _explain(problem, rows, system, right) from None
 
 
 def _explain(problem: _Problem, rows: Array, system: Array, right: Array) -> SingularSystemError | NonFiniteError:

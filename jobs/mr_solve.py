@@ -1,0 +1,190 @@
+r"""One half-iteration: plays of one side join the factors of the other, and each row's normal equations are solved.
+
+Nothing here says "user" or "item": there is the side being *solved* and the *fixed* side.
+
+    broadcast (map-side)                          shuffle (reduce-side)
+    map     plays block b                         map     plays block b       -> b, first
+            + fixed factors from a file                   factor block s      -> each block b its route names
+            -> factors of block b                 reduce  block b: plays, then vectors by source block
+                                                          -> factors of block b
+
+Input   `plays <TAB> block <TAB> PlaysBlock` of the solved side; for `shuffle` also
+        `factors <TAB> block <TAB> FactorBlock` of the fixed side.
+Output  `factors <TAB> block <TAB> FactorBlock`, and at the end of each task `stats <TAB> block <TAB> StatsBlock`.
+Shuffle per half at most min(pairs, rows x blocks) vectors of 4 rank bytes: each vector once per block that needs it.
+
+With `--init` the rows get their initial factors instead (half 0): nothing is joined.
+
+    python jobs/mr_solve.py --input lines --join broadcast --fixed fixed.bin plays.lines        (a laptop)
+    mr-als train hdfs:///logs --model hdfs:///model -r hadoop                                   (a cluster)
+"""
+
+from __future__ import annotations
+
+import mmap
+import zlib
+from collections.abc import Iterator
+
+from mr_als.engine.job import ALSJob, Pair  # before NumPy: it sets the number of BLAS threads
+
+import numpy as np  # isort: skip
+from mrjob.step import MRStep  # isort: skip
+
+from mr_als.data.blocks import FACTORS, PLAYS, STATS, FactorBlock, PlaysBlock, StatsBlock, pack, route_bits, unpack
+from mr_als.data.ids import block_of
+from mr_als.data.join import Joined, Scratch, join, match
+from mr_als.data.lines import Assembler, Reader, Record, write_lines
+from mr_als.maths.initial import initial_factors
+from mr_als.maths.loss import Loss
+from mr_als.maths.normal_equations import gram_matrix, project
+from mr_als.maths.solve import Solved, solve_block
+from mr_als.maths.weights import Weights
+from mr_als.options import SolverOptions, WeightOptions, memory
+
+PLAYS_FIRST, VECTORS_AFTER = b"0.", b"1."
+
+
+class MRSolve(ALSJob):
+    """Solve the rows of one side, the other side fixed."""
+
+    SORT_VALUES = True
+    KINDS = frozenset({PLAYS, FACTORS})
+
+    def configure_args(self) -> None:
+        """Add what a half needs to know."""
+        super().configure_args()
+        self.add_options(SolverOptions)
+        self.add_options(WeightOptions)
+        self.add_passthru_arg("--join", choices=("broadcast", "shuffle"), default="broadcast")
+        self.add_passthru_arg("--init", default="", metavar="SIDE", help="write initial factors of this side instead")
+        self.add_passthru_arg("--n-fixed", type=int, default=0, help="number of rows of the fixed side")
+        self.add_passthru_arg("--fixed-blocks", type=int, default=1, help="number of blocks of the fixed side")
+        self.add_passthru_arg("--task-memory", type=memory, default=memory("1G"), help="memory of a task")
+        self.add_file_arg("--fixed", help="spectrum and basis; for broadcast also hashes and projected factors")
+
+    def steps(self):
+        """Map only, unless the join is done in the reducer."""
+        task = {"mapper_init": self.mapper_init, "mapper": self.mapper, "mapper_final": self.mapper_final}
+        if self.options.join == "shuffle" and not self.options.init:
+            task |= {"reducer_init": self.start, "reducer": self.reducer, "reducer_final": self.write_stats}
+        return [MRStep(**task)]
+
+    def mapper_init(self) -> None:
+        """Open the fixed side."""
+        super().mapper_init()
+        self.start()
+
+    def start(self) -> None:
+        """Read the options and the fixed side's spectrum and basis."""
+        self.stats: list[Pair] = []
+        self.solver: SolverOptions = self.read_options(SolverOptions)
+        self.weights = Weights(**vars(self.read_options(WeightOptions)))
+        if self.options.init:
+            return
+        with open(self.options.fixed, "rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.spectrum, basis, *broadcast = unpack(memoryview(mapped))
+        rank = self.solver.rank
+        self.basis = basis.reshape(rank, rank)
+        if broadcast:
+            self.hashes, vectors = broadcast
+            self.vectors = vectors.reshape(-1, rank)
+
+    def mapper(self, kind: bytes, value: tuple[bytes, bytes]) -> Iterator[Pair]:
+        """For `shuffle`, send plays on as they came; decode all else."""
+        if kind == PLAYS.encode() and self.options.join == "shuffle" and not self.options.init:
+            numbered, text = value
+            yield numbered.split(b".")[0], (PLAYS_FIRST + numbered, text)
+        else:
+            yield from super().mapper(kind, value)
+
+    def map_record(self, record: Record) -> Iterator[Pair]:
+        """Solve a block where it lies, or send its vectors where they are needed."""
+        if record.kind == FACTORS:
+            yield from self.route(record.block, FactorBlock.unpack(record.payload))
+            return
+        plays = PlaysBlock.unpack(record.payload)
+        if self.options.init:
+            yield from self.initialise(record.block, plays)
+        else:
+            joined = join(plays, *match(plays.columns, self.hashes))
+            yield from self.solve(record.block, plays, joined, self.vectors)
+
+    def mapper_final(self) -> Iterator[Pair]:
+        """Write the statistics last, where the driver looks for them."""
+        yield from super().mapper_final()
+        yield from self.write_stats()
+
+    def route(self, source: int, fixed: FactorBlock) -> Iterator[Pair]:
+        """Send each vector, projected, to the blocks its route names: each gets them in hash order."""
+        vectors = project(fixed.factors, self.basis)
+        for block in range(8 * fixed.routes.shape[1]):
+            sent = fixed.sent_to(block)
+            if sent.any():
+                payload = pack([fixed.hashes[sent], vectors[sent].ravel()])
+                for _, (numbered, text) in write_lines(FACTORS, source, payload):
+                    yield b"%08d" % block, (VECTORS_AFTER + numbered, text)
+
+    def reducer(self, key: bytes, values: Iterator[tuple[bytes, bytes]]) -> Iterator[Pair]:
+        """Gather the vectors of a block's columns, then solve its rows. The plays come first."""
+        block, rank = int(key), self.solver.rank
+        reader = Reader(self.options.input, frozenset({PLAYS}))
+        assembler = Assembler()
+        plays = scratch = None
+        for order, text in values:
+            if order.startswith(PLAYS_FIRST):
+                record = reader.add(PLAYS.encode(), (order[2:], text))
+                if record is not None:
+                    plays = PlaysBlock.unpack(record.payload)
+                    found = np.zeros(len(plays.columns), bool)
+                    scratch = Scratch(len(plays.columns), rank, self.options.task_memory // 4)
+                continue
+            record = assembler.add(FACTORS.encode(), order[2:], text)
+            if record is not None and plays is not None and scratch is not None:
+                hashes, vectors = unpack(record.payload)
+                positions, hit = match(hashes, plays.columns)
+                scratch.put(positions[hit], vectors.reshape(-1, rank)[hit])
+                found[positions[hit]] = True
+        reader.finish()
+        assembler.finish()
+        if plays is not None and scratch is not None:
+            joined = join(plays, np.arange(len(plays.columns)), found)
+            yield from self.solve(block, plays, joined, scratch)
+
+    def solve(self, block: int, plays: PlaysBlock, joined: Joined, vectors) -> Iterator[Pair]:
+        """Solve all rows of a block and write their factors."""
+        solved = solve_block(
+            *joined, vectors, self.spectrum, self.basis, self.options.n_fixed, self.weights, self.solver.solver,
+            max_gather=max(self.options.task_memory // 8, 1 << 20),
+        )  # fmt: skip
+        yield from self.write(block, plays, solved)
+
+    def initialise(self, block: int, plays: PlaysBlock) -> Iterator[Pair]:
+        """Give rows their initial factors, a pure function of seed, side and id."""
+        factors = initial_factors(plays.hashes, self.solver.seed, self.options.init, self.solver.rank)
+        n_observed = np.add.reduceat(np.append(plays.strengths > 0, 0), plays.indptr[:-1]) * (np.diff(plays.indptr) > 0)
+        penalty = self.weights.row_regularization(n_observed, self.options.n_fixed) @ np.square(factors, dtype=np.float64).sum(1)
+        loss = Loss(squared_error=0.0, penalty=float(penalty), confidence=0.0, observed=int(n_observed.sum()), rows=len(factors))
+        yield from self.write(block, plays, Solved(factors, gram_matrix(factors), loss))
+
+    def write(self, block: int, plays: PlaysBlock, solved: Solved) -> Iterator[Pair]:
+        """Write a block's factors with their routes; keep its statistics for the end."""
+        routes = route_bits(plays.indptr, block_of(plays.columns, self.options.fixed_blocks)[plays.indices], self.options.fixed_blocks)
+        payload = FactorBlock(plays.hashes, solved.factors, routes).pack()
+        loss = solved.loss
+        stats = StatsBlock(
+            loss.rows, loss.observed, loss.squared_error, loss.penalty, loss.confidence, len(payload), zlib.crc32(payload), solved.gram
+        )
+        self.stats += write_lines(STATS, block, stats.pack())
+        yield from write_lines(FACTORS, block, payload)
+
+    def write_stats(self) -> Iterator[Pair]:
+        """Write the statistics of all blocks of this task."""
+        yield from self.stats
+        self.stats = []
+
+
+JOB = MRSolve
+
+if __name__ == "__main__":
+    MRSolve.run()
