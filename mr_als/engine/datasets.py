@@ -1,0 +1,152 @@
+"""A data set: the records of one kind, in one directory, and the line files that name them to a job.
+
+After a job the driver checks each output record and lays it down. In the form `references` its buffer is appended to a
+raw file and the index keeps where; a job then gets lines of references. In the form `lines` the checked line itself is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mr_als.data.lines import LINES, REFERENCES, Assembler, Buffer, Record, Reference, Shards, write_lines
+from mr_als.errors import DamagedDataError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One block: its number, and where its buffer lies in the raw file."""
+
+    block: int
+    offset: int
+    length: int
+    crc: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Blocks of one kind in one raw file, in block order."""
+
+    kind: str
+    path: str
+    form: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of all buffers."""
+        return sum(e.length for e in self.entries)
+
+    def references(self) -> Iterator[tuple[int, Reference]]:
+        """Give each block's place."""
+        for e in self.entries:
+            yield e.block, Reference(e.offset, e.length, e.crc, self.path)
+
+    def blocks(self) -> Iterator[tuple[int, Buffer]]:
+        """Give each block's checked buffer, memory-mapped."""
+        shards = Shards()
+        for block, reference in self.references():
+            yield block, shards(reference)
+
+    def write_input(self, directory: str, n_files: int) -> list[str]:
+        """Write the line files of a job's input, one for each map task, and give their paths."""
+        n_files = max(1, min(n_files, len(self.entries)))
+        paths = [os.path.join(directory, f"{self.kind}-{n:03d}.lines") for n in range(n_files)]
+        if self.form == REFERENCES:
+            texts: Iterable[list[tuple[bytes, tuple[bytes, bytes]]]] = (
+                [(self.kind.encode(), (b"%08d.0000.0001" % block, ref.text()))] for block, ref in self.references()
+            )
+        else:
+            texts = (list(write_lines(self.kind, block, payload)) for block, payload in self.blocks())
+        files = [open(path, "wb") for path in paths]
+        try:
+            for n, pairs in enumerate(texts):
+                # neighbouring blocks to one task, like the splits of a file
+                file = files[n * n_files // len(self.entries)]
+                for key, value in pairs:
+                    file.write(b"\t".join((key, *value)) + b"\n")
+        finally:
+            for file in files:
+                file.close()
+        return paths
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what `from_json` reads; the path is relative to the manifest's directory."""
+        rows = [[e.block, e.offset, e.length, e.crc] for e in self.entries]
+        return {"kind": self.kind, "file": os.path.basename(self.path), "form": self.form, "entries": rows}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any], directory: str) -> Dataset:
+        """Read a manifest entry."""
+        entries = tuple(Entry(*row) for row in data["entries"])
+        return cls(data["kind"], os.path.join(directory, os.path.basename(data["file"])), data["form"], entries)
+
+    def check(self) -> None:
+        """Check file size and every checksum.
+
+        Raises
+        ------
+        DamagedDataError
+            If anything differs from the manifest.
+        """
+        size = Path(self.path).stat().st_size if Path(self.path).exists() else -1
+        if size != self.n_bytes:
+            msg = f"{self.path}: {size} bytes where the manifest says {self.n_bytes}"
+            raise DamagedDataError(msg)
+        for _ in self.blocks():
+            pass
+
+
+def read_parts(parts: Iterable[str]) -> Iterator[Record]:
+    """Give the records of a job's output parts."""
+    for part in parts:
+        assembler = Assembler()
+        with open(part, "rb") as file:
+            for line in file:
+                fields = line.rstrip(b"\r\n\t").split(b"\t")
+                if len(fields) != 3 or not line.endswith(b"\n"):
+                    msg = f"{part}: a line has {len(fields)} fields where kind, block and payload are expected: truncated?"
+                    raise DamagedDataError(msg)
+                numbered = fields[1] if fields[1].count(b".") == 2 else fields[1] + b".0000.0001"
+                record = assembler.add(fields[0], numbered, fields[2])
+                if record is not None:
+                    yield record
+        assembler.finish()
+
+
+class Writer:
+    """Lay records of one kind down in a raw file; `close` gives the data set, in block order."""
+
+    def __init__(self, kind: str, path: str, form: str = REFERENCES) -> None:
+        self.kind, self.path, self.form = kind, path, form
+        self._file = open(path, "wb")  # noqa: SIM115  (closed by `close`)
+        self._entries: list[Entry] = []
+
+    def add(self, block: int, payload: Buffer) -> None:
+        """Append a block."""
+        self._entries.append(Entry(block, self._file.tell(), len(payload), zlib.crc32(payload)))
+        self._file.write(payload)
+
+    def close(self) -> Dataset:
+        """Finish the file.
+
+        Raises
+        ------
+        DamagedDataError
+            If a block came twice.
+        """
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        entries = sorted(self._entries, key=lambda e: e.block)
+        if len({e.block for e in entries}) != len(entries):
+            msg = f"{self.path}: a block came twice; parts of two attempts are mixed"
+            raise DamagedDataError(msg)
+        return Dataset(self.kind, self.path, self.form, tuple(entries))
+
+
+__all__ = ["LINES", "Dataset", "Entry", "Writer", "read_parts"]

@@ -1,0 +1,134 @@
+"""Files by path or URL, through fsspec; on top of it `create` (fails if it exists) and `replace` (atomic).
+
+The driver alone uses it; tasks get their data from mrjob. Here for local files; other file systems add a class
+with the same methods.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mr_als.errors import BadInputError, UsageError
+
+
+class LocalStorage:
+    """The local file system."""
+
+    def make_directory(self, path: str) -> None:
+        """Make a directory and its parents.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be made or written.
+        """
+        try:
+            Path(path).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"{path}: cannot be made a directory ({error.strerror}); name one that you may write to"
+            raise UsageError(msg) from None
+        if not os.access(path, os.W_OK):
+            msg = f"{path}: not writable; name a directory that you may write to"
+            raise UsageError(msg)
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Write a new file; give False if it exists already. It appears whole or not at all."""
+        scratch = f"{path}.{os.getpid()}.new"
+        self._write(scratch, data)
+        try:
+            os.link(scratch, path)
+        except FileExistsError:
+            return False
+        finally:
+            Path(scratch).unlink()
+        return True
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Write a file in place of what is there; readers see the old or the new one, never a mixture."""
+        scratch = f"{path}.{os.getpid()}.new"
+        self._write(scratch, data)
+        Path(scratch).replace(path)
+
+    def _write(self, path: str, data: bytes) -> None:
+        with open(path, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def read(self, path: str) -> bytes | None:
+        """Give the bytes of a file, None if there is none."""
+        try:
+            return Path(path).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def open(self, path: str, mode: str) -> Any:
+        """Open a file."""
+        return open(path, mode)
+
+    def size(self, path: str) -> int:
+        """Give the size in bytes, -1 if there is no such file."""
+        try:
+            return Path(path).stat().st_size
+        except OSError:
+            return -1
+
+    def remove(self, path: str) -> None:
+        """Remove a file or a directory with all in it, if it is there."""
+        if Path(path).is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            Path(path).unlink(missing_ok=True)
+
+    def names(self, path: str) -> list[str]:
+        """Give the names in a directory, sorted; none if it is missing."""
+        return sorted(p.name for p in Path(path).iterdir()) if Path(path).is_dir() else []
+
+    def expand(self, patterns: list[str]) -> list[str]:
+        """Give the absolute paths of files, of the files in directories, and of globs, sorted.
+
+        Names that begin with a dot or an underscore inside a directory are left out, as Hadoop does.
+
+        Raises
+        ------
+        BadInputError
+            If a pattern names nothing.
+        """
+        paths: set[str] = set()
+        for pattern in patterns:
+            found = [pattern] if Path(pattern).exists() else glob.glob(pattern, recursive=True)
+            files = [file for name in found for file in self._files(name)]
+            if not files:
+                msg = f"{pattern}: no such file, and no file in it; name log files, directories or globs"
+                raise BadInputError(msg)
+            paths |= {os.path.abspath(file) for file in files}
+        return sorted(paths)
+
+    def _files(self, name: str) -> Iterator[str]:
+        if not Path(name).is_dir():
+            yield name
+            return
+        for path in Path(name).rglob("*"):
+            inside = path.relative_to(name).parts
+            if path.is_file() and not any(part.startswith((".", "_")) for part in inside):
+                yield str(path)
+
+
+def storage_of(path: str) -> LocalStorage:
+    """Give the storage that a path or URL names.
+
+    Raises
+    ------
+    UsageError
+        If its scheme is not supported.
+    """
+    scheme = path.split("://", 1)[0] if "://" in path else "file"
+    if scheme != "file":
+        msg = f"{path}: {scheme}:// is not supported by this version; use a path of the local file system"
+        raise UsageError(msg)
+    return LocalStorage()
