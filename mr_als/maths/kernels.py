@@ -19,12 +19,14 @@ Padding has c - 1 = c = 0, so its vectors, which may be anything finite, take no
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 __all__ = ["cholesky", "conjugate_gradient", "dual_equations", "equations"]
 
-Array = npt.NDArray
+Array = npt.NDArray[Any]
 
 # the square of the relative residual that float32 can tell from zero; below, r.r underflows in time
 _FLOOR = 1e-13
@@ -108,7 +110,9 @@ def equations(gathered: Array, confidence: Array, present: Array) -> tuple[Array
     return left, right
 
 
-def dual_equations(gathered: Array, confidence: Array, present: Array, scale: Array) -> tuple[Array, Array, Array]:
+def dual_equations(
+    gathered: Array, confidence: Array, present: Array, scale: Array
+) -> tuple[Array, Array, Array]:
     """Give the equations of rows that observed less than rank vectors, one for each observation.
 
     With U = (C - I)^(1/2) Z~, (2) reads (I + U'U) v = U' g where g = (C - I)^(-1/2) c, and the push-through

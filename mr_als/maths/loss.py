@@ -19,7 +19,7 @@ whose squared error is sum_observed c.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 __all__ = ["Loss", "weighted_rmse", "zero_rmse", "zero_squared_error"]
 
@@ -43,9 +43,9 @@ class Loss(NamedTuple):
     observed: int = 0
     rows: int = 0
 
-    def __add__(self, other: tuple) -> Loss:  # type: ignore[override]
+    def __add__(self, other: tuple[Any, ...]) -> Loss:  # type: ignore[override]
         """Add term by term; a tuple would be appended."""
-        return Loss(*(mine + theirs for mine, theirs in zip(self, other)))  # noqa: B905 - both are of five terms
+        return Loss(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
 
 def weighted_rmse(loss: Loss, n_rows: int, n_fixed: int) -> float:
@@ -62,8 +62,8 @@ def zero_squared_error(loss: Loss) -> float:
 def zero_rmse(loss: Loss, n_rows: int, n_fixed: int) -> float:
     """Give the weighted RMSE of X = Y = 0.
 
-    >>> zero_rmse(Loss(confidence=40.0, observed=1, rows=2), 2, 5)  # c = 41 of 41 + 9
-    0.9055385138137417
+    >>> zero_rmse(Loss(confidence=40.0, observed=1, rows=2), 2, 5) == (41 / (41 + 9)) ** 0.5
+    True
     """
     return math.sqrt(zero_squared_error(loss) / _all_confidence(loss, n_rows, n_fixed))
 

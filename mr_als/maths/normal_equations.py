@@ -20,6 +20,8 @@ is at once the preconditioner that `mr_als.maths.kernels` needs.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,7 +29,7 @@ from mr_als.errors import SingularSystemError
 
 __all__ = ["eigenbasis", "gram_matrix", "project", "solve_row"]
 
-Array = npt.NDArray
+Array = npt.NDArray[Any]
 
 # rows turned into float64 at a time: 4 MB at rank 64
 _CHUNK = 8192

@@ -27,7 +27,7 @@ from mr_als.maths.weights import Weights
 
 __all__ = ["SOLVERS", "Solved", "solve_block"]
 
-Array = npt.NDArray
+Array = npt.NDArray[Any]
 
 SOLVERS = ("cg", "cholesky")
 # bytes of a batch's gathered vectors; measured best at 2 to 4 MB from rank 64 to 128
@@ -70,6 +70,15 @@ class _Batch(NamedTuple):
     diagonal: Array
 
 
+class _Options(NamedTuple):
+    """How to solve: the last arguments of `solve_block`."""
+
+    solver: str
+    tolerance: float
+    max_steps: int
+    max_gather: int
+
+
 class _Problem(NamedTuple):
     """A block whose rows are to be solved: the arguments of `solve_block` and what follows from them."""
 
@@ -80,6 +89,7 @@ class _Problem(NamedTuple):
     spectrum: Array  # float64 (rank,)
     basis: Array  # float64 (rank, rank)
     regularization: Array  # float64 (n_rows,)
+    options: _Options
 
 
 def solve_block(
@@ -140,13 +150,14 @@ def solve_block(
         spectrum,
         basis,
         weights.row_regularization(degrees, n_fixed),
+        _Options(solver, tolerance, max_steps, max_gather),
     )
     factors = np.zeros((len(degrees), len(spectrum)), np.float32)
     squared_error = 0.0
     # overflow shows as a factor that is not finite, which is an error below; a warning would say less
     with np.errstate(all="ignore"):
-        for rows in _batches(degrees, len(spectrum)):
-            squared_error += _solve_rows(problem, rows, factors, solver, tolerance, max_steps, max_gather)
+        for rows in _batches(degrees, 4 * len(spectrum), min(BATCH_BYTES, max_gather)):
+            squared_error += _solve_rows(problem, rows, factors)
     _check_finite(factors)
     norms = np.einsum("ij,ij->i", factors, factors, dtype=np.float64)
     loss = Loss(
@@ -159,7 +170,7 @@ def solve_block(
     return Solved(factors, gram_matrix(factors), loss)
 
 
-def _batches(degrees: Array, rank: int) -> Iterator[Array]:
+def _batches(degrees: Array, vector_bytes: int, batch_bytes: int) -> Iterator[Array]:
     """Cut the rows that observed anything into batches of similar degree, the longest first."""
     order = np.argsort(degrees, kind="stable")[::-1]
     lengths = degrees[order]
@@ -168,29 +179,31 @@ def _batches(degrees: Array, rank: int) -> Iterator[Array]:
     while start < end:
         longest = int(lengths[start])
         # 8: what a row of a batch needs besides its gathered vectors, as if it were so many more
-        fit = start + max(1, BATCH_BYTES // (4 * rank * (longest + 8)))
+        fit = start + max(1, batch_bytes // (vector_bytes * (longest + 8)))
         similar = int(np.searchsorted(-lengths, -SHORTEST * longest, side="right"))
         stop = min(fit, max(similar, start + 1), end)
         yield order[start:stop]
         start = stop
 
 
-def _solve_rows(
-    problem: _Problem, rows: Array, factors: Array, solver: str, tolerance: float, max_steps: int, max_gather: int
-) -> float:
+def _solve_rows(problem: _Problem, rows: Array, factors: Array) -> float:
     """Solve the rows of one batch into `factors`; give their squared error over all cells."""
-    rank = len(problem.spectrum)
+    options, vector_bytes = problem.options, 4 * len(problem.spectrum)
     longest = int(problem.indptr[rows[0] + 1] - problem.indptr[rows[0]])
-    exact = solver == "cholesky" or not _well_posed(problem, rows)
-    if len(rows) == 1 and 4 * rank * longest > (BATCH_BYTES if exact else max_gather):
-        return _solve_long(problem, int(rows[0]), factors)
+    exact = options.solver == "cholesky" or not _well_posed(problem, rows)
+    batch_bytes = min(BATCH_BYTES, options.max_gather)
+    # only a batch of a single row exceeds batch_bytes
+    if vector_bytes * longest > (batch_bytes if exact else options.max_gather):
+        return _solve_long(problem, int(rows[0]), max(1, batch_bytes // vector_bytes), factors)
     batch = _gather(problem, rows, longest)
     if exact:
         return _solve_exactly(problem, batch, factors)
     scale = (1.0 / np.sqrt(batch.diagonal)).astype(np.float32)
     excess = (batch.confidence - batch.present).astype(np.float32)
     confidence = batch.confidence.astype(np.float32)
-    w, converged = conjugate_gradient(batch.gathered, excess, confidence, scale, tolerance, max_steps)
+    w, converged = conjugate_gradient(
+        batch.gathered, excess, confidence, scale, options.tolerance, options.max_steps
+    )
     if converged.all():
         return _store_and_score(problem, batch, w, factors)
     left_over = _Batch(*(field[~converged] for field in batch))
@@ -251,11 +264,10 @@ def _solve_exactly(problem: _Problem, batch: _Batch, factors: Array) -> float:
     return _solve_equations(problem, batch.rows, left, right, batch.confidence.sum(axis=1), factors)
 
 
-def _solve_long(problem: _Problem, row: int, factors: Array) -> float:
-    """Solve a row by equations accumulated over chunks of what it observed; give its squared error."""
+def _solve_long(problem: _Problem, row: int, chunk: int, factors: Array) -> float:
+    """Solve a row by equations accumulated over `chunk` observations at a time; give its squared error."""
     rank = len(problem.spectrum)
     left, right = np.zeros((1, rank, rank)), np.zeros((1, rank))
-    chunk = max(1, BATCH_BYTES // (4 * rank))
     start, end = int(problem.indptr[row]), int(problem.indptr[row + 1])
     for first in range(start, end, chunk):
         part = slice(first, min(first + chunk, end))
@@ -264,7 +276,8 @@ def _solve_long(problem: _Problem, row: int, factors: Array) -> float:
         part_left, part_right = equations(gathered, confidence, np.ones(confidence.shape, bool))
         left += part_left
         right += part_right
-    return _solve_equations(problem, np.array([row]), left, right, problem.confidence[None, start:end].sum(axis=1), factors)
+    confidence = problem.confidence[None, start:end].sum(axis=1)
+    return _solve_equations(problem, np.array([row]), left, right, confidence, factors)
 
 
 def _solve_equations(
@@ -293,7 +306,9 @@ def _cholesky(problem: _Problem, rows: Array, system: Array, right: Array) -> Ar
         raise _explain(problem, rows, system, right) from None
 
 
-def _explain(problem: _Problem, rows: Array, system: Array, right: Array) -> SingularSystemError | NonFiniteError:
+def _explain(
+    problem: _Problem, rows: Array, system: Array, right: Array
+) -> SingularSystemError | NonFiniteError:
     """Make the error of a batch that has no solution, from its first row that has none."""
     if not np.isfinite(system).all():
         return _not_finite()

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ from mr_als.errors import UsageError
 
 __all__ = ["CONFIDENCES", "SCALINGS", "Weights"]
 
-Array = npt.NDArray
+Array = npt.NDArray[Any]
 
 CONFIDENCES = ("log", "linear")
 SCALINGS = ("frequency", "count", "none")

@@ -1,0 +1,154 @@
+"""Runs: who works on a directory, what is finished, and what a killed run left behind.
+
+    <directory>/lock              held by flock while a driver lives; names its process
+    <directory>/work/run.json     the plan: inputs and options; a resumed run must have the same
+    <directory>/work/half-007.json         made once, whole: half 7 counts from then on
+    <directory>/work/half-007-<attempt>/   its files; an attempt without a half-007.json counts for nothing
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import uuid
+from pathlib import Path
+from typing import Any
+
+from mr_als.engine.storage import LocalStorage
+from mr_als.errors import BusyError, DamagedDataError, ResumeError
+
+
+class Lock:
+    """Hold a directory while in the `with` block. The kernel frees it when the process dies, however it dies."""
+
+    def __init__(self, directory: str) -> None:
+        self._path = os.path.join(directory, "lock")
+
+    def __enter__(self) -> Lock:
+        self._file = open(self._path, "a+")  # noqa: SIM115  (held until __exit__)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.seek(0)
+            holder = self._file.read().strip() or "another process"
+            self._file.close()
+            msg = f"{os.path.dirname(self._path)}: {holder} works on it; wait for it, or name another directory"
+            raise BusyError(msg) from None
+        self._file.truncate(0)
+        self._file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        self._file.flush()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.truncate(0)
+        self._file.close()
+
+
+def crash_point(name: str) -> None:
+    """Die here when a fault test asks for it (environment variable MR_ALS_CRASH_AT)."""
+    if os.environ.get("MR_ALS_CRASH_AT") == name:
+        os.kill(os.getpid(), 9)
+
+
+class Run:
+    """The working directory of one training run."""
+
+    def __init__(self, directory: str, storage: LocalStorage) -> None:
+        self.directory = directory
+        self.storage = storage
+        self.name = ""
+
+    def path(self, *names: str) -> str:
+        """Give a path inside the working directory."""
+        return os.path.join(self.directory, *names)
+
+    def start(self, plan: dict[str, Any]) -> bool:
+        """Begin, or go on with an unfinished run; give True if there was one.
+
+        Raises
+        ------
+        ResumeError
+            If the unfinished run has another plan; the message names the differences.
+        """
+        self.storage.make_directory(self.directory)
+        found = self.storage.read(self.path("run.json"))
+        if found is not None:
+            saved = json.loads(found)
+            if differing := _differences(saved["plan"], plan):
+                msg = f"{self.directory} holds an unfinished run with another plan: {differing}. Give the same, or --restart"
+                raise ResumeError(msg)
+            self.name = saved["run"]
+            return True
+        self.name = uuid.uuid4().hex[:12]
+        self.storage.create(self.path("run.json"), _dump({"run": self.name, "plan": plan}))
+        return False
+
+    def attempt(self, name: str) -> str:
+        """Make a fresh directory for an attempt, and remove what earlier ones of that name left."""
+        for other in self.storage.names(self.directory):
+            if other.startswith(f"{name}-"):
+                self.storage.remove(self.path(other))
+        path = self.path(f"{name}-{uuid.uuid4().hex[:8]}")
+        self.storage.make_directory(path)
+        return path
+
+    def commit(self, name: str, record: dict[str, Any]) -> None:
+        """Let an attempt count: only one can create this file.
+
+        Raises
+        ------
+        DamagedDataError
+            If another attempt was counted in the meantime.
+        """
+        crash_point(f"before-{name}")
+        if not self.storage.create(self.path(f"{name}.json"), _dump(record)):
+            msg = f"{self.path(name)}.json was written by another driver meanwhile; run the same command again"
+            raise DamagedDataError(msg)
+        crash_point(f"after-{name}")
+
+    def record(self, name: str) -> dict[str, Any] | None:
+        """Give what `commit` wrote, None if it did not."""
+        found = self.storage.read(self.path(f"{name}.json"))
+        return None if found is None else json.loads(found)
+
+    def forget(self, name: str) -> None:
+        """Remove a superseded or damaged attempt's files, and its record."""
+        self.storage.remove(self.path(f"{name}.json"))
+        self.clean(name)
+
+    def clean(self, name: str) -> None:
+        """Remove the files of an attempt, but keep its record."""
+        for other in self.storage.names(self.directory):
+            if other.startswith(f"{name}-"):
+                self.storage.remove(self.path(other))
+
+    def remove(self) -> None:
+        """Remove the working directory: run.json first, so that a half-removed one is never resumed."""
+        self.storage.remove(self.path("run.json"))
+        self.storage.remove(self.directory)
+
+
+def _dump(data: dict[str, Any]) -> bytes:
+    return json.dumps(data, indent=1).encode()
+
+
+def _differences(saved: dict[str, Any], now: dict[str, Any]) -> str:
+    """Name the entries that differ, at most three."""
+    saved = json.loads(json.dumps(saved))
+    now = json.loads(json.dumps(now))
+    names = [key for key in {**saved, **now} if saved.get(key) != now.get(key)]
+    shown = []
+    for key in names[:3]:
+        was, given = saved.get(key), now.get(key)
+        if isinstance(was, dict) and isinstance(given, dict):
+            inner = next(k for k in {**was, **given} if was.get(k) != given.get(k))
+            key, was, given = f"{key} {inner}", was.get(inner, "absent"), given.get(inner, "absent")
+        shown.append(f"{key} was {was}, now {given}")
+    return "; ".join(shown) + (f"; and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def exists(path: str) -> bool:
+    """Say whether a local path exists."""
+    return Path(path).exists()

@@ -1,0 +1,240 @@
+"""prepare: play logs become plays, blocks of users and blocks of items (`jobs/mr_ingest.py`).
+
+    <directory>/plays.json        written last: without it nothing below counts
+    <directory>/<attempt>/users.raw, items.raw
+    <directory>/bad-lines.tsv     samples of the lines that were left out
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mr_als.data.logs import ByteRange, Layout, open_log, parse_layout, parse_time, sniff
+from mr_als.data.logs import BadLines
+from mr_als.data.lines import REFERENCES, Reference, decode  # noqa: F401
+from mr_als.engine.datasets import Dataset, Writer, read_parts
+from mr_als.engine.launch import run_job
+from mr_als.engine.plan import COMPRESSION, choose_blocks
+from mr_als.engine.storage import LocalStorage
+from mr_als.errors import BadInputError, DamagedDataError
+from mr_als.options import InputOptions, check_times
+from mr_als.progress import Progress
+
+RANGE_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Plays:
+    """Prepared plays: two data sets of the same plays, and their totals."""
+
+    users: Dataset
+    items: Dataset
+    n_users: int
+    n_items: int
+    pairs: int
+    plays: float
+    info: dict[str, Any]
+
+
+def fingerprint(paths: Sequence[str]) -> dict[str, Any]:
+    """Identify inputs by path, size and time of change."""
+    return {path: [os.stat(path).st_size, os.stat(path).st_mtime_ns] for path in paths}
+
+
+def read_plays(directory: str, form: str = REFERENCES) -> Plays:
+    """Open a prepared plays directory.
+
+    Raises
+    ------
+    DamagedDataError
+        If it is none, or a file is missing or has another size.
+    """
+    storage = LocalStorage()
+    found = storage.read(os.path.join(directory, "plays.json"))
+    if found is None:
+        msg = f"{directory}: no plays.json in it, so it is no finished plays directory; make one with `mr-als prepare`"
+        raise DamagedDataError(msg)
+    try:
+        info = json.loads(found)
+        base = os.path.join(directory, info["attempt"])
+        users, items = (Dataset.from_json({**info[side], "form": form}, base) for side in ("users", "items"))
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{directory}/plays.json is damaged ({error}); prepare the plays again"
+        raise DamagedDataError(msg) from None
+    for data in (users, items):
+        if storage.size(data.path) != data.n_bytes:
+            msg = f"{data.path}: {storage.size(data.path)} bytes where plays.json says {data.n_bytes}; prepare the plays again"
+            raise DamagedDataError(msg)
+    return Plays(users, items, info["n_users"], info["n_items"], info["pairs"], info["plays"], info)
+
+
+def prepare(
+    logs: Sequence[str],
+    directory: str,
+    options: InputOptions,
+    *,
+    runner: str = "inline",
+    form: str = REFERENCES,
+    tasks: int = 1,
+    progress: Progress | None = None,
+    mrjob_arguments: Sequence[str] = (),
+) -> Plays:
+    """Turn play logs into a plays directory; give it as it is if it is finished already.
+
+    Raises
+    ------
+    BadInputError
+        If there is no usable line, or too many bad ones.
+    """
+    progress = progress or Progress(quiet=True)
+    storage = LocalStorage()
+    paths = storage.expand(list(logs))
+    inputs, chosen = fingerprint(paths), asdict(options)
+    storage.make_directory(directory)
+    if (found := storage.read(os.path.join(directory, "plays.json"))) is not None:
+        info = json.loads(found)
+        if info["inputs"] == json.loads(json.dumps(inputs)) and info["options"] == chosen:
+            return read_plays(directory, form)
+        storage.remove(os.path.join(directory, "plays.json"))
+    started = time.monotonic()
+    layout = find_layout(paths, options)
+    progress.say(f"prepare: {len(paths)} log file(s), columns {', '.join(layout.columns)}")
+    for name in storage.names(directory):
+        if name.startswith("attempt-"):
+            storage.remove(os.path.join(directory, name))
+    attempt = f"attempt-{uuid.uuid4().hex[:8]}"
+    base = os.path.join(directory, attempt)
+    storage.make_directory(base)
+    blocks = count_blocks(paths, options)
+    parts = run_job(
+        "mr_ingest",
+        write_ranges(paths, base, tasks),
+        os.path.join(base, "output"),
+        ["--input", REFERENCES, *job_arguments(options, layout, blocks)],
+        runner,
+        tasks=tasks,
+        mrjob_arguments=mrjob_arguments,
+    )
+    info = lay_down(parts, base, form)
+    storage.remove(os.path.join(base, "output"))
+    check_lines(info, options, directory, storage)
+    info |= {"attempt": attempt, "inputs": inputs, "options": chosen, "blocks": blocks, "columns": list(layout.columns)}
+    info["seconds"] = time.monotonic() - started
+    storage.replace(os.path.join(directory, "plays.json"), json.dumps(info, indent=1).encode())
+    plays = read_plays(directory, form)
+    progress.say(
+        f"prepare: {plays.n_users} users, {plays.n_items} items, {plays.pairs} pairs, {plays.plays:.0f} plays, {info['seconds']:.1f} s"
+    )
+    return plays
+
+
+def find_layout(paths: Sequence[str], options: InputOptions) -> Layout:
+    """Take the layout from the options, or from the first lines of the first file that has any."""
+    if options.columns or options.format != "auto":
+        return parse_layout(options.format, options.columns or None, options.delimiter)
+    for path in paths:
+        with open_log(path) as stream:
+            if head := stream.read(1 << 16):
+                return sniff(head, options.delimiter, path)
+    msg = f"{paths[0]}: empty, and so are all other logs; there is nothing to learn from"
+    raise BadInputError(msg)
+
+
+def count_blocks(paths: Sequence[str], options: InputOptions) -> list[int]:
+    """Give the number of user blocks and item blocks."""
+    n_bytes = sum(os.stat(p).st_size * (COMPRESSION if p.endswith((".gz", ".bz2")) else 1) for p in paths)
+    return [choose_blocks(n_bytes) if b == "auto" else int(b) for b in (options.user_blocks, options.item_blocks)]
+
+
+def write_ranges(paths: Sequence[str], directory: str, tasks: int) -> list[str]:
+    """Cut the logs into ranges of bytes and deal them to map tasks; compressed files stay whole."""
+    ranges: list[Reference] = []
+    total = sum(os.stat(p).st_size for p in paths)
+    size = max(1 << 20, min(RANGE_BYTES, -(-total // tasks)))
+    for path in paths:
+        length = os.stat(path).st_size
+        step = max(length, 1) if path.endswith((".gz", ".bz2")) else size
+        ranges += [Reference(at, min(step, length - at), 0, path) for at in range(0, max(length, 1), step)]
+    loads: list[list[tuple[int, Reference]]] = [[] for _ in range(max(1, min(tasks, len(ranges))))]
+    for number, reference in enumerate(sorted(ranges, key=lambda r: -r.length)):
+        min(loads, key=lambda load: sum(r.length for _, r in load)).append((number, reference))
+    files = []
+    for n, load in enumerate(loads):
+        files.append(os.path.join(directory, f"ranges-{n:03d}.lines"))
+        with open(files[-1], "wb") as file:
+            file.writelines(b"range\t%08d\t%s\n" % (number, reference.text()) for number, reference in load)
+    return files
+
+
+def job_arguments(options: InputOptions, layout: Layout, blocks: Sequence[int]) -> list[str]:
+    """Give the arguments of the ingest job."""
+    since, until = check_times(options, parse_time)
+    arguments = [
+        f"--columns={','.join(layout.columns)}",
+        f"--delimiter={layout.delimiter[0]}",
+        f"--min-ms-played={options.min_ms_played}",
+        f"--min-user-plays={options.min_user_plays}",
+        f"--min-item-plays={options.min_item_plays}",
+        f"--user-blocks={blocks[0]}",
+        f"--item-blocks={blocks[1]}",
+        f"--salt={options.salt}",
+    ]
+    arguments += [f"--since={since}"] if since is not None else []
+    arguments += [f"--until={until}"] if until is not None else []
+    return arguments
+
+
+def lay_down(parts: Sequence[str], base: str, form: str) -> dict[str, Any]:
+    """Check the job's output, lay both sides down and add up the totals."""
+    writers = {side: Writer("plays", os.path.join(base, f"{side}.raw"), form) for side in ("users", "items")}
+    totals = {"users": [0, 0, 0], "items": [0, 0, 0]}
+    info: dict[str, Any] = {}
+    for record in read_parts(parts):
+        if record.kind in writers:
+            writers[record.kind].add(record.block, record.payload)
+        elif record.kind == "total":
+            side, *numbers = json.loads(bytes(record.payload))
+            totals[side] = [a + b for a, b in zip(totals[side], numbers)]
+        elif record.kind == "bad":
+            info |= json.loads(bytes(record.payload))
+    for side, writer in writers.items():
+        info[side] = writer.close().to_json()
+    info |= {"n_users": totals["users"][0], "n_items": totals["items"][0]}
+    info |= {"pairs": totals["users"][1], "plays": totals["users"][2] / 65536}
+    return info
+
+
+def check_lines(info: dict[str, Any], options: InputOptions, directory: str, storage: LocalStorage) -> None:
+    """Write the quarantine file, and stop if there are too many bad lines or no usable one."""
+    bad = BadLines.from_dict(info["bad"])
+    n_lines, n_bad = info["counts"]["lines"], sum(bad.counts.values())
+    quarantine = os.path.join(directory, "bad-lines.tsv")
+    storage.replace(quarantine, quarantine_text(bad, info["lines"]).encode())
+    limit = options.max_bad_lines
+    allowed = float(limit[:-1]) / 100 * n_lines if limit.endswith("%") else float(limit)
+    reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(bad.counts.items()))
+    if n_bad > allowed:
+        msg = f"{n_bad} of {n_lines} lines are bad ({reasons}), more than --max-bad-lines {limit}; see {quarantine}"
+        raise BadInputError(msg)
+    if not info["pairs"]:
+        msg = f"no usable play in {n_lines} lines ({info['counts'].get('filtered', 0)} left out by filters, {n_bad} bad); check --columns and --min-ms-played"
+        raise BadInputError(msg)
+
+
+def quarantine_text(bad: BadLines, lines: dict[str, int]) -> str:
+    """Give the samples as a table: file, line, reason, field, text."""
+    rows = ["file\tline\treason\tfield\ttext"]
+    for sample in bad.samples:
+        path, offset = sample.source.rsplit("@", 1)
+        earlier = sum(n for source, n in lines.items() if source.rsplit("@", 1)[0] == path and int(source.rsplit("@", 1)[1]) < int(offset))
+        rows.append(f"{path}\t{earlier + sample.line}\t{sample.reason}\t{sample.field}\t{sample.text}")
+    return "\n".join(rows) + "\n"
+
+
+__all__ = ["ByteRange", "Plays", "prepare", "read_plays"]
