@@ -1,0 +1,341 @@
+"""The training loop: alternate users and items until the weighted RMSE stops changing.
+
+Half 0 writes initial item factors; halves 1, 3, 5 ... solve the users, halves 2, 4, 6 ... the items. A run stops only
+after a user half, so that every published user vector is the exact answer to the published item vectors.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mr_als.data.blocks import FACTORS, STATS, FactorBlock, StatsBlock, pack
+from mr_als.data.lines import REFERENCES
+from mr_als.engine.datasets import Dataset, Writer, read_parts
+from mr_als.engine.launch import run_job
+from mr_als.engine.plan import choose_join
+from mr_als.engine.runs import Lock, Run
+from mr_als.engine.storage import storage_of
+from mr_als.errors import DamagedDataError, ModelError, ObjectiveRoseError, UsageError
+from mr_als.maths.normal_equations import eigenbasis, project
+from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, WeightOptions, to_arguments
+from mr_als.prepare import Plays, fingerprint, prepare, read_plays
+from mr_als.progress import Progress
+from mr_als.publish import publish
+
+# a rise of the objective that rounding and the solver's tolerance can explain, relative
+ROUNDING = 1e-5
+# above this share of the objective of X = Y = 0 the factors have learnt nothing yet
+LEARNT = 0.999
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where the jobs run, and in which form they get their records."""
+
+    runner: str = "inline"
+    form: str = REFERENCES
+    tasks: int = 1
+    mrjob_arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Training:
+    """All options of a training run."""
+
+    inputs: InputOptions = InputOptions()
+    weights: WeightOptions = WeightOptions()
+    solver: SolverOptions = SolverOptions()
+    loop: LoopOptions = LoopOptions()
+    plan: PlanOptions = PlanOptions()
+
+
+@dataclass(frozen=True)
+class Half:
+    """A finished half-iteration: its factors, their Gram matrix, and the sums of its loss terms."""
+
+    number: int
+    factors: Dataset
+    gram: npt.NDArray[np.float64]
+    totals: dict[str, float]
+    entry: dict[str, Any]
+
+    @property
+    def wrmse(self) -> float:
+        """Weighted RMSE after this half."""
+        return float(self.entry["wrmse"])
+
+
+def train(
+    logs: Sequence[str],
+    model: str,
+    options: Training,
+    *,
+    plays: str | None = None,
+    engine: Engine = Engine(),  # noqa: B008  (frozen)
+    restart: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train on logs, or on a prepared plays directory, and publish the model; give its `model.json`.
+
+    The same call goes on where a killed one stopped, and ends with the bytes of an undisturbed run.
+    """
+    progress = progress or Progress(quiet=True)
+    storage = storage_of(model)
+    storage.make_directory(model)
+    with Lock(model):
+        run = Run(os.path.join(model, "work"), storage)
+        if restart:
+            run.remove()
+        if run.start(describe(logs, plays, options)):
+            progress.say(f"going on with the unfinished run in {run.directory}")
+        data = _plays_of(run, logs, plays, options, engine, progress)
+        return _alternate(_Trainer(run, data, options, engine, progress), model)
+
+
+def describe(logs: Sequence[str], plays: str | None, options: Training) -> dict[str, Any]:
+    """Give the plan that a resumed run must share: inputs and options, but neither runner nor number of tasks."""
+    if bool(logs) == bool(plays):
+        msg = "give either log files or --plays DIR"
+        raise UsageError(msg)
+    if plays:
+        inputs = fingerprint([os.path.abspath(os.path.join(plays, "plays.json"))]) if os.path.exists(plays) else {}
+    else:
+        inputs = fingerprint(storage_of(logs[0]).expand(list(logs)))
+    return {"inputs": inputs, "options": asdict(options)}
+
+
+def _plays_of(run: Run, logs: Sequence[str], plays: str | None, options: Training, engine: Engine, progress: Progress) -> Plays:
+    if plays:
+        return read_plays(plays, engine.form)
+    return prepare(
+        logs, run.path("plays"), options.inputs, runner=engine.runner, form=engine.form, tasks=engine.tasks,
+        progress=progress, mrjob_arguments=engine.mrjob_arguments,
+    )  # fmt: skip
+
+
+def _alternate(trainer: _Trainer, model: str) -> dict[str, Any]:
+    """Run the algorithm: initial items, then users and items in turn, then publish."""
+    progress, loop = trainer.progress, trainer.options.loop
+    last = trainer.last_finished()
+    if last is None:
+        last = trainer.half(0, None)
+    while not (reason := finished(trainer.history, loop)):
+        last = trainer.half(last.number + 1, last)
+        progress.step(last.number, 2 * loop.max_iterations + 1, f"half {last.number}")
+    progress.done()
+    progress.say(f"stopped: {reason}")
+    users, items = last, trainer.load(last.number - 1)
+    if items is None:
+        msg = f"{trainer.run.directory}: the item factors of half {last.number - 1} are gone; start again with --restart"
+        raise ModelError(msg)
+    info = publish(model, trainer.run.name, trainer.plays, users.factors, items.factors, trainer.describe(reason))
+    trainer.run.remove()
+    progress.say(f"published {model}: {info['n_users']} users, {info['n_items']} items, rank {info['options']['solver']['rank']}")
+    return info
+
+
+def finished(history: list[dict[str, Any]], loop: LoopOptions) -> str:
+    """Say why training is over, or an empty string: only after a user half, see the module's docstring."""
+    if not history or history[-1]["solved"] != "users":
+        return ""
+    last = history[-1]
+    if last["iteration"] >= loop.max_iterations:
+        learnt = last["to_zero_model"] ** 2 < 1
+        return f"{loop.max_iterations} iterations done" + ("" if learnt else ", and the regularization is too large: nothing was learnt")
+    if len(history) < 3:
+        return ""
+    before = history[-3]["wrmse"]
+    text = loop.tolerance
+    bound = float(text[:-1]) / 100 * before if text.endswith("%") else float(text)
+    if abs(last["wrmse"] - before) >= bound:
+        return ""
+    if last["objective"] > LEARNT * last["zero_objective"]:
+        # near X = Y = 0 changes are small at first too; a vanishing model has stopped for good
+        return "regularization too large: the factors vanish" if last["objective"] >= last["zero_objective"] * (1 - 1e-9) else ""
+    return f"the weighted RMSE changed by less than {text}"
+
+
+class _Trainer:
+    """The halves of one run: runs them, checks them, and remembers those that count."""
+
+    def __init__(self, run: Run, plays: Plays, options: Training, engine: Engine, progress: Progress) -> None:
+        self.run, self.plays, self.options, self.engine, self.progress = run, plays, options, engine, progress
+        self.history: list[dict[str, Any]] = []
+        self.join, self.why = choose_join(
+            options.plan.join, plays.n_users, plays.n_items, options.solver.rank, options.plan.task_memory
+        )
+        progress.say(f"join: {self.join}, {self.why}")
+
+    def describe(self, reason: str) -> dict[str, Any]:
+        """Give what `model.json` says of the run."""
+        plan = {"join": self.join, "why": self.why, "blocks": self.plays.info["blocks"], "kernel": "numpy"}
+        lines = {"counts": self.plays.info["counts"], "bad": self.plays.info["bad"]["counts"]}
+        keys = {"options": asdict(self.options), "plan": plan, "inputs": self.plays.info["inputs"], "lines": lines}
+        return {**keys, "seed": self.options.solver.seed, "stopped": reason, "history": self.history}
+
+    def last_finished(self) -> Half | None:
+        """Find where a killed run stopped: the last half that counts and whose files are whole."""
+        number = 0
+        while (record := self.run.record(_name(number))) is not None:
+            if number:
+                self.history.append(record["entry"])
+            number += 1
+        for candidate in (number - 1, number - 2):
+            half = self.load(candidate)
+            if half is None:
+                break
+            try:
+                half.factors.check()
+            except DamagedDataError as error:
+                self.progress.say(f"half {candidate} is damaged and done again: {error}")
+                self.run.forget(_name(candidate))
+                self.history = self.history[: max(candidate - 1, 0)]
+                continue
+            return half
+        if number > 2:
+            msg = f"{self.run.directory}: the last two halves are damaged; start again with --restart"
+            raise DamagedDataError(msg)
+        return None
+
+    def load(self, number: int) -> Half | None:
+        """Give a half that counts, None if there is none."""
+        record = self.run.record(_name(number)) if number >= 0 else None
+        if record is None:
+            return None
+        factors = Dataset.from_json({**record["factors"], "form": self.engine.form}, self.run.path(record["attempt"]))
+        rank = self.options.solver.rank
+        gram = np.frombuffer(base64.b64decode(record["gram"]), "<f8").reshape(rank, rank)
+        return Half(number, factors, gram, record["totals"], record["entry"])
+
+    def half(self, number: int, fixed: Half | None) -> Half:
+        """Run half `number` against the `fixed` side's last half; it counts once its record is written."""
+        started = time.monotonic()
+        solved, other = ("users", "items") if number % 2 else ("items", "users")
+        plays: Dataset = getattr(self.plays, solved)
+        directory = self.run.attempt(_name(number))
+        inputs = plays.write_input(directory, self.engine.tasks)
+        arguments = [f"--n-fixed={getattr(self.plays, f'n_{other}')}", f"--fixed-blocks={len(getattr(self.plays, other).entries)}"]
+        if fixed is None:
+            arguments.append(f"--init={solved}")
+        else:
+            arguments += ["--fixed", self._write_fixed(directory, fixed)]
+            if self.join == "shuffle":
+                inputs += fixed.factors.write_input(directory, self.engine.tasks)
+        parts = self._run_job(inputs, os.path.join(directory, "output"), arguments)
+        half = self._collect(number, parts, directory, plays, fixed, started, solved)
+        self._commit(half, directory)
+        return half
+
+    def _run_job(self, inputs: list[str], output: str, arguments: list[str]) -> list[str]:
+        o = self.options
+        return run_job(
+            "mr_solve", inputs, output,
+            [*arguments, "--input", self.engine.form, "--join", self.join, f"--task-memory={o.plan.task_memory}",
+             *to_arguments(o.solver), *to_arguments(o.weights)],
+            self.engine.runner, tasks=self.engine.tasks, mrjob_arguments=self.engine.mrjob_arguments,
+        )  # fmt: skip
+
+    def _write_fixed(self, directory: str, fixed: Half) -> str:
+        """Write what every task needs: G = Q D Q'; for broadcast also Z = Y Q, in hash order."""
+        spectrum, basis = eigenbasis(fixed.gram)
+        arrays = [spectrum, basis.ravel()]
+        if self.join == "broadcast":
+            blocks = [FactorBlock.unpack(payload) for _, payload in fixed.factors.blocks()]
+            arrays.append(np.concatenate([b.hashes for b in blocks]))
+            arrays.append(np.concatenate([project(b.factors, basis).ravel() for b in blocks]))
+        path = os.path.join(directory, "fixed.bin")
+        with open(path, "wb") as file:
+            file.write(pack(arrays))
+        return path
+
+    def _collect(
+        self, number: int, parts: list[str], directory: str, plays: Dataset, fixed: Half | None, started: float, solved: str
+    ) -> Half:
+        """Check the output against its own statistics, lay it down, and sum in block order."""
+        writer = Writer(FACTORS, os.path.join(directory, "factors.raw"), self.engine.form)
+        stats: dict[int, StatsBlock] = {}
+        for record in read_parts(parts):
+            if record.kind == FACTORS:
+                writer.add(record.block, record.payload)
+            elif record.kind == STATS:
+                stats[record.block] = StatsBlock.unpack(record.payload)
+        self.run.storage.remove(os.path.join(directory, "output"))
+        factors = writer.close()
+        blocks = [entry.block for entry in plays.entries]
+        if [e.block for e in factors.entries] != blocks or sorted(stats) != blocks:
+            msg = f"half {number}: the job wrote {len(factors.entries)} of {len(blocks)} blocks; run the same command again"
+            raise DamagedDataError(msg)
+        if any((e.length, e.crc) != (stats[e.block].n_bytes, stats[e.block].crc) for e in factors.entries):
+            msg = f"half {number}: a block differs from its checksum; run the same command again"
+            raise DamagedDataError(msg)
+        gram = np.zeros_like(stats[blocks[0]].gram)
+        for block in blocks:
+            gram += stats[block].gram
+        names = ("rows", "observed", "squared_error", "penalty", "confidence")
+        totals = {name: math.fsum(getattr(stats[block], name) for block in blocks) for name in names}
+        entry = self._entry(number, solved, totals, fixed, factors, time.monotonic() - started)
+        return Half(number, factors, gram, totals, entry)
+
+    def _entry(
+        self, number: int, solved: str, totals: dict[str, float], fixed: Half | None, factors: Dataset, seconds: float
+    ) -> dict[str, Any]:
+        """Give the history entry of a half: the loss over all cells and the regularised objective."""
+        entry = {"half": number, "iteration": number // 2, "solved": solved, "rows": int(totals["rows"])}
+        entry |= {"bytes": factors.n_bytes, "seconds": round(seconds, 4)}
+        if fixed is None:
+            return entry
+        # every cell weighs 1, an observed one c: the sum of all c
+        cells = self.plays.n_users * self.plays.n_items + totals["confidence"]
+        zero = totals["confidence"] + totals["observed"]
+        squared_error = zero_safe(totals["squared_error"] + zero)
+        entry["wrmse"] = math.sqrt(squared_error / cells)
+        entry["objective"] = squared_error + totals["penalty"] + fixed.totals["penalty"]
+        entry["zero_objective"] = zero
+        entry["to_zero_model"] = math.sqrt(squared_error / zero)
+        return entry
+
+    def _commit(self, half: Half, directory: str) -> None:
+        """Check the loss, then let the half count, and clean away what it supersedes."""
+        if half.number > 0:
+            self._check_objective(half)
+            self.history.append(half.entry)
+        gram = base64.b64encode(half.gram.astype("<f8").tobytes()).decode()
+        record = {"attempt": os.path.basename(directory), "factors": half.factors.to_json(), "totals": half.totals}
+        self.run.commit(_name(half.number), {**record, "entry": half.entry, "gram": gram})
+        if half.number >= 2:
+            self.run.clean(_name(half.number - 2))
+        if half.number:
+            self.progress.say(_line(half.entry))
+
+    def _check_objective(self, half: Half) -> None:
+        if not self.history:
+            return
+        before, now = self.history[-1]["objective"], half.entry["objective"]
+        if now > before + ROUNDING * abs(before):
+            msg = f"half {half.number}: the objective rose from {before:.8g} to {now:.8g}; try --solver cholesky, and report this"
+            raise ObjectiveRoseError(msg)
+
+
+def zero_safe(value: float) -> float:
+    """Keep a sum of squares from being negative by rounding."""
+    return max(value, 0.0)
+
+
+def _name(number: int) -> str:
+    return f"half-{number:03d}"
+
+
+def _line(entry: dict[str, Any]) -> str:
+    return (
+        f"half {entry['half']:3d}  iteration {entry['iteration']:2d}  {entry['solved']:5s} {entry['rows']:9d} rows  "
+        f"wRMSE {entry['wrmse']:.6f}  objective {entry['objective']:.6g}  {entry['bytes'] / 2**20:.1f} MB  {entry['seconds']:.2f} s"
+    )
