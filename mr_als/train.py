@@ -25,6 +25,7 @@ from mr_als.engine.plan import choose_join
 from mr_als.engine.runs import Lock, Run
 from mr_als.engine.storage import storage_of
 from mr_als.errors import DamagedDataError, ModelError, ObjectiveRoseError, UsageError
+from mr_als.maths.loss import Loss, weighted_rmse, zero_rmse, zero_squared_error
 from mr_als.maths.normal_equations import eigenbasis, project
 from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, WeightOptions, to_arguments
 from mr_als.prepare import Plays, fingerprint, prepare, read_plays
@@ -293,14 +294,11 @@ class _Trainer:
         entry |= {"bytes": factors.n_bytes, "seconds": round(seconds, 4)}
         if fixed is None:
             return entry
-        # every cell weighs 1, an observed one c: the sum of all c
-        cells = self.plays.n_users * self.plays.n_items + totals["confidence"]
-        zero = totals["confidence"] + totals["observed"]
-        squared_error = zero_safe(totals["squared_error"] + zero)
-        entry["wrmse"] = math.sqrt(squared_error / cells)
-        entry["objective"] = squared_error + totals["penalty"] + fixed.totals["penalty"]
-        entry["zero_objective"] = zero
-        entry["to_zero_model"] = math.sqrt(squared_error / zero)
+        loss, shape = Loss(**totals), (self.plays.n_users, self.plays.n_items)
+        entry["wrmse"] = weighted_rmse(loss, *shape)
+        entry["objective"] = loss.squared_error + loss.penalty + fixed.totals["penalty"]
+        entry["zero_objective"] = zero_squared_error(loss)
+        entry["to_zero_model"] = entry["wrmse"] / zero_rmse(loss, *shape)
         return entry
 
     def _commit(self, half: Half, directory: str) -> None:
@@ -323,11 +321,6 @@ class _Trainer:
         if now > before + ROUNDING * abs(before):
             msg = f"half {half.number}: the objective rose from {before:.8g} to {now:.8g}; try --solver cholesky, and report this"
             raise ObjectiveRoseError(msg)
-
-
-def zero_safe(value: float) -> float:
-    """Keep a sum of squares from being negative by rounding."""
-    return max(value, 0.0)
 
 
 def _name(number: int) -> str:

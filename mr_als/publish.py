@@ -1,0 +1,147 @@
+"""Publishing: a finished run becomes an immutable generation, then `model.json` is replaced; nothing else changes.
+
+    <model>/model.json                            names the generation that is the model now
+    <model>/generations/<run>/manifest.json       sizes and checksums of its files
+    <model>/generations/<run>/users/, items/      factors.npy, hashes.npy, ids.txt, ids_start.npy
+    <model>/generations/<run>/users/plays_*.npy   each user's plays as CSR over the item rows
+
+Everything is written block by block: the driver never holds all ids, all plays or all factors.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import zlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import mr_als
+from mr_als.data.blocks import FactorBlock, PlaysBlock
+from mr_als.data.join import join, match
+from mr_als.engine.datasets import Dataset
+from mr_als.engine.runs import crash_point
+from mr_als.engine.storage import storage_of
+from mr_als.errors import NonFiniteError
+from mr_als.prepare import Plays
+
+FORMAT = 1
+
+
+class ArrayFile:
+    """A .npy file that grows by appending rows; the header is written last."""
+
+    HEADER = 128
+
+    def __init__(self, path: str, dtype: str, width: int = 0) -> None:
+        self._file = open(path, "wb")  # noqa: SIM115  (closed by `close`)
+        self._file.write(b"\0" * self.HEADER)
+        self._dtype, self._width, self.n = np.dtype(dtype), width, 0
+
+    def add(self, rows: npt.NDArray[Any]) -> None:
+        """Append rows."""
+        self._file.write(np.ascontiguousarray(rows, self._dtype).tobytes())
+        self.n += len(rows)
+
+    def close(self) -> None:
+        """Write the header of NumPy's format 1.0: 128 bytes, so that the data begin aligned."""
+        shape = f"({self.n}, {self._width})" if self._width else f"({self.n},)"
+        text = f"{{'descr': '{self._dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
+        self._file.seek(0)
+        self._file.write(b"\x93NUMPY\x01\x00" + (self.HEADER - 10).to_bytes(2, "little") + text.encode().ljust(self.HEADER - 11) + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def publish(model: str, run: str, plays: Plays, users: Dataset, items: Dataset, info: dict[str, Any]) -> dict[str, Any]:
+    """Write the generation `run` and let `model.json` name it; give the content of `model.json`.
+
+    Raises
+    ------
+    NonFiniteError
+        If a factor is not finite; nothing is published then.
+    """
+    storage = storage_of(model)
+    generations = os.path.join(model, "generations")
+    generation = os.path.join(generations, run)
+    previous = json.loads(storage.read(os.path.join(model, "model.json")) or b"{}").get("generation")
+    if storage.size(os.path.join(generation, "manifest.json")) < 0:
+        scratch = f"{generation}.new"
+        storage.remove(scratch)
+        for side in ("users", "items"):
+            storage.make_directory(os.path.join(scratch, side))
+        _write_side(os.path.join(scratch, "items"), plays.items, items)
+        item_hashes = np.load(os.path.join(scratch, "items", "hashes.npy"), mmap_mode="r")
+        _write_side(os.path.join(scratch, "users"), plays.users, users, item_hashes)
+        files = {name: _size_and_crc(os.path.join(scratch, name)) for name in _files(scratch)}
+        storage.create(os.path.join(scratch, "manifest.json"), json.dumps({"format": FORMAT, "files": files}, indent=1).encode())
+        os.rename(scratch, generation)
+    crash_point("before-publish")
+    full = {
+        "format": FORMAT,
+        "generation": run,
+        "n_users": plays.n_users,
+        "n_items": plays.n_items,
+        "pairs": plays.pairs,
+        "plays": plays.plays,
+        **info,
+        "versions": {"mr_als": mr_als.__version__, "numpy": np.__version__, "python": sys.version.split()[0]},
+    }
+    storage.replace(os.path.join(model, "model.json"), json.dumps(full, indent=1).encode())
+    crash_point("after-publish")
+    for name in storage.names(generations):
+        if name not in (run, previous):
+            storage.remove(os.path.join(generations, name))
+    return full
+
+
+def _files(directory: str) -> list[str]:
+    return [os.path.join(side, name) for side in ("items", "users") for name in sorted(os.listdir(os.path.join(directory, side)))]
+
+
+def _size_and_crc(path: str) -> list[int]:
+    crc = 0
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 22):
+            crc = zlib.crc32(chunk, crc)
+    return [os.path.getsize(path), crc]
+
+
+def _write_side(directory: str, plays: Dataset, factors: Dataset, item_hashes: npt.NDArray[Any] | None = None) -> None:
+    """Write ids and factors of one side, and of the users also their plays; rows in hash order."""
+    files: dict[str, ArrayFile] = {}
+
+    def out(name: str, dtype: str, width: int = 0) -> ArrayFile:
+        if name not in files:
+            files[name] = ArrayFile(os.path.join(directory, f"{name}.npy"), dtype, width)
+        return files[name]
+
+    at = pairs = 0
+    out("ids_start", "<i8").add(np.zeros(1))
+    with open(os.path.join(directory, "ids.txt"), "wb") as ids:
+        for (_, plays_buffer), (_, factors_buffer) in zip(plays.blocks(), factors.blocks()):
+            block, solved = PlaysBlock.unpack(plays_buffer), FactorBlock.unpack(factors_buffer)
+            if not np.isfinite(solved.factors).all():
+                msg = f"{factors.path}: a factor is not finite; nothing is published"
+                raise NonFiniteError(msg)
+            out("factors", "<f4", solved.factors.shape[1]).add(solved.factors)
+            out("hashes", "<u8").add(block.hashes)
+            names = [name + b"\n" for name in block.ids.to_list()]
+            ids.write(b"".join(names))
+            ends = at + np.cumsum([len(name) for name in names], dtype=np.int64)
+            out("ids_start", "<i8").add(ends)
+            at = int(ends[-1]) if len(ends) else at
+            if item_hashes is not None:
+                if not pairs and "plays_start" not in files:
+                    out("plays_start", "<i8").add(np.zeros(1))
+                joined = join(block, *match(block.columns, item_hashes))
+                out("plays_item", "<i8").add(joined.indices)
+                out("plays_amount", "<f8").add(joined.strengths)
+                out("plays_start", "<i8").add(pairs + joined.indptr[1:])
+                pairs += len(joined.indices)
+    for file in files.values():
+        file.close()
