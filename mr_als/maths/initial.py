@@ -75,4 +75,5 @@ def _mix(bits: Array) -> Array:
     """Scramble 64-bit numbers, uint64 of any shape: a bijection in which every bit depends on all."""
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> np.uint64(31))
+    bits ^= bits >> np.uint64(31)
+    return bits

@@ -183,7 +183,8 @@ def _back_substitute(lower: Array, x: Array) -> Array:
 
 def _dots(a: Array, b: Array) -> Array:
     """Give the dot product of each row of a and b (B, rank, 1), as (B, 1, 1)."""
-    return np.matmul(a.transpose(0, 2, 1), b)
+    dots: Array = np.matmul(a.transpose(0, 2, 1), b)
+    return dots
 
 
 def _divide(numerator: Array, denominator: Array, where: Array) -> Array:

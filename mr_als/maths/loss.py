@@ -43,7 +43,7 @@ class Loss(NamedTuple):
     observed: int = 0
     rows: int = 0
 
-    def __add__(self, other: tuple[Any, ...]) -> Loss:  # type: ignore[override]
+    def __add__(self, other: tuple[Any, ...]) -> Loss:
         """Add term by term; a tuple would be appended."""
         return Loss(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 

@@ -234,8 +234,10 @@ def _gather(problem: _Problem, rows: Array, longest: int) -> _Batch:
 
 def _vectors(vectors: Any, places: Array) -> Array:
     if isinstance(vectors, np.ndarray):
-        return vectors.take(places.astype(np.intp), axis=0)  # twice as fast as vectors[places]
-    return vectors[places]
+        gathered: Array = vectors.take(places.astype(np.intp), axis=0)  # twice as fast as vectors[places]
+    else:
+        gathered = vectors[places]
+    return gathered
 
 
 def _store_and_score(problem: _Problem, batch: _Batch, w: Array, factors: Array) -> float:
@@ -250,7 +252,8 @@ def _store_and_score(problem: _Problem, batch: _Batch, w: Array, factors: Array)
 def _store(problem: _Problem, rows: Array, w: Array, factors: Array) -> Array:
     """Store x = Q w, rounded to float32; give w = Q'x of the rounded x, float64."""
     factors[rows] = w.astype(np.float64) @ problem.basis.T
-    return factors[rows].astype(np.float64) @ problem.basis
+    stored: Array = factors[rows].astype(np.float64) @ problem.basis
+    return stored
 
 
 def _solve_exactly(problem: _Problem, batch: _Batch, factors: Array) -> float:
@@ -312,11 +315,13 @@ def _explain(
     """Make the error of a batch that has no solution, from its first row that has none."""
     if not np.isfinite(system).all():
         return _not_finite()
-    for place, row in enumerate(rows):
+    place = 0
+    for place in range(len(rows)):
         try:
             cholesky(system[place : place + 1], right[place : place + 1])
         except np.linalg.LinAlgError:
             break
+    row = rows[place]
     n_observed = int(problem.indptr[row + 1] - problem.indptr[row])
     return singular(len(problem.spectrum), n_observed, float(problem.regularization[row]))
 

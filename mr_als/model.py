@@ -1,0 +1,198 @@
+"""A published model, opened for reading: factors, ids and plays, memory-mapped.
+
+    m = mr_als.load("model")
+    m.recommend("alice", n=10)          # [(item, score), ...]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mr_als.data.ids import hash_id
+from mr_als.errors import ModelError
+from mr_als.maths.normal_equations import gram_matrix
+from mr_als.maths.ranking import normalized, top_n
+from mr_als.maths.weights import Weights
+
+Array = npt.NDArray
+
+
+class Names:
+    """The ids of one side, in row order: a sequence of str that reads only what is asked for."""
+
+    def __init__(self, directory: str) -> None:
+        self._start = np.load(os.path.join(directory, "ids_start.npy"), mmap_mode="r")
+        path = os.path.join(directory, "ids.txt")
+        self._text = np.memmap(path, np.uint8, "r") if os.path.getsize(path) else np.zeros(0, np.uint8)
+
+    def __len__(self) -> int:
+        return len(self._start) - 1
+
+    def __getitem__(self, row: int) -> str:
+        if not 0 <= row < len(self):
+            raise IndexError(row)
+        return bytes(self._text[self._start[row] : self._start[row + 1] - 1]).decode()
+
+    def __iter__(self) -> Iterator[str]:
+        return (self[row] for row in range(len(self)))
+
+
+class Model:
+    """A published model; see `open`.
+
+    Attributes
+    ----------
+    user_factors, item_factors : float32 (n_users, rank), (n_items, rank); row i belongs to user_ids[i], item_ids[i]
+    user_ids, item_ids : sequences of str
+    info : dict, the parsed model.json
+    """
+
+    def __init__(self, path: str, info: dict[str, Any]) -> None:
+        self.path, self.info = path, info
+        self.generation = os.path.join(path, "generations", info["generation"])
+        users, items = (os.path.join(self.generation, side) for side in ("users", "items"))
+        self.user_factors, self.item_factors = self._array("users", "factors"), self._array("items", "factors")
+        self.user_hashes, self.item_hashes = self._array("users", "hashes"), self._array("items", "hashes")
+        self.user_ids, self.item_ids = Names(users), Names(items)
+        self.plays_start = self._array("users", "plays_start")
+        self.plays_item, self.plays_amount = self._array("users", "plays_item"), self._array("users", "plays_amount")
+
+    def _array(self, side: str, name: str) -> Array:
+        path = os.path.join(self.generation, side, f"{name}.npy")
+        empty = os.path.getsize(path) <= 128
+        return np.load(path) if empty else np.load(path, mmap_mode="r")
+
+    @classmethod
+    def open(cls, path: str) -> Model:
+        """Open the model in the directory `path`.
+
+        Raises
+        ------
+        ModelError
+            If there is none, or a file is missing or has another size than its manifest says.
+        """
+        try:
+            with open(os.path.join(path, "model.json"), "rb") as file:
+                info = json.load(file)
+            generation = os.path.join(path, "generations", info["generation"])
+            with open(os.path.join(generation, "manifest.json"), "rb") as file:
+                files = json.load(file)["files"]
+        except FileNotFoundError:
+            msg = f"{path}: no published model in it; make one with: mr-als train LOGS... --model {path}"
+            raise ModelError(msg) from None
+        except (OSError, ValueError, KeyError) as error:
+            msg = f"{path}: model.json cannot be read ({error}); train again"
+            raise ModelError(msg) from None
+        for name, (size, _) in files.items():
+            file_path = os.path.join(generation, name)
+            actual = os.path.getsize(file_path) if os.path.exists(file_path) else -1
+            if actual != size:
+                msg = f"{file_path}: {actual} bytes where the manifest says {size}: damaged, train again"
+                raise ModelError(msg)
+        return cls(path, info)
+
+    @property
+    def rank(self) -> int:
+        """Length of the factor vectors."""
+        return int(self.item_factors.shape[1])
+
+    @property
+    def weights(self) -> Weights:
+        """The weights the model was trained with."""
+        return Weights(**self.info["options"]["weights"])
+
+    @cached_property
+    def item_gram(self) -> Array:
+        """Gram matrix of the item factors, float64 (rank, rank)."""
+        return gram_matrix(self.item_factors)
+
+    @cached_property
+    def _item_directions(self) -> Array:
+        return normalized(self.item_factors)
+
+    def user_index(self, user: str) -> int:
+        """Give a user's row; KeyError if the user is unknown."""
+        return self._index(user, self.user_hashes, self.user_ids)
+
+    def item_index(self, item: str) -> int:
+        """Give an item's row; KeyError if the item is unknown."""
+        return self._index(item, self.item_hashes, self.item_ids)
+
+    def _index(self, name: str, hashes: Array, ids: Names) -> int:
+        key = np.uint64(hash_id(name.encode("utf-8", "surrogatepass"), self.info["options"]["inputs"]["salt"]))
+        row = int(np.searchsorted(hashes, key))
+        if row < len(hashes) and hashes[row] == key and ids[row] == name:
+            return row
+        raise KeyError(name)
+
+    def played(self, row: int) -> tuple[Array, Array]:
+        """Give a user row's items (rows) and plays."""
+        lo, hi = self.plays_start[row], self.plays_start[row + 1]
+        return self.plays_item[lo:hi], self.plays_amount[lo:hi]
+
+    def plays(self, user: str) -> list[tuple[str, float]]:
+        """Give what a user played, most played first: [(item, plays)]."""
+        items, amounts = self.played(self.user_index(user))
+        order = np.lexsort((items, -amounts))
+        return [(self.item_ids[int(items[i])], float(amounts[i])) for i in order]
+
+    def recommend(self, user: str, n: int = 10, *, include_played: bool = False) -> list[tuple[str, float]]:
+        """Give the n best items for a user, [(item, score)], best first; played items are left out."""
+        row = self.user_index(user)
+        scores = (self.user_factors[row] @ self.item_factors.T)[None, :]
+        items, _ = self.played(row)
+        start = np.array([0, len(items)])
+        return self._named(*((top_n(scores, n, None, None)) if include_played else top_n(scores, n, start, np.asarray(items))))
+
+    def similar_items(self, item: str, n: int = 10) -> list[tuple[str, float]]:
+        """Give the n items of highest cosine with `item`, itself and zero vectors left out."""
+        row = self.item_index(item)
+        scores = (self._item_directions @ self._item_directions[row])[None, :]
+        zero = np.flatnonzero(~self._item_directions.any(1))
+        leave = np.union1d(zero, [row])
+        return self._named(*top_n(scores, n, np.array([0, len(leave)]), leave))
+
+    def _named(self, rows: Array, scores: Array) -> list[tuple[str, float]]:
+        return [(self.item_ids[int(r)], float(s)) for r, s in zip(rows[0], scores[0]) if r >= 0]
+
+    def explain(self, user: str, item: str) -> dict[str, Any]:
+        """Say which plays earned an item its score (Hu, Koren & Volinsky 2008, section 5).
+
+        The score is x.y_item = sum over the played items j of c_j y_item' W y_j, with W = (Y'Y + Y'(C - I)Y + lambda I)^-1.
+
+        Returns
+        -------
+        dict with `score` (of the stored factors), `total` (sum of the parts) and `parts`: [(item, plays, part)], largest first
+        """
+        row, target = self.user_index(user), self.item_index(item)
+        items, amounts = self.played(row)
+        observed = np.asarray(self.item_factors[items], np.float64)
+        inverse_y = np.linalg.solve(self.system(row), np.asarray(self.item_factors[target], np.float64))
+        parts = self.weights.confidence_of(np.asarray(amounts)) * (observed @ inverse_y)
+        order = np.argsort(-parts, kind="stable")
+        named = [(self.item_ids[int(items[i])], float(amounts[i]), float(parts[i])) for i in order]
+        score = float(np.dot(self.user_factors[row].astype(np.float64), self.item_factors[target].astype(np.float64)))
+        return {"user": user, "item": item, "score": score, "total": float(parts.sum()), "parts": named}
+
+    def system(self, row: int) -> Array:
+        """Give the matrix of a user row's normal equations, float64 (rank, rank)."""
+        items, amounts = self.played(row)
+        y = np.asarray(self.item_factors[items], np.float64)
+        lam = self.weights.row_regularization(np.array([len(items)]), len(self.item_hashes))[0]
+        c = self.weights.confidence_of(np.asarray(amounts))
+        system: Array = self.item_gram + (y.T * (c - 1)) @ y + lam * np.eye(self.rank)
+        return system
+
+    def residual(self, row: int) -> float:
+        """Give the relative residual of a user row's normal equations."""
+        items, amounts = self.played(row)
+        b = np.asarray(self.item_factors[items], np.float64).T @ self.weights.confidence_of(np.asarray(amounts))
+        size = float(np.linalg.norm(b))
+        return float(np.linalg.norm(b - self.system(row) @ self.user_factors[row])) / size if size else 0.0
