@@ -31,7 +31,7 @@ Array = npt.NDArray[Any]
 # the square of the relative residual that float32 can tell from zero; below, r.r underflows in time
 _FLOOR = 1e-13
 # bytes of a float64 copy of gathered vectors made at a time: what a core's cache holds
-_COPY_BYTES = 1 << 22
+_COPY_BYTES = 1 << 20
 # rows of a triangular matrix worked off together; measured, flat between 8 and 32
 _PANEL = 16
 

@@ -31,7 +31,7 @@ Array = npt.NDArray[Any]
 
 SOLVERS = ("cg", "cholesky")
 # bytes of a batch's gathered vectors; measured best at 2 to 4 MB from rank 64 to 128
-BATCH_BYTES = 1 << 22
+BATCH_BYTES = 1 << 21
 # a batch is cut where rows are shorter than this part of its longest: bounds the padding
 SHORTEST = 0.8
 # conjugate gradients take 4 to 12 steps; beyond this many an exact solution is cheaper

@@ -45,7 +45,7 @@ def test_is_where_the_gradient_of_the_loss_vanishes(problem):
 def test_a_system_without_a_unique_solution_is_named():
     nothing = np.zeros((0, 2))
 
-    with pytest.raises(SingularSystemError, match="rank 2 from 0 observations .* regularization is 0,"):
+    with pytest.raises(SingularSystemError, match=r"rank 2 from 0 observations .* regularization is 0,"):
         solve_row(gram_matrix(nothing), nothing, np.zeros(0), 0.0)
 
 
