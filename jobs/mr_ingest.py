@@ -22,10 +22,12 @@ from mr_als.engine.job import ALSJob, Pair  # before NumPy: it sets the number o
 
 import numpy as np  # isort: skip
 
+from mr_als.data.badlines import BadLines
 from mr_als.data.blocks import STRENGTH_UNIT, PlaysBlock
-from mr_als.data.grouping import Grouped, merge_blocks, split_blocks
+from mr_als.data.grouping import merge_blocks
 from mr_als.data.lines import LINES, Assembler, Reference, decode, encode, write_lines
-from mr_als.data.logs import Aggregator, BadLines, ByteRange, Filter, Layout, chunks
+from mr_als.data.logs import ByteRange, Filter, Layout, chunks
+from mr_als.data.table import Aggregator
 
 SIDES = ("users", "items")
 
@@ -92,10 +94,10 @@ class MRIngest(ALSJob):
 
     def flush(self) -> Iterator[Pair]:
         """Write the table as one record per side and block."""
-        grouped: Grouped = self.table.flush()
+        grouped = self.table.flush()
         name = uuid.uuid4().hex.encode()  # keeps the pieces of a record together in the sort
-        for side, n_blocks, view in zip(SIDES, (self.options.user_blocks, self.options.item_blocks), grouped.both_sides()):
-            for block, plays in split_blocks(view, n_blocks):
+        for side, n_blocks in zip(SIDES, (self.options.user_blocks, self.options.item_blocks)):
+            for block, plays in grouped.blocks(side, n_blocks):
                 for _, (numbered, text) in write_lines(side, block, plays.pack()):
                     yield b"%s.%08d" % (side.encode(), block), (name + b"/" + numbered, text)
 

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mr_als.data.logs import ByteRange, Layout, open_log, parse_layout, parse_time, sniff
-from mr_als.data.logs import BadLines
-from mr_als.data.lines import REFERENCES, Reference, decode  # noqa: F401
+from mr_als.data.badlines import BadLines
+from mr_als.data.lines import REFERENCES, Reference
+from mr_als.data.logs import COMPRESSED, ByteRange, Layout, parse_layout, sniff
+from mr_als.data.numbers import parse_time
 from mr_als.engine.datasets import Dataset, Writer, read_parts
 from mr_als.engine.launch import run_job
 from mr_als.engine.plan import COMPRESSION, choose_blocks
@@ -137,9 +138,9 @@ def prepare(
 def find_layout(paths: Sequence[str], options: InputOptions) -> Layout:
     """Take the layout from the options, or from the first lines of the first file that has any."""
     if options.columns or options.format != "auto":
-        return parse_layout(options.format, options.columns or None, options.delimiter)
+        return parse_layout(options.format, options.columns, options.delimiter)
     for path in paths:
-        with open_log(path) as stream:
+        with ByteRange(path, 0, os.stat(path).st_size) as stream:
             if head := stream.read(1 << 16):
                 return sniff(head, options.delimiter, path)
     msg = f"{paths[0]}: empty, and so are all other logs; there is nothing to learn from"
@@ -148,7 +149,7 @@ def find_layout(paths: Sequence[str], options: InputOptions) -> Layout:
 
 def count_blocks(paths: Sequence[str], options: InputOptions) -> list[int]:
     """Give the number of user blocks and item blocks."""
-    n_bytes = sum(os.stat(p).st_size * (COMPRESSION if p.endswith((".gz", ".bz2")) else 1) for p in paths)
+    n_bytes = sum(os.stat(p).st_size * (COMPRESSION if p.endswith(COMPRESSED) else 1) for p in paths)
     return [choose_blocks(n_bytes) if b == "auto" else int(b) for b in (options.user_blocks, options.item_blocks)]
 
 
@@ -159,7 +160,7 @@ def write_ranges(paths: Sequence[str], directory: str, tasks: int) -> list[str]:
     size = max(1 << 20, min(RANGE_BYTES, -(-total // tasks)))
     for path in paths:
         length = os.stat(path).st_size
-        step = max(length, 1) if path.endswith((".gz", ".bz2")) else size
+        step = max(length, 1) if path.endswith(COMPRESSED) else size
         ranges += [Reference(at, min(step, length - at), 0, path) for at in range(0, max(length, 1), step)]
     loads: list[list[tuple[int, Reference]]] = [[] for _ in range(max(1, min(tasks, len(ranges))))]
     for number, reference in enumerate(sorted(ranges, key=lambda r: -r.length)):
@@ -237,4 +238,4 @@ def quarantine_text(bad: BadLines, lines: dict[str, int]) -> str:
     return "\n".join(rows) + "\n"
 
 
-__all__ = ["ByteRange", "Plays", "prepare", "read_plays"]
+__all__ = ["Plays", "prepare", "read_plays"]

@@ -1,0 +1,148 @@
+"""Grouping: pairs of (row, column, strength) become blocks, and blocks of several tasks become one.
+
+One sort by (row, column) is the grouping, the order within a row and the summing of repeated pairs at once. Strengths are
+integers, so no sum depends on the order in which they come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mr_als.data.blocks import PlaysBlock
+from mr_als.data.ids import Ids, block_of
+from mr_als.errors import HashCollisionError
+
+__all__ = ["Pairs", "Side", "check_collisions", "merge_blocks", "split_blocks", "sum_pairs"]
+
+Array = npt.NDArray[Any]
+
+
+class Side(NamedTuple):
+    """The ids of one side, in any order: their hashes, uint64 (n,), and themselves."""
+
+    hashes: Array
+    ids: Ids
+
+
+class Pairs(NamedTuple):
+    """Distinct pairs in ascending order of (row, column): int64 (n,) each, strengths in units of 2^-16."""
+
+    rows: Array
+    columns: Array
+    strengths: Array
+
+
+def sum_pairs(rows: Array, columns: Array, strengths: Array | None, unit: int = 1) -> Pairs:
+    """Sort pairs by (row, column) and sum the strengths of equal ones.
+
+    Parameters
+    ----------
+    rows, columns : integers (n,), each >= 0
+    strengths : int64 (n,), each >= 0; None where each is `unit`
+    """
+    n = len(rows)
+    if not n:
+        return Pairs(*(np.zeros(0, np.int64) for _ in range(3)))
+    shift = int(columns.max()).bit_length()
+    key = (rows.astype(np.uint64) << np.uint64(shift)) | columns.astype(np.uint64)
+    payload = 0 if strengths is None else int(strengths.max()).bit_length()
+    key_bits = int(rows.max()).bit_length() + shift
+    if strengths is not None and key_bits + payload <= 64:
+        # key and strength side by side in one word: sorting words is several times as fast as sorting places
+        joined = np.sort((key << np.uint64(payload)) | strengths.astype(np.uint64))
+        key = joined >> np.uint64(payload)
+        strengths = (joined & np.uint64((1 << payload) - 1)).astype(np.int64)
+    elif strengths is not None:
+        # stable: a merge of sorted runs, which is what there usually is
+        order = np.argsort(key, kind="stable")
+        key, strengths = key[order], strengths[order]
+    else:
+        key = np.sort(key)
+    first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
+    key = key[first]
+    if strengths is None:
+        sums = np.diff(first, append=n).astype(np.int64) * unit
+    else:
+        sums = strengths if len(first) == n else np.add.reduceat(strengths, first)
+    mask = np.uint64((1 << shift) - 1)
+    return Pairs((key >> np.uint64(shift)).astype(np.int64), (key & mask).astype(np.int64), sums)
+
+
+def in_hash_order(side: Side) -> tuple[Side, Array]:
+    """Sort a side by hash; give it, and the new place of each old one, int64 (n,)."""
+    order = np.argsort(side.hashes, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return Side(side.hashes[order], side.ids.take(order)), place
+
+
+def split_blocks(pairs: Pairs, rows: Side, column_hashes: Array, n_blocks: int) -> Iterator[tuple[int, PlaysBlock]]:
+    """Cut pairs into blocks of rows; rows and columns are in hash order. Blocks without rows are left out."""
+    indptr = np.searchsorted(pairs.rows, np.arange(len(rows.hashes) + 1))
+    blocks = block_of(rows.hashes, n_blocks)
+    edges = [*np.flatnonzero(np.diff(blocks, prepend=-1)).tolist(), len(blocks)]
+    for start, end in pairwise(edges):
+        part = slice(indptr[start], indptr[end])
+        used, indices = _dictionary(pairs.columns[part], len(column_hashes))
+        ids = rows.ids.take(np.arange(start, end))
+        own = indptr[start : end + 1] - indptr[start]
+        yield int(blocks[start]), PlaysBlock(rows.hashes[start:end], ids, own, indices, column_hashes[used], pairs.strengths[part])
+
+
+def _dictionary(columns: Array, n_columns: int) -> tuple[Array, Array]:
+    """Give the distinct columns, ascending, and each column's place among them."""
+    seen = np.zeros(n_columns, bool)
+    seen[columns] = True
+    used = np.flatnonzero(seen)
+    place = np.zeros(n_columns, np.int64)
+    place[used] = np.arange(len(used))
+    return used, place[columns]
+
+
+def merge_blocks(parts: Sequence[PlaysBlock]) -> PlaysBlock:
+    """Merge what several tasks know of the same block.
+
+    Raises
+    ------
+    HashCollisionError
+        If two different ids have the same hash.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    every = Side(np.concatenate([p.hashes for p in parts]), Ids.join([p.ids for p in parts]))
+    order = np.argsort(every.hashes, kind="stable")
+    check_collisions(every, order)
+    hashes, first = np.unique(every.hashes, return_index=True)
+    columns = np.unique(np.concatenate([p.columns for p in parts]))
+    rows_of = [np.repeat(np.searchsorted(hashes, p.hashes), np.diff(p.indptr)) for p in parts]
+    columns_of = [np.searchsorted(columns, p.columns)[p.indices] for p in parts]
+    strengths = np.concatenate([p.strengths for p in parts])
+    pairs = sum_pairs(np.concatenate(rows_of), np.concatenate(columns_of), strengths)
+    indptr = np.searchsorted(pairs.rows, np.arange(len(hashes) + 1))
+    return PlaysBlock(hashes, every.ids.take(first), indptr, pairs.columns, columns, pairs.strengths)
+
+
+def check_collisions(side: Side, order: Array) -> None:
+    """Check that neighbours in hash `order` with one hash have one id.
+
+    Raises
+    ------
+    HashCollisionError
+        If not; the message names both and the remedy.
+    """
+    twins = np.flatnonzero(side.hashes[order[1:]] == side.hashes[order[:-1]])
+    one, other = order[twins], order[twins + 1]
+    wrong = np.flatnonzero(~side.ids.same(one, other))
+    if len(wrong):
+        raise collision(*side.ids.take(np.array([one[wrong[0]], other[wrong[0]]])).to_list())
+
+
+def collision(one: bytes, other: bytes) -> HashCollisionError:
+    """Make the error of two ids with one hash."""
+    msg = f"the ids {one.decode()!r} and {other.decode()!r} have the same 64-bit hash; give --salt 1 (or any other number) to separate them"
+    return HashCollisionError(msg)

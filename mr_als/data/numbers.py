@@ -1,0 +1,169 @@
+"""Numbers and times of many fields at once, from the bytes of a chunk.
+
+A chunk is read as 64-bit words at any byte: eight digits are one word, and three multiplications turn it into a
+number. What is not up to sixteen plain digits (signs, fractions, exponents) is read one by one, by Python.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime, timezone
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["PAD", "numbers", "padded", "parse_time", "times", "words_at"]
+
+Array = npt.NDArray[Any]
+
+# zero bytes before and after a chunk, so that a word may begin before it or end behind it
+PAD = 16
+
+_NUMBER = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NAN = re.compile(rb"[+-]?nan", re.IGNORECASE)
+_INFINITY = re.compile(rb"[+-]?inf(?:inity)?", re.IGNORECASE)
+# above this an epoch is in milliseconds: 1e11 seconds is the year 5138
+_MILLISECONDS = 1e11
+# places of the digits and of the other characters in 2024-03-01T12:30:00
+_DIGITS = np.array([0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18])
+_MARKS = ((4, b"--"), (7, b"--"), (10, b"T "), (13, b"::"), (16, b"::"))
+
+
+def padded(chunk: bytes) -> Array:
+    """Copy a chunk into uint8 (PAD + len + PAD,), zeros around it."""
+    buffer = np.zeros(len(chunk) + 2 * PAD, np.uint8)
+    buffer[PAD : PAD + len(chunk)] = np.frombuffer(chunk, np.uint8)
+    return buffer
+
+
+def words_at(buffer: Array, places: Array) -> Array:
+    """Give the 64-bit little-endian words that begin at byte `places`, uint64 (n,)."""
+    every: Array = np.ndarray((len(buffer) - 7,), "<u8", buffer=buffer.data, strides=(1,))
+    return every[places]
+
+
+def numbers(buffer: Array, starts: Array, ends: Array) -> tuple[Array, dict[int, str]]:
+    """Read the fields [starts, ends) of a padded buffer as numbers.
+
+    Returns
+    -------
+    values : float64 (n,), 0 where a field is no finite number of at least 0
+    bad : the reason of each field that is none, by its place: "not a number", "NaN", "infinity" or "negative"
+    """
+    lengths = ends - starts
+    plain = (lengths >= 1) & (lengths <= 16)
+    low, fine = _eight_digits(buffer, ends, np.minimum(lengths, 8))
+    plain &= fine
+    values = low.astype(np.float64)
+    long = np.flatnonzero(plain & (lengths > 8))
+    if len(long):
+        high, fine = _eight_digits(buffer, ends[long] - 8, lengths[long] - 8)
+        values[long] += high * 1e8
+        plain[long] &= fine
+    bad: dict[int, str] = {}
+    for place in np.flatnonzero(~plain).tolist():
+        values[place], reason = _number(bytes(buffer[starts[place] : ends[place]]))
+        if reason:
+            bad[place] = reason
+    return values, bad
+
+
+def _eight_digits(buffer: Array, ends: Array, lengths: Array) -> tuple[Array, Array]:
+    """Read the up to eight digits before each end: their values, uint64, and which are digits at all."""
+    word = words_at(buffer, ends - 8)
+    # the bytes before the field, which are the low ones, become the digit 0
+    before = (8 * (8 - np.maximum(lengths, 1))).astype(np.uint64)
+    mask = (np.uint64(1) << before) - np.uint64(1)
+    word = (word & ~mask) | (np.uint64(0x3030303030303030) & mask)
+    high_halves = np.uint64(0xF0F0F0F0F0F0F0F0)
+    threes = np.uint64(0x3030303030303030)
+    # a byte is a digit if its high half is 3, before and after adding 6
+    fine = ((word & high_halves) == threes) & (((word + np.uint64(0x0606060606060606)) & high_halves) == threes)
+    word = ((word & np.uint64(0x0F0F0F0F0F0F0F0F)) * np.uint64(2561)) >> np.uint64(8)
+    word = ((word & np.uint64(0x00FF00FF00FF00FF)) * np.uint64(6553601)) >> np.uint64(16)
+    word = ((word & np.uint64(0x0000FFFF0000FFFF)) * np.uint64(42949672960001)) >> np.uint64(32)
+    return word, fine
+
+
+def _number(text: bytes) -> tuple[float, str]:
+    """Read one field: its value, or 0 and what is wrong with it."""
+    if not _NUMBER.fullmatch(text):
+        return 0.0, "NaN" if _NAN.fullmatch(text) else "infinity" if _INFINITY.fullmatch(text) else "not a number"
+    value = float(text)
+    if math.isinf(value):
+        return 0.0, "infinity"
+    return (0.0, "negative") if value < 0 else (value, "")
+
+
+def times(buffer: Array, starts: Array, ends: Array) -> tuple[Array, dict[int, str]]:
+    """Read the fields [starts, ends) as times, in seconds since 1970 UTC.
+
+    A time is a number of seconds, or of milliseconds if above 1e11, or ISO 8601 such as 2024-03-01T12:30:00Z.
+
+    Returns
+    -------
+    seconds : float64 (n,)
+    bad : "not a time", by place
+    """
+    seconds = np.zeros(len(starts))
+    lengths = ends - starts
+    iso = ((lengths == 19) | ((lengths == 20) & (buffer[ends - 1] == ord("Z")))) & (buffer[starts + 4] == ord("-"))
+    bad: dict[int, str] = {}
+    some = np.flatnonzero(iso)
+    if len(some):
+        seconds[some], fine = _iso_times(buffer, starts[some])
+        iso[some[~fine]] = False
+    rest = np.flatnonzero(~iso)
+    if len(rest):
+        seconds[rest], wrong = numbers(buffer, starts[rest], ends[rest])
+        for place in wrong:
+            row = int(rest[place])
+            try:
+                seconds[row] = parse_time(bytes(buffer[starts[row] : ends[row]]).decode("ascii"))
+            except ValueError:
+                bad[row] = "not a time"
+        numeric = rest[seconds[rest] > _MILLISECONDS]
+        seconds[numeric] /= 1000.0
+    return seconds, bad
+
+
+def _iso_times(buffer: Array, starts: Array) -> tuple[Array, Array]:
+    """Read YYYY-MM-DDTHH:MM:SS at each start: seconds, and which fields are of that form and in range."""
+    digits = buffer[starts[:, None] + _DIGITS].astype(np.int64) - ord("0")
+    fine: Array = ((digits >= 0) & (digits <= 9)).all(axis=1)
+    for place, either in _MARKS:
+        mark = buffer[starts + place]
+        fine &= (mark == either[0]) | (mark == either[1])
+    year = digits[:, 0] * 1000 + digits[:, 1] * 100 + digits[:, 2] * 10 + digits[:, 3]
+    month, day, hour, minute, second = (digits[:, i] * 10 + digits[:, i + 1] for i in (4, 6, 8, 10, 12))
+    fine &= (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1) & (hour < 24) & (minute < 60) & (second < 60)
+    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    in_month = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])[np.where(fine, month, 1)] + (leap & (month == 2))
+    fine &= day <= in_month
+    # days since 1970 of the civil calendar, years beginning in March
+    shifted = year - (month <= 2)
+    month_of = (month + 9) % 12
+    days = shifted * 365 + shifted // 4 - shifted // 100 + shifted // 400 + (153 * month_of + 2) // 5 + day - 1 - 719468
+    return (days * 86400 + hour * 3600 + minute * 60 + second).astype(np.float64), fine
+
+
+def parse_time(text: str) -> float:
+    """Read one time, as seconds since 1970 UTC; a time without a zone is UTC.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+
+    Examples
+    --------
+    >>> parse_time("1970-01-02"), parse_time("1970-01-01T01:00:00+01:00")
+    (86400.0, 0.0)
+    """
+    value = float(text) if _NUMBER.fullmatch(text.encode()) else math.nan
+    if math.isfinite(value):
+        return value / 1000.0 if value > _MILLISECONDS else value
+    moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()

@@ -1,0 +1,182 @@
+"""A chunk of log lines becomes arrays: where each play's user and item stand, and how strong it is.
+
+Everything is array arithmetic over the chunk's bytes; only lines that are not what they should be are looked at one by one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mr_als.data.badlines import BadLines, Sample, escaped
+from mr_als.data.logs import MAX_LINE, Filter, Layout
+from mr_als.data.numbers import PAD, numbers, padded, times
+
+__all__ = ["MAX_PLAYS", "Parsed", "parse_chunk"]
+
+Array = npt.NDArray[Any]
+
+# plays of one line; sums of 2^32 such lines still fit the integers they are kept in
+MAX_PLAYS = 2.0**31
+_LF, _CR, _DEL = 10, 13, 127
+
+
+class Parsed(NamedTuple):
+    """The plays of a chunk that count.
+
+    buffer : uint8, the chunk with zeros around it
+    users, items : (starts, lengths), int64 (n,) each, places of the ids in `buffer`
+    amounts : float64 (n,) plays of each line, or None where each is one play
+    lines : int, lines of the chunk
+    filtered : int, good lines that the filter left out
+    """
+
+    buffer: Array
+    users: tuple[Array, Array]
+    items: tuple[Array, Array]
+    amounts: Array | None
+    lines: int
+    filtered: int
+
+
+class _Lines:
+    """The lines of a chunk while they are checked: a line once found bad is in no later `rows`."""
+
+    def __init__(self, chunk: bytes, bad: BadLines, source: str, first_line: int) -> None:
+        self.buffer = padded(chunk)
+        self.ends = np.flatnonzero(self.buffer == _LF)
+        self.starts = np.empty_like(self.ends)
+        self.starts[0], self.starts[1:] = PAD, self.ends[:-1] + 1
+        self.good = np.ones(len(self.ends), bool)
+        self._bad, self._source, self._first = bad, source, first_line
+
+    def reject(self, lines: Array, reason: str, field: str = "") -> None:
+        """Count lines, ascending, as bad for a reason, unless they were bad before."""
+        lines = lines[self.good[lines]]
+        for line in lines[: self._bad.wants(reason)].tolist():
+            text = escaped(bytes(self.buffer[self.starts[line] : self.ends[line]]))
+            self._bad.samples.append(Sample(self._source, self._first + line + 1, reason, field, text))
+        self._bad.count(reason, len(lines))
+        self.good[lines] = False
+
+    def of(self, places: Array) -> Array:
+        """Give the lines that hold the bytes at `places`, each once."""
+        return np.unique(np.searchsorted(self.ends, places))
+
+
+def parse_chunk(chunk: bytes, layout: Layout, wanted: Filter, bad: BadLines, source: str, first_line: int) -> Parsed:
+    """Read the lines of a chunk; what is wrong with the others goes into `bad`.
+
+    Parameters
+    ----------
+    chunk : bytes
+        Whole lines, at least one, each with its end.
+    source, first_line : str, int
+        Name of the stream for samples, and how many of its lines came before.
+    """
+    lines = _Lines(chunk, bad, source, first_line)
+    _check_bytes(lines, layout)
+    starts, ends = _fields(lines, layout)
+    rows = np.flatnonzero(lines.good)
+    starts, ends = starts[:, lines.good[rows]], ends[:, lines.good[rows]]
+    return _read_fields(lines, rows, starts, ends, layout, wanted)
+
+
+def _check_bytes(lines: _Lines, layout: Layout) -> None:
+    """Reject lines that are too long, or hold control characters or invalid UTF-8; forget the CR of a line end."""
+    buffer, inner = lines.buffer, lines.buffer[PAD:-PAD]
+    lines.reject(np.flatnonzero(lines.ends - lines.starts > MAX_LINE), "line over 1 MiB")
+    delimiter = layout.delimiter[0]
+    n_control = int(np.count_nonzero(inner < 32)) - len(lines.ends)
+    if delimiter < 32:
+        n_control -= int(np.count_nonzero(inner == delimiter))
+    if n_control:
+        line_ends = buffer[lines.ends - 1] == _CR
+        control = (buffer < 32) & (buffer != delimiter) & (buffer != _LF)
+        control[: PAD] = control[len(buffer) - PAD :] = False
+        control[lines.ends[line_ends] - 1] = False
+        lines.reject(lines.of(np.flatnonzero(control & (buffer == 0))), "NUL")
+        lines.reject(lines.of(np.flatnonzero(control)), "control character")
+        lines.ends = lines.ends - line_ends
+    if int(np.count_nonzero(inner >= _DEL)):
+        lines.reject(lines.of(np.flatnonzero(buffer == _DEL)), "control character")
+        _check_utf8(lines)
+
+
+def _check_utf8(lines: _Lines) -> None:
+    try:
+        str(memoryview(lines.buffer), "utf-8")
+    except UnicodeDecodeError:
+        wrong = [line for line in lines.of(np.flatnonzero(lines.buffer > _DEL)).tolist() if not _is_utf8(lines, line)]
+        lines.reject(np.array(wrong, np.int64), "invalid UTF-8")
+
+
+def _is_utf8(lines: _Lines, line: int) -> bool:
+    try:
+        str(memoryview(lines.buffer[lines.starts[line] : lines.ends[line]]), "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _fields(lines: _Lines, layout: Layout) -> tuple[Array, Array]:
+    """Find the fields of the good lines, int64 (n_columns, n_good) each; reject lines with too few or too many."""
+    between = np.flatnonzero(lines.buffer == layout.delimiter[0])
+    n_between = len(layout.columns) - 1
+    n_lines = len(lines.ends)
+    if len(between) == n_between * n_lines and lines.good.all():
+        table = between.reshape(n_lines, n_between)
+        if not n_between or ((table[:, 0] >= lines.starts) & (table[:, -1] < lines.ends)).all():
+            return _edges(lines.starts, lines.ends, table)
+    first = np.searchsorted(between, lines.starts)
+    found = np.searchsorted(between, lines.ends) - first
+    lines.reject(np.flatnonzero(lines.ends == lines.starts), "empty line")
+    lines.reject(np.flatnonzero(found < n_between), "too few fields")
+    lines.reject(np.flatnonzero(found > n_between), "too many fields")
+    good = np.flatnonzero(lines.good)
+    return _edges(lines.starts[good], lines.ends[good], between[first[good][:, None] + np.arange(n_between)])
+
+
+def _edges(starts: Array, ends: Array, between: Array) -> tuple[Array, Array]:
+    """Give the starts and ends of fields of lines (n,) cut at `between` (n, n_columns - 1)."""
+    return np.vstack([starts[None], between.T + 1]), np.vstack([between.T, ends[None]])
+
+
+def _read_fields(lines: _Lines, rows: Array, starts: Array, ends: Array, layout: Layout, wanted: Filter) -> Parsed:
+    """Read the fields of the lines `rows` (n,), columns by lines, and leave out what is not wanted."""
+    place = {name: column for column, name in enumerate(layout.columns)}
+    for name in ("user", "item"):
+        column = place[name]
+        lines.reject(rows[starts[column] == ends[column]], "empty id", name)
+    kept = np.ones(len(rows), bool)
+    amounts: Array | None = None
+    if "timestamp" in place:
+        column = place["timestamp"]
+        seconds, wrong = times(lines.buffer, starts[column], ends[column])
+        _reject_each(lines, rows, wrong, "timestamp")
+        kept &= True if wanted.since is None else seconds >= wanted.since
+        kept &= True if wanted.until is None else seconds < wanted.until
+    for name in ("ms_played", "plays"):
+        if name not in place:
+            continue
+        column = place[name]
+        values, wrong = numbers(lines.buffer, starts[column], ends[column])
+        _reject_each(lines, rows, wrong, name)
+        if name == "plays":
+            lines.reject(rows[values > MAX_PLAYS], "out of range", name)
+            amounts = values
+        else:
+            kept &= values >= wanted.min_ms_played
+    good = lines.good[rows]
+    kept &= good
+    users, items = ((starts[c][kept], (ends[c] - starts[c])[kept]) for c in (place["user"], place["item"]))
+    filtered = int(good.sum() - kept.sum())
+    return Parsed(lines.buffer, users, items, None if amounts is None else amounts[kept], len(lines.good), filtered)
+
+
+def _reject_each(lines: _Lines, rows: Array, wrong: dict[int, str], field: str) -> None:
+    for reason in sorted(set(wrong.values())):
+        places = np.array(sorted(place for place, why in wrong.items() if why == reason), np.int64)
+        lines.reject(rows[places], reason, field)

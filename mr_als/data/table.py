@@ -1,0 +1,239 @@
+"""The table of a map task: which pairs it has seen and how strong they are, emptied when it is full.
+
+Ids become codes (0, 1, 2 ... in order of appearance) through a hash table whose look-ups are array arithmetic; pairs of codes
+are collected and summed by sorting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mr_als.data.badlines import BadLines
+from mr_als.data.blocks import STRENGTH_UNIT, PlaysBlock
+from mr_als.data.grouping import Pairs, Side, collision, in_hash_order, split_blocks, sum_pairs
+from mr_als.data.ids import Ids, hash_ids
+from mr_als.data.logs import Filter, Layout
+from mr_als.data.numbers import words_at
+from mr_als.data.parse import parse_chunk
+
+__all__ = ["Aggregator", "Grouped"]
+
+Array = npt.NDArray[Any]
+
+# lines collected before they are sorted and summed: 32 MB of keys
+_BUFFERED = 1 << 22
+
+
+class IdTable:
+    """Ids and their codes: open addressing over the hashes, at most half full."""
+
+    def __init__(self, salt: int) -> None:
+        self._salt = salt
+        self._bits = 12
+        self._slots = np.zeros(1 << self._bits, np.int32)  # code + 1, 0 where empty
+        self._hashes = np.zeros(1 << 11, np.uint64)
+        self._starts = np.zeros((1 << 11) + 1, np.int64)
+        self._lengths = np.zeros(1 << 11, np.uint32)
+        self._words = np.zeros(1 << 12, np.uint64)
+        self.n = 0
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all ids."""
+        return 8 * int(self._starts[self.n])
+
+    def side(self) -> Side:
+        """Give all ids in the order of their codes."""
+        return Side(self._hashes[: self.n].copy(), Ids(self._lengths[: self.n].copy(), self._words[: self._starts[self.n]].copy()))
+
+    def codes(self, ids: Ids) -> Array:
+        """Give the codes of ids, int64 (n,); new ids get the next ones.
+
+        Raises
+        ------
+        HashCollisionError
+            If an id has the hash of another one.
+        """
+        hashes = hash_ids(ids, self._salt)
+        codes = self._find(hashes)
+        new = np.flatnonzero(codes < 0)
+        if len(new):
+            fresh, first, inverse = np.unique(hashes[new], return_index=True, return_inverse=True)
+            in_order = np.argsort(first, kind="stable")  # codes in order of appearance
+            rank = np.empty(len(fresh), np.int64)
+            rank[in_order] = np.arange(len(fresh))
+            codes[new] = self.n + rank[inverse]
+            self._append(fresh[in_order], ids.take(new[first[in_order]]))
+        self._check(ids, codes)
+        return codes
+
+    def _find(self, hashes: Array) -> Array:
+        """Give the codes of known hashes, -1 for others."""
+        codes = np.full(len(hashes), -1, np.int64)
+        mask = len(self._slots) - 1
+        slots = (hashes >> np.uint64(64 - self._bits)).astype(np.int64)
+        found = self._slots[slots].astype(np.int64) - 1
+        hit = (found >= 0) & (self._hashes[found] == hashes)
+        codes[hit] = found[hit]
+        live = np.flatnonzero(~hit & (found >= 0))
+        while len(live):
+            slots[live] = (slots[live] + 1) & mask
+            found = self._slots[slots[live]].astype(np.int64) - 1
+            hit = (found >= 0) & (self._hashes[found] == hashes[live])
+            codes[live[hit]] = found[hit]
+            live = live[~hit & (found >= 0)]
+        return codes
+
+    def _append(self, hashes: Array, ids: Ids) -> None:
+        """Add distinct new ids."""
+        n, old = self.n + len(hashes), self.n
+        n_words = int(self._starts[old]) + len(ids.words)
+        self._hashes, self._lengths = _room(self._hashes, n), _room(self._lengths, n)
+        self._starts, self._words = _room(self._starts, n + 1), _room(self._words, n_words)
+        self._hashes[old:n], self._lengths[old:n] = hashes, ids.lengths
+        self._starts[old + 1 : n + 1] = self._starts[old] + ids.starts[1:]
+        self._words[self._starts[old] : n_words] = ids.words
+        self.n = n
+        if 2 * n > len(self._slots):
+            self._bits = (4 * n).bit_length()
+            self._slots = np.zeros(1 << self._bits, np.int32)
+            old = 0
+        self._insert(np.arange(old, n))
+
+    def _insert(self, codes: Array) -> None:
+        """Give slots to codes; where several want one, one gets it and the others look further."""
+        mask = len(self._slots) - 1
+        slots = (self._hashes[codes] >> np.uint64(64 - self._bits)).astype(np.int64)
+        while len(codes):
+            empty = self._slots[slots] == 0
+            self._slots[slots[empty]] = codes[empty] + 1
+            lost = self._slots[slots] != codes + 1
+            codes, slots = codes[lost], (slots[lost] + 1) & mask
+
+    def _check(self, ids: Ids, codes: Array) -> None:
+        """Check that ids equal the ids of their codes."""
+        starts = ids.starts[:-1]
+        equal = self._lengths[codes] == ids.lengths
+        n_words = (ids.lengths.astype(np.int64) + 7) >> 3
+        for word in range(int(n_words.max(initial=0))):
+            live = np.flatnonzero(equal & (n_words > word))
+            equal[live] = self._words[self._starts[codes[live]] + word] == ids.words[starts[live] + word]
+        if not equal.all():
+            wrong = int(np.flatnonzero(~equal)[0])
+            known = self.side().ids.take(codes[wrong : wrong + 1]).to_list()[0]
+            raise collision(known, ids.take(np.array([wrong])).to_list()[0])
+
+
+def _room(array: Array, n: int) -> Array:
+    """Give an array with room for n entries, twice as large where it must grow."""
+    if n <= len(array):
+        return array
+    grown = np.zeros(max(n, 2 * len(array)), array.dtype)
+    grown[: len(array)] = array
+    return grown
+
+
+def ids_at(buffer: Array, starts: Array, lengths: Array) -> Ids:
+    """Cut ids out of a padded chunk."""
+    n_words = (lengths + 7) >> 3
+    ends = np.cumsum(n_words)
+    first = ends - n_words
+    places = np.repeat(starts - 8 * first, n_words) + 8 * np.arange(int(ends[-1]) if len(ends) else 0)
+    words = words_at(buffer, places)
+    # the last word of each id reaches into the next field
+    partial = np.flatnonzero(lengths & 7)
+    cut = (8 * (8 - (lengths[partial] & 7))).astype(np.uint64)
+    last = ends[partial] - 1
+    words[last] = (words[last] << cut) >> cut
+    return Ids(lengths.astype(np.uint32), words)
+
+
+class Grouped(NamedTuple):
+    """All that a table held: both sides in hash order, and the pairs by user."""
+
+    users: Side
+    items: Side
+    pairs: Pairs
+
+    def blocks(self, side: str, n_blocks: int) -> Iterator[tuple[int, PlaysBlock]]:
+        """Give the blocks of one side, "users" or "items"."""
+        if side == "users":
+            return split_blocks(self.pairs, self.users, self.items.hashes, n_blocks)
+        swapped = sum_pairs(self.pairs.columns, self.pairs.rows, self.pairs.strengths)
+        return split_blocks(swapped, self.items, self.users.hashes, n_blocks)
+
+
+class Aggregator:
+    """Parse chunks of lines and sum their plays by pair.
+
+    Parameters
+    ----------
+    capacity : int
+        Bytes of pairs and ids at which the table is `full`.
+    """
+
+    def __init__(self, layout: Layout, wanted: Filter, salt: int = 0, capacity: int = 1 << 28) -> None:
+        self._layout, self._filter, self._salt, self._capacity = layout, wanted, salt, capacity
+        self.bad = BadLines()
+        self._lines = self._filtered = 0
+        self._clear()
+
+    def _clear(self) -> None:
+        self._users, self._items = IdTable(self._salt), IdTable(self._salt)
+        self._pairs = sum_pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), None)
+        self._waiting: list[tuple[Array, Array, Array | None]] = []
+        self._n_waiting = 0
+
+    def add_chunk(self, chunk: bytes, source: str, first_line: int) -> int:
+        """Add the plays of a chunk of whole lines; give its number of lines.
+
+        Raises
+        ------
+        HashCollisionError
+            If two different ids have the same hash.
+        """
+        parsed = parse_chunk(chunk, self._layout, self._filter, self.bad, source, first_line)
+        users = self._users.codes(ids_at(parsed.buffer, *parsed.users))
+        items = self._items.codes(ids_at(parsed.buffer, *parsed.items))
+        units = None if parsed.amounts is None else np.rint(parsed.amounts * STRENGTH_UNIT).astype(np.int64)
+        self._waiting.append((users.astype(np.int32), items.astype(np.int32), units))
+        self._n_waiting += len(users)
+        self._lines += parsed.lines
+        self._filtered += parsed.filtered
+        if self._n_waiting >= _BUFFERED:
+            self._sum_waiting()
+        return parsed.lines
+
+    def _sum_waiting(self) -> None:
+        """Sum what was collected into the table's pairs."""
+        if not self._waiting:
+            return
+        users, items = (np.concatenate([w[i] for w in self._waiting]) for i in (0, 1))
+        units = None if self._waiting[0][2] is None else np.concatenate([w[2] for w in self._waiting if w[2] is not None])
+        self._waiting, self._n_waiting = [], 0
+        new = sum_pairs(users, items, units, STRENGTH_UNIT)
+        if len(self._pairs.rows):
+            new = sum_pairs(*(np.concatenate(both) for both in zip(self._pairs, new, strict=True)))
+        self._pairs = new
+
+    @property
+    def full(self) -> bool:
+        """Say whether the table should be emptied before more is added."""
+        return 24 * len(self._pairs.rows) + 2 * (self._users.n_bytes + self._items.n_bytes) >= self._capacity
+
+    def flush(self) -> Grouped:
+        """Give all that was summed since the last time, and begin anew."""
+        self._sum_waiting()
+        users, user_place = in_hash_order(self._users.side())
+        items, item_place = in_hash_order(self._items.side())
+        pairs = sum_pairs(user_place[self._pairs.rows], item_place[self._pairs.columns], self._pairs.strengths)
+        self._clear()
+        return Grouped(users, items, pairs)
+
+    def counts(self) -> dict[str, int]:
+        """Give the number of lines, and of good ones that the filter left out."""
+        return {"lines": self._lines, "filtered": self._filtered}
