@@ -34,6 +34,7 @@ from mr_als.data.blocks import FACTORS, PLAYS, STATS, FactorBlock, PlaysBlock, S
 from mr_als.data.ids import block_of
 from mr_als.data.join import Joined, Scratch, join, match
 from mr_als.data.lines import Assembler, Reader, Record, write_lines
+from mr_als.errors import BadInputError
 from mr_als.maths.initial import initial_factors
 from mr_als.maths.loss import Loss
 from mr_als.maths.normal_equations import gram_matrix, project
@@ -57,6 +58,7 @@ class MRSolve(ALSJob):
         self.add_options(WeightOptions)
         self.add_passthru_arg("--join", choices=("broadcast", "shuffle"), default="broadcast")
         self.add_passthru_arg("--init", default="", metavar="SIDE", help="write initial factors of this side instead")
+        self.add_file_arg("--initial", help="for --init: hashes and factors to use instead of random ones")
         self.add_passthru_arg("--n-fixed", type=int, default=0, help="number of rows of the fixed side")
         self.add_passthru_arg("--fixed-blocks", type=int, default=1, help="number of blocks of the fixed side")
         self.add_passthru_arg("--task-memory", type=memory, default=memory("1G"), help="memory of a task")
@@ -161,11 +163,24 @@ class MRSolve(ALSJob):
 
     def initialise(self, block: int, plays: PlaysBlock) -> Iterator[Pair]:
         """Give rows their initial factors, a pure function of seed, side and id."""
-        factors = initial_factors(plays.hashes, self.solver.seed, self.options.init, self.solver.rank)
+        factors = self.given(plays) if self.options.initial else initial_factors(
+            plays.hashes, self.solver.seed, self.options.init, self.solver.rank
+        )  # fmt: skip
         n_observed = np.add.reduceat(np.append(plays.strengths > 0, 0), plays.indptr[:-1]) * (np.diff(plays.indptr) > 0)
         penalty = self.weights.row_regularization(n_observed, self.options.n_fixed) @ np.square(factors, dtype=np.float64).sum(1)
         loss = Loss(squared_error=0.0, penalty=float(penalty), confidence=0.0, observed=int(n_observed.sum()), rows=len(factors))
         yield from self.write(block, plays, Solved(factors, gram_matrix(factors), loss))
+
+    def given(self, plays: PlaysBlock):
+        """Look rows up among the initial factors that the user gave."""
+        with open(self.options.initial, "rb") as file:
+            hashes, vectors = unpack(file.read())
+        positions, found = match(plays.hashes, hashes)
+        if not found.all():
+            name = plays.ids.take(np.flatnonzero(~found)[:1]).to_list()[0].decode(errors="replace")
+            msg = f"--initial-factors: no line for {name!r}; expected one for each of the {self.options.init}"
+            raise BadInputError(msg)
+        return vectors.reshape(-1, self.solver.rank)[positions]
 
     def write(self, block: int, plays: PlaysBlock, solved: Solved) -> Iterator[Pair]:
         """Write a block's factors with their routes; keep its statistics for the end."""

@@ -122,6 +122,10 @@ class LoopOptions:
     """When training stops."""
 
     tolerance: str = option("0.1%", "stop when the weighted RMSE changes by less, between two user halves; a share or a number", type=share)
+    initial_factors: str = option(
+        "", "begin with the item factors of FILE, lines of an item and --rank numbers with tabs between, instead of random ones",
+        metavar="FILE",
+    )
     max_iterations: int = option(20, "stop after so many item halves", type=int, check=(lambda v: v >= 0, "a number of at least 0"))
 
 

@@ -18,12 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mr_als.data.blocks import FACTORS, STATS, FactorBlock, StatsBlock, pack
+from mr_als.data.factor_lines import pack_factor_lines
 from mr_als.data.lines import REFERENCES
 from mr_als.engine.datasets import Dataset, Writer, read_parts
 from mr_als.engine.launch import run_job
 from mr_als.engine.plan import choose_join
 from mr_als.engine.runs import Lock, Run
-from mr_als.engine.storage import storage_of
+from mr_als.engine.storage import LocalStorage, storage_of
 from mr_als.errors import DamagedDataError, ModelError, ObjectiveRoseError, UsageError
 from mr_als.maths.loss import Loss, weighted_rmse, zero_rmse, zero_squared_error
 from mr_als.maths.normal_equations import eigenbasis, project
@@ -111,6 +112,8 @@ def describe(logs: Sequence[str], plays: str | None, options: Training) -> dict[
         inputs = fingerprint([os.path.abspath(os.path.join(plays, "plays.json"))]) if os.path.exists(plays) else {}
     else:
         inputs = fingerprint(storage_of(logs[0]).expand(list(logs)))
+    if options.loop.initial_factors:
+        inputs |= fingerprint(LocalStorage().expand([options.loop.initial_factors]))
     return {"inputs": inputs, "options": asdict(options)}
 
 
@@ -224,9 +227,11 @@ class _Trainer:
         plays: Dataset = getattr(self.plays, solved)
         directory = self.run.attempt(_name(number))
         inputs = plays.write_input(directory, self.engine.tasks)
-        arguments = [f"--n-fixed={getattr(self.plays, f'n_{other}')}", f"--fixed-blocks={len(getattr(self.plays, other).entries)}"]
+        # all blocks, not only those that hold a row: the number decides which block a hash belongs to
+        fixed_blocks = self.plays.info["blocks"][other == "items"]
+        arguments = [f"--n-fixed={getattr(self.plays, f'n_{other}')}", f"--fixed-blocks={fixed_blocks}"]
         if fixed is None:
-            arguments.append(f"--init={solved}")
+            arguments += [f"--init={solved}", *self._write_initial(directory)]
         else:
             arguments += ["--fixed", self._write_fixed(directory, fixed)]
             if self.join == "shuffle":
@@ -235,6 +240,16 @@ class _Trainer:
         half = self._collect(number, parts, directory, plays, fixed, started, solved)
         self._commit(half, directory)
         return half
+
+    def _write_initial(self, directory: str) -> list[str]:
+        """Write the factors to begin with, if any were given, and give the arguments that name them to the job."""
+        given = self.options.loop.initial_factors
+        if not given:
+            return []
+        path = os.path.join(directory, "initial.bin")
+        with open(path, "wb") as file:
+            file.write(pack_factor_lines(given, self.options.solver.rank, self.options.inputs.salt))
+        return ["--initial", path]
 
     def _run_job(self, inputs: list[str], output: str, arguments: list[str]) -> list[str]:
         o = self.options
