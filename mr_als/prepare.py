@@ -99,8 +99,7 @@ def prepare(
     inputs, chosen = fingerprint(paths), asdict(options)
     storage.make_directory(directory)
     if (found := storage.read(os.path.join(directory, "plays.json"))) is not None:
-        info = json.loads(found)
-        if info["inputs"] == json.loads(json.dumps(inputs)) and info["options"] == chosen:
+        if _same(found, inputs, chosen):
             return read_plays(directory, form)
         storage.remove(os.path.join(directory, "plays.json"))
     started = time.monotonic()
@@ -133,6 +132,15 @@ def prepare(
         f"prepare: {plays.n_users} users, {plays.n_items} items, {plays.pairs} pairs, {plays.plays:.0f} plays, {info['seconds']:.1f} s"
     )
     return plays
+
+
+def _same(plays_json: bytes, inputs: dict[str, Any], options: dict[str, Any]) -> bool:
+    """Say whether finished plays are those of these inputs and options; a torn file is those of none."""
+    try:
+        info = json.loads(plays_json)
+        return bool(info["inputs"] == json.loads(json.dumps(inputs)) and info["options"] == options)
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def find_layout(paths: Sequence[str], options: InputOptions) -> Layout:

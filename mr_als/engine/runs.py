@@ -13,11 +13,11 @@ import json
 import os
 import socket
 import uuid
-from pathlib import Path
 from typing import Any
 
 from mr_als.engine.storage import LocalStorage
 from mr_als.errors import BusyError, DamagedDataError, ResumeError
+from mr_als.options import flag_of
 
 
 class Lock:
@@ -75,7 +75,7 @@ class Run:
         self.storage.make_directory(self.directory)
         found = self.storage.read(self.path("run.json"))
         if found is not None:
-            saved = json.loads(found)
+            saved = _load(self.path("run.json"), found)
             if differing := _differences(saved["plan"], plan):
                 msg = f"{self.directory} holds an unfinished run with another plan: {differing}. Give the same, or --restart"
                 raise ResumeError(msg)
@@ -111,7 +111,7 @@ class Run:
     def record(self, name: str) -> dict[str, Any] | None:
         """Give what `commit` wrote, None if it did not."""
         found = self.storage.read(self.path(f"{name}.json"))
-        return None if found is None else json.loads(found)
+        return None if found is None else _load(self.path(f"{name}.json"), found)
 
     def forget(self, name: str) -> None:
         """Remove a superseded or damaged attempt's files, and its record."""
@@ -134,21 +134,34 @@ def _dump(data: dict[str, Any]) -> bytes:
     return json.dumps(data, indent=1).encode()
 
 
+def _load(path: str, data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        msg = f"{path} is damaged; start again with --restart"
+        raise DamagedDataError(msg) from None
+
+
 def _differences(saved: dict[str, Any], now: dict[str, Any]) -> str:
-    """Name the entries that differ, at most three."""
-    saved = json.loads(json.dumps(saved))
-    now = json.loads(json.dumps(now))
-    names = [key for key in {**saved, **now} if saved.get(key) != now.get(key)]
-    shown = []
-    for key in names[:3]:
-        was, given = saved.get(key), now.get(key)
-        if isinstance(was, dict) and isinstance(given, dict):
-            inner = next(k for k in {**was, **given} if was.get(k) != given.get(k))
-            key, was, given = f"{key} {inner}", was.get(inner, "absent"), given.get(inner, "absent")
-        shown.append(f"{key} was {was}, now {given}")
-    return "; ".join(shown) + (f"; and {len(names) - 3} more" if len(names) > 3 else "")
+    """Name the inputs and options that differ, at most three."""
+    before, after = _flat(saved["inputs"]), _flat(json.loads(json.dumps(now["inputs"])))
+    shown = [f"{name} {_change(before, after, name)}" for name in {**before, **after} if before.get(name) != after.get(name)]
+    before, after = _flat(saved["options"]), _flat(json.loads(json.dumps(now["options"])))
+    shown += [
+        f"{flag_of(name)} was {before.get(name)}, now {after.get(name)}"
+        for name in {**before, **after}
+        if before.get(name) != after.get(name)
+    ]
+    return "; ".join(shown[:3]) + (f"; and {len(shown) - 3} more" if len(shown) > 3 else "")
 
 
-def exists(path: str) -> bool:
-    """Say whether a local path exists."""
-    return Path(path).exists()
+def _change(before: dict[str, Any], after: dict[str, Any], name: str) -> str:
+    return "is a new input" if name not in before else "is no input now" if name not in after else "has changed"
+
+
+def _flat(nested: dict[str, Any]) -> dict[str, Any]:
+    """Give the leaves of nested dictionaries by their own names."""
+    flat: dict[str, Any] = {}
+    for name, value in nested.items():
+        flat |= _flat(value) if isinstance(value, dict) else {name: value}
+    return flat
