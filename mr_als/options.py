@@ -141,7 +141,7 @@ def add_arguments(kind: type[Any], add: Callable[..., Any]) -> None:
     """Add the flags of an options dataclass by `add`, which takes what `add_argument` takes."""
     for f in fields(kind):
         shown = f"{f.default // 2**20}M" if f.name == "task_memory" else f.default
-        text = f.metadata["help"] + (f" (default: {shown})" if f.default != "" else "")
+        text = f"{f.metadata['help']} (default: {'none' if shown == '' else shown})"
         keys: dict[str, Any] = {"default": f.default, "help": text.replace("%", "%%"), "dest": f.name}
         keys |= {"choices": f.metadata["choices"]} if f.metadata["choices"] else {"type": _parser(f), "metavar": f.metadata["metavar"]}
         add(flag_of(f.name), **keys)

@@ -1,0 +1,96 @@
+"""The command line: `mr-als COMMAND ...`. Results go to stdout, all else to stderr.
+
+Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted. A sub-command is a file in `mr_als/commands/` with
+`add(subparsers)`, which declares its options, and `run(args)`, which imports what it needs only then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from mr_als import __version__, commands
+from mr_als.errors import MRALSError, UsageError
+
+# the order in which `mr-als --help` lists them; a file not named here comes last
+ORDER = ("train", "prepare", "plan", "recommend", "similar", "explain", "split", "evaluate", "walkthrough", "report", "export", "verify")
+
+DESCRIPTION = """\
+Learn from play logs what listeners may like: implicit-feedback matrix factorisation as MapReduce.
+Play logs in; user and item factors, recommendations and explanations out."""
+
+EXAMPLE = """\
+example:
+  mr-als train sample_logs --model model        learn from logs; the same command resumes
+  mr-als recommend --model model USER           what USER may like and has not played
+  mr-als explain --model model USER ITEM        which plays earned the recommendation
+
+exit codes: 0 done, 1 failed, 2 usage, 130 interrupted"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that leaves printing to `main`, and takes no abbreviated options."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False, **options})  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the arguments."""
+        msg = f"{message.removeprefix('argument ')}; see: {self.prog} --help"
+        raise UsageError(msg)
+
+
+def make_parser() -> Parser:
+    """Give the parser of all sub-commands."""
+    parser = Parser(prog="mr-als", description=DESCRIPTION, epilog=EXAMPLE)
+    parser.add_argument("--version", action="version", version=f"mr-als {__version__}", help="print the version")
+    subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    for name in command_names():
+        importlib.import_module(f"mr_als.commands.{name}").add(subparsers)
+    return parser
+
+
+def command_names() -> list[str]:
+    """Give the names of the files in `mr_als/commands/`."""
+    found = {module.name for module in pkgutil.iter_modules(commands.__path__)} - {"shared"}
+    return [name for name in ORDER if name in found] + sorted(found - set(ORDER))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and give its exit code."""
+    try:
+        args = make_parser().parse_args(arguments)
+        code: int | None = args.run(args)
+        sys.stdout.flush()
+    except UsageError as error:
+        return _fail(error, 2)
+    except MRALSError as error:
+        return _fail(error, 1)
+    except SystemExit as done:  # --help and --version
+        return int(done.code or 0)
+    except BrokenPipeError:
+        return _reader_left()
+    except KeyboardInterrupt:
+        print("mr-als: interrupted; what is finished counts: the same command resumes", file=sys.stderr)
+        return 130
+    return code or 0
+
+
+def _fail(error: MRALSError, code: int) -> int:
+    print(f"mr-als: {error}", file=sys.stderr)
+    return code
+
+
+def _reader_left() -> int:
+    """End quietly when the reader of a pipe, such as `head`, has seen enough."""
+    try:
+        # else Python complains when it flushes stdout at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass
+    return 0

@@ -1,0 +1,53 @@
+"""`mr-als prepare`: play logs become plays, blocks of users and blocks of items."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from typing import Any
+
+from mr_als.commands.shared import add_command, add_engine, add_options, engine_of, print_json, print_text, progress_of
+from mr_als.options import InputOptions, from_namespace
+
+DESCRIPTION = """\
+Read play logs once and keep what training needs: who played what how often, as blocks of users and
+blocks of items. `mr-als train --plays DIR` starts from them, as often as you like, without reading the logs again.
+
+A log is `timestamp TAB user TAB item TAB ms_played` (events) or `user TAB item TAB plays` (counts), plain, .gz or .bz2.
+Bad lines are counted and sampled into DIR/bad-lines.tsv."""
+
+EXAMPLE = """\
+  mr-als prepare logs/2024-03-*.tsv.gz --plays plays --min-user-plays 5
+  mr-als train --plays plays --model model"""
+
+
+def add(subparsers: Any) -> None:
+    """Declare the options."""
+    parser = add_command(
+        subparsers, "prepare", "LOGS... --plays DIR [options]",
+        summary="only read the logs; train --plays goes on from there", description=DESCRIPTION, example=EXAMPLE,
+    )  # fmt: skip
+    parser.add_argument("logs", nargs="+", metavar="LOGS", help="log files, directories or globs")
+    parser.add_argument("--plays", required=True, metavar="DIR", help="directory to write (no default: must be given)")
+    add_options(parser, "what counts as a play", InputOptions)
+    add_engine(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prepare, and print the totals."""
+    engine, progress = engine_of(args), progress_of(args)
+    from mr_als.prepare import prepare
+
+    plays = prepare(
+        args.logs, args.plays, from_namespace(InputOptions, args), runner=engine.runner, form=engine.form, tasks=engine.tasks,
+        progress=progress, mrjob_arguments=engine.mrjob_arguments,
+    )  # fmt: skip
+    totals = {"users": plays.n_users, "items": plays.n_items, "pairs": plays.pairs, "plays": plays.plays}
+    totals |= {"lines": plays.info["counts"]["lines"], "bad_lines": sum(plays.info["bad"]["counts"].values())}
+    if args.json:
+        print_json({"directory": args.plays, **totals})
+    else:
+        print_text("".join(f"{name}\t{value:.12g}\n" for name, value in totals.items()))
+    progress.say(f"next: mr-als train --plays {shlex.quote(args.plays)} --model MODEL")
+    return 0

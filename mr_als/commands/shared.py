@@ -1,0 +1,132 @@
+"""What the sub-commands share: the common options, the engine they name, and how results are printed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mr_als import __version__
+from mr_als.errors import UsageError
+from mr_als.options import add_arguments
+
+if TYPE_CHECKING:
+    from mr_als.progress import Progress
+    from mr_als.train import Engine
+
+RUNNERS = ("inline", "local", "hadoop", "emr", "spark")
+
+
+def add_command(
+    subparsers: Any, name: str, usage: str, *, summary: str, description: str, example: str
+) -> argparse.ArgumentParser:
+    """Add a sub-command with the options that all have; `usage` is what follows its name."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        name, usage=f"mr-als {name} {usage}", help=summary, description=description, epilog=f"example:\n{example}"
+    )
+    group = parser.add_argument_group("what is printed")
+    group.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors on stderr (default: no)")
+    group.add_argument("-v", "--verbose", action="store_true", help="show the log of mrjob too (default: no)")
+    group.add_argument("--json", action="store_true", help="print results as JSON (default: no, as text)")
+    group.add_argument("--version", action="version", version=f"mr-als {__version__}", help="print the version")
+    return parser
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where jobs run."""
+    group = parser.add_argument_group("where the jobs run")
+    group.add_argument(
+        "-r", "--runner", choices=RUNNERS, default="inline",
+        help="inline: in this process; local: on all cores of this machine; or a cluster (default: inline)",
+    )  # fmt: skip
+    group.add_argument(
+        "-c", "--conf-path", action="append", default=[], metavar="FILE", help="an mrjob.conf (default: none is read)"
+    )
+    group.add_argument(
+        "-D", dest="jobconf", action="append", default=[], metavar="NAME=VALUE", type=_assignment,
+        help="a Hadoop or Spark property for all jobs; may be repeated (default: none)",
+    )  # fmt: skip
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add --model of a command that reads one."""
+    parser.add_argument("--model", required=True, metavar="DIR", help="directory of a trained model (no default: must be given)")
+
+
+def add_options(parser: argparse.ArgumentParser, title: str, kind: type[Any]) -> None:
+    """Add the flags of an options dataclass as a group of their own."""
+    add_arguments(kind, parser.add_argument_group(title).add_argument)
+
+
+def count(text: str) -> int:
+    """Read a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        msg = f"{text!r} is out of range: expected a whole number of at least 1"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+def _assignment(text: str) -> str:
+    if not text.partition("=")[0] or "=" not in text:
+        msg = f"{text!r} is not of the form NAME=VALUE"
+        raise argparse.ArgumentTypeError(msg)
+    return text
+
+
+def engine_of(args: argparse.Namespace) -> Engine:
+    """Give the engine that the options name.
+
+    Raises
+    ------
+    UsageError
+        If this version has no such engine, or an mrjob.conf is missing.
+    """
+    from mr_als.data.lines import LINES, REFERENCES
+    from mr_als.engine import launch
+    from mr_als.train import Engine
+
+    if args.runner not in launch.RUNNERS:
+        msg = f"-r {args.runner}: this version runs on {', '.join(launch.RUNNERS)} only; choose one of these"
+        raise UsageError(msg)
+    for path in args.conf_path:
+        if not Path(path).is_file():
+            msg = f"-c {path}: no such file; expected an mrjob.conf"
+            raise UsageError(msg)
+    here = args.runner in ("inline", "local")
+    extra = [word for path in args.conf_path for word in ("-c", path)] + [word for text in args.jobconf for word in ("-D", text)]
+    tasks = 1 if args.runner == "inline" else os.cpu_count() or 1
+    return Engine(args.runner, REFERENCES if here else LINES, tasks, tuple(extra))
+
+
+def progress_of(args: argparse.Namespace) -> Progress:
+    """Give what reports progress; with -v also send the log of mrjob to stderr."""
+    from mr_als.progress import Progress
+
+    if args.verbose:
+        log = logging.getLogger("mrjob")
+        log.setLevel(logging.INFO)
+        handler = logging.StreamHandler(sys.stderr)
+        # of an earlier command in this process, whose stderr may be closed
+        log.handlers = [h for h in log.handlers if type(h) is not logging.StreamHandler]
+        log.addHandler(handler)
+    return Progress(quiet=args.quiet)
+
+
+def print_text(text: str) -> None:
+    """Write text to stdout, in UTF-8 whatever the locale."""
+    sys.stdout.flush()
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None:
+        sys.stdout.write(text)
+    else:
+        buffer.write(text.encode("utf-8", "surrogateescape"))
+        buffer.flush()
+
+
+def print_json(data: Any) -> None:
+    """Write one JSON object as one line."""
+    print_text(json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n")

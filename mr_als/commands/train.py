@@ -1,0 +1,84 @@
+"""`mr-als train`: logs in, a published model out."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from typing import Any
+
+from mr_als.commands.shared import add_command, add_engine, add_options, engine_of, print_json, print_text, progress_of
+from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, WeightOptions, from_namespace
+
+DESCRIPTION = """\
+Learn a model from play logs. Preference is 1 where a user played an item and 0 elsewhere; confidence grows with
+the plays; user and item vectors minimise the weighted squared error over all cells plus lambda times their length.
+Users and items are solved in turn, each by one MapReduce job, until the weighted RMSE stops changing.
+
+A run that was interrupted or killed goes on when the same command is given again. The model appears in one step at the
+end; an older one in DIR stays readable until then."""
+
+EXAMPLE = """\
+  mr-als train sample_logs --model model --rank 32
+  mr-als recommend --model model USER"""
+
+GROUPS = {
+    "inputs": ("what counts as a play", InputOptions),
+    "weights": ("confidence and regularization", WeightOptions),
+    "solver": ("the factors", SolverOptions),
+    "loop": ("when to stop", LoopOptions),
+    "plan": ("how plays and factors are joined", PlanOptions),
+}
+
+
+def add(subparsers: Any) -> None:
+    """Declare the options."""
+    parser = add_command(
+        subparsers, "train", "(LOGS... | --plays DIR) --model DIR [options]",
+        summary="learn a model from play logs; the main job", description=DESCRIPTION, example=EXAMPLE,
+    )  # fmt: skip
+    parser.add_argument("logs", nargs="*", metavar="LOGS", help="log files, directories or globs; or give --plays")
+    parser.add_argument("--model", required=True, metavar="DIR", help="directory of the model (no default: must be given)")
+    parser.add_argument("--plays", metavar="DIR", help="start from the output of `mr-als prepare` (default: none, from LOGS)")
+    parser.add_argument("--restart", action="store_true", help="drop an unfinished run and begin anew (default: no, go on with it)")
+    for title, kind in GROUPS.values():
+        add_options(parser, title, kind)
+    add_engine(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, and print what came out."""
+    engine, progress = engine_of(args), progress_of(args)
+    from mr_als.train import Training, train
+
+    options = Training(**{name: from_namespace(kind, args) for name, (_, kind) in GROUPS.items()})
+    info = train(args.logs, args.model, options, plays=args.plays, engine=engine, restart=args.restart, progress=progress)
+    if args.json:
+        print_json(info)
+    else:
+        print_text(summary(args.model, info))
+    progress.say(next_commands(args.model))
+    return 0
+
+
+def summary(model: str, info: dict[str, Any]) -> str:
+    """Say what was learnt, in five lines."""
+    last = info["history"][-1]
+    return (
+        f"model\t{model}\n"
+        f"data\t{info['n_users']} users, {info['n_items']} items, {info['pairs']} pairs, {info['plays']:.12g} plays\n"
+        f"halves\t{last['half']}: {info['stopped']}\n"
+        f"wRMSE\t{last['wrmse']:.6g}, {last['to_zero_model']:.3f} of that of a model that knows nothing\n"
+        f"objective\t{last['objective']:.6g}\n"
+    )
+
+
+def next_commands(path: str) -> str:
+    """Say what can be run now."""
+    from mr_als.model import Model
+
+    model = Model.open(path)
+    user, item = (shlex.quote(ids[0]) if len(ids) else name for ids, name in ((model.user_ids, "USER"), (model.item_ids, "ITEM")))
+    where = shlex.quote(path)
+    commands = [f"recommend --model {where} {user}", f"similar --model {where} {item}", f"recommend --model {where} --output DIR"]
+    return "next:" + "".join(f"\n  mr-als {command}" for command in commands)
