@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mr_als.data.badlines import BadLines
+from mr_als.data.blocks import STRENGTH_UNIT
 from mr_als.data.lines import REFERENCES, Reference
 from mr_als.data.logs import COMPRESSED, ByteRange, Layout, parse_layout, sniff
 from mr_als.data.numbers import parse_time
@@ -121,7 +122,7 @@ def prepare(
         tasks=tasks,
         mrjob_arguments=mrjob_arguments,
     )
-    info = lay_down(parts, base, form)
+    info = lay_down(parts, base, form, options)
     storage.remove(os.path.join(base, "output"))
     check_lines(info, options, directory, storage)
     info |= {"attempt": attempt, "inputs": inputs, "options": chosen, "blocks": blocks, "columns": list(layout.columns)}
@@ -199,7 +200,7 @@ def job_arguments(options: InputOptions, layout: Layout, blocks: Sequence[int]) 
     return arguments
 
 
-def lay_down(parts: Sequence[str], base: str, form: str) -> dict[str, Any]:
+def lay_down(parts: Sequence[str], base: str, form: str, options: InputOptions) -> dict[str, Any]:
     """Check the job's output, lay both sides down and add up the totals."""
     writers = {side: Writer("plays", os.path.join(base, f"{side}.raw"), form) for side in ("users", "items")}
     totals = {"users": [0, 0, 0], "items": [0, 0, 0]}
@@ -214,9 +215,23 @@ def lay_down(parts: Sequence[str], base: str, form: str) -> dict[str, Any]:
             info |= json.loads(bytes(record.payload))
     for side, writer in writers.items():
         info[side] = writer.close().to_json()
+    check_sides(totals, options)
     info |= {"n_users": totals["users"][0], "n_items": totals["items"][0]}
-    info |= {"pairs": totals["users"][1], "plays": totals["users"][2] / 65536}
+    info |= {"pairs": totals["users"][1], "plays": totals["users"][2] / STRENGTH_UNIT}
     return info
+
+
+def check_sides(totals: dict[str, list[int]], options: InputOptions) -> None:
+    """Check that both sides hold the same plays; with thresholds, each side still holds those of rows left out on the other."""
+    if options.min_user_plays > 0 or options.min_item_plays > 0:
+        return
+    if totals["users"][1:] != totals["items"][1:]:
+        (_, pairs, units), (_, other_pairs, other_units) = totals["users"], totals["items"]
+        msg = (
+            f"the users have {pairs} pairs and {units / STRENGTH_UNIT} plays, the items {other_pairs} and {other_units / STRENGTH_UNIT}: "
+            "a task's output was lost or doubled; prepare again"
+        )
+        raise DamagedDataError(msg)
 
 
 def check_lines(info: dict[str, Any], options: InputOptions, directory: str, storage: LocalStorage) -> None:

@@ -306,7 +306,7 @@ class _Trainer:
     ) -> dict[str, Any]:
         """Give the history entry of a half: the loss over all cells and the regularised objective."""
         entry = {"half": number, "iteration": number // 2, "solved": solved, "rows": int(totals["rows"])}
-        entry |= {"bytes": factors.n_bytes, "seconds": round(seconds, 4)}
+        entry |= {"pairs": int(totals["observed"]), "bytes": factors.n_bytes, "seconds": round(seconds, 4)}
         if fixed is None:
             return entry
         loss, shape = Loss(**totals), (self.plays.n_users, self.plays.n_items)
@@ -330,8 +330,13 @@ class _Trainer:
             self.progress.say(_line(half.entry))
 
     def _check_objective(self, half: Half) -> None:
+        """Check what must hold between two halves: the same pairs on both sides, and an objective that does not rise."""
         if not self.history:
             return
+        pairs, pairs_before = half.entry["pairs"], self.history[-1]["pairs"]
+        if pairs != pairs_before:
+            msg = f"half {half.number} solved {pairs} pairs, the half before it {pairs_before}: plays were lost; start again with --restart"
+            raise DamagedDataError(msg)
         before, now = self.history[-1]["objective"], half.entry["objective"]
         if now > before + ROUNDING * abs(before):
             msg = f"half {half.number}: the objective rose from {before:.8g} to {now:.8g}; try --solver cholesky, and report this"
