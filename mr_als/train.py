@@ -95,7 +95,8 @@ def train(
     storage.make_directory(model)
     with Lock(model):
         run = Run(os.path.join(model, "work"), storage)
-        if restart:
+        # an unfinished run without finished plays holds nothing worth keeping: it does not bind this one
+        if restart or (logs and storage.size(run.path("plays", "plays.json")) < 0):
             run.remove()
         if run.start(describe(logs, plays, options)):
             progress.say(f"going on with the unfinished run in {run.directory}")
