@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from mr_als.data.ids import hash_id
 from mr_als.errors import ModelError
-from mr_als.maths.normal_equations import gram_matrix
-from mr_als.maths.ranking import normalized, top_n
+from mr_als.maths.normal_equations import eigenbasis, gram_matrix
+from mr_als.maths.scoring import best_items, best_of, cosines, longest_norm
 from mr_als.maths.weights import Weights
 
 Array = npt.NDArray
@@ -28,17 +28,21 @@ class Names:
     """The ids of one side, in row order: a sequence of str that reads only what is asked for."""
 
     def __init__(self, directory: str) -> None:
-        self._start = np.load(os.path.join(directory, "ids_start.npy"), mmap_mode="r")
+        self.starts = np.load(os.path.join(directory, "ids_start.npy"), mmap_mode="r")
         path = os.path.join(directory, "ids.txt")
-        self._text = np.memmap(path, np.uint8, "r") if os.path.getsize(path) else np.zeros(0, np.uint8)
+        self.text = np.memmap(path, np.uint8, "r") if os.path.getsize(path) else np.zeros(0, np.uint8)
 
     def __len__(self) -> int:
-        return len(self._start) - 1
+        return len(self.starts) - 1
+
+    def raw(self, row: int) -> bytes:
+        """Give an id as bytes."""
+        return bytes(self.text[self.starts[row] : self.starts[row + 1] - 1])
 
     def __getitem__(self, row: int) -> str:
-        if not 0 <= row < len(self):
+        if not -len(self) <= row < len(self):
             raise IndexError(row)
-        return bytes(self._text[self._start[row] : self._start[row + 1] - 1]).decode()
+        return self.raw(row % len(self)).decode()
 
     def __iter__(self) -> Iterator[str]:
         return (self[row] for row in range(len(self)))
@@ -114,8 +118,12 @@ class Model:
         return gram_matrix(self.item_factors)
 
     @cached_property
-    def _item_directions(self) -> Array:
-        return normalized(self.item_factors)
+    def _eigenbasis(self) -> tuple[Array, Array]:
+        return eigenbasis(self.item_gram)
+
+    @cached_property
+    def _longest_item(self) -> float:
+        return longest_norm(self.item_factors)
 
     def user_index(self, user: str) -> int:
         """Give a user's row; KeyError if the user is unknown."""
@@ -146,21 +154,20 @@ class Model:
     def recommend(self, user: str, n: int = 10, *, include_played: bool = False) -> list[tuple[str, float]]:
         """Give the n best items for a user, [(item, score)], best first; played items are left out."""
         row = self.user_index(user)
-        scores = (self.user_factors[row] @ self.item_factors.T)[None, :]
-        items, _ = self.played(row)
-        start = np.array([0, len(items)])
-        return self._named(*((top_n(scores, n, None, None)) if include_played else top_n(scores, n, start, np.asarray(items))))
+        items = np.zeros(0, np.int64) if include_played else np.asarray(self.played(row)[0])
+        start, x = np.array([0, len(items)]), np.asarray(self.user_factors[row : row + 1])
+        rows, scores = best_items(x, self.item_factors, n, self.item_ids.raw, self._longest_item, start, items)
+        return self._named(rows[0], scores[0])
 
     def similar_items(self, item: str, n: int = 10) -> list[tuple[str, float]]:
-        """Give the n items of highest cosine with `item`, itself and zero vectors left out."""
+        """Give the n items of highest cosine with `item`; itself and zero vectors are left out."""
         row = self.item_index(item)
-        scores = (self._item_directions @ self._item_directions[row])[None, :]
-        zero = np.flatnonzero(~self._item_directions.any(1))
-        leave = np.union1d(zero, [row])
-        return self._named(*top_n(scores, n, np.array([0, len(leave)]), leave))
+        scores = cosines(self.item_factors, np.asarray(self.item_factors[row]))
+        scores[row] = -np.inf
+        return self._named(*best_of(scores, n, self.item_ids.raw))
 
     def _named(self, rows: Array, scores: Array) -> list[tuple[str, float]]:
-        return [(self.item_ids[int(r)], float(s)) for r, s in zip(rows[0], scores[0]) if r >= 0]
+        return [(self.item_ids[int(r)], float(s)) for r, s in zip(rows, scores) if r >= 0]
 
     def explain(self, user: str, item: str) -> dict[str, Any]:
         """Say which plays earned an item its score (Hu, Koren & Volinsky 2008, section 5).
@@ -191,8 +198,15 @@ class Model:
         return system
 
     def residual(self, row: int) -> float:
-        """Give the relative residual of a user row's normal equations."""
+        """Give |P (b - A x)| / |P b| of a user row's normal equations A x = b, the measure the solver stops by.
+
+        P = (D + lambda)^-1/2 Q' whitens what all rows share, the Gram matrix Q D Q'.
+        """
         items, amounts = self.played(row)
+        lam = self.weights.row_regularization(np.array([len(items)]), len(self.item_hashes))[0]
         b = np.asarray(self.item_factors[items], np.float64).T @ self.weights.confidence_of(np.asarray(amounts))
-        size = float(np.linalg.norm(b))
-        return float(np.linalg.norm(b - self.system(row) @ self.user_factors[row])) / size if size else 0.0
+        spectrum, basis = self._eigenbasis
+        scale = spectrum + lam
+        whiten = basis.T / np.sqrt(np.where(scale > 0, scale, np.inf))[:, None]
+        size = float(np.linalg.norm(whiten @ b))
+        return float(np.linalg.norm(whiten @ (b - self.system(row) @ self.user_factors[row]))) / size if size else 0.0

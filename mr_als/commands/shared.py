@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mr_als import __version__
 from mr_als.errors import UsageError
-from mr_als.options import add_arguments
+from mr_als.options import add_arguments, memory
 
 if TYPE_CHECKING:
     from mr_als.progress import Progress
@@ -70,6 +70,18 @@ def count(text: str) -> int:
     return int(text)
 
 
+def size(text: str) -> int:
+    """Read a size such as 512M or 2G, in bytes; at least 1M."""
+    try:
+        value = memory(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if value < 1 << 20:
+        msg = f"{text} is out of range: expected at least 1M"
+        raise argparse.ArgumentTypeError(msg)
+    return value
+
+
 def _assignment(text: str) -> str:
     if not text.partition("=")[0] or "=" not in text:
         msg = f"{text!r} is not of the form NAME=VALUE"
@@ -118,13 +130,14 @@ def progress_of(args: argparse.Namespace) -> Progress:
 
 def print_text(text: str) -> None:
     """Write text to stdout, in UTF-8 whatever the locale."""
+    print_bytes(text.encode("utf-8", "surrogateescape"))
+
+
+def print_bytes(data: bytes) -> None:
+    """Write bytes to stdout at once, so that a reader who left is noticed here."""
     sys.stdout.flush()
-    buffer = getattr(sys.stdout, "buffer", None)
-    if buffer is None:
-        sys.stdout.write(text)
-    else:
-        buffer.write(text.encode("utf-8", "surrogateescape"))
-        buffer.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def print_json(data: Any) -> None:

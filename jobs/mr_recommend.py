@@ -1,0 +1,101 @@
+r"""The best items for many users: map-only, the item factors broadcast.
+
+Input   `users <TAB> block <TAB> UsersBlock`: factors and what was played.
+Map     scores of all items for a block of users, played items left out, the best n kept
+Output  `user <TAB> rank <TAB> item <TAB> score`, best first, or one JSON object a user.
+Shuffle none. Items that exceed an eighth of a task's memory come in several tiles, files that a task maps one
+        after the other; the best of each tile are merged into the best so far. Users per item byte read are
+        many, so this costs less than to send every tile's best through a reducer.
+
+    python jobs/mr_recommend.py --input lines --items tile-000.bin users.lines         (a laptop)
+    mr-als recommend --model hdfs:///model --output hdfs:///top -r hadoop              (a cluster)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mr_als.engine.job import ALSJob  # before NumPy: it sets the number of BLAS threads
+
+import numpy as np  # isort: skip
+
+from mr_als.data.catalogue import USERS, ItemsTile, UsersBlock, rendered
+from mr_als.data.lines import Record
+from mr_als.maths.scoring import best_items, in_order
+from mr_als.options import memory
+
+# scores computed at a time: more would leave the cache for nothing
+MOST_SCORES = 4 << 20
+
+
+class TextProtocol:
+    """Write finished lines as they are."""
+
+    def write(self, key: None, value: bytes) -> bytes:
+        """Give the value; mrjob adds the end of the last line."""
+        return value
+
+
+class MRRecommend(ALSJob):
+    """Recommend items to blocks of users."""
+
+    OUTPUT_PROTOCOL = TextProtocol
+    KINDS = frozenset({USERS})
+
+    def configure_args(self) -> None:
+        """Add what is asked for."""
+        super().configure_args()
+        self.add_file_arg("--items", action="append", default=[], help="a tile of items; once for each, in order")
+        self.add_passthru_arg("--number", type=int, default=10, help="items a user (default: 10)")
+        self.add_passthru_arg("--include-played", action="store_true", help="recommend what was played, too")
+        self.add_passthru_arg("--as-json", action="store_true", help="one JSON object a user")
+        self.add_passthru_arg("--task-memory", type=memory, default=memory("1G"), help="memory of a task (default: 1G)")
+
+    def mapper_init(self) -> None:
+        """Map the items."""
+        super().mapper_init()
+        self.tiles = [ItemsTile(path) for path in self.options.items]
+        self.firsts = np.array([tile.first for tile in self.tiles])
+
+    def map_record(self, record: Record) -> Iterator[tuple[None, bytes]]:
+        """Recommend to a block of users."""
+        users = UsersBlock.unpack(record.payload)
+        n_users, n = len(users.factors), self.options.number
+        rows, scores = np.full((n_users, n), -1), np.full((n_users, n), -np.inf, np.float32)
+        for tile in self.tiles:
+            for part in self.parts(n_users, len(tile)):
+                played = (None, None) if self.options.include_played else users.played_in(part, tile.first, len(tile))
+                found, values = best_items(
+                    users.factors[part], tile.factors, n, lambda row: tile.name(tile.first + row), tile.longest, *played
+                )
+                found[found >= 0] += tile.first
+                rows[part], scores[part] = in_order(
+                    np.hstack([rows[part], found]), np.hstack([scores[part], values]), n, self.name
+                )
+            if len(self.tiles) > 1:
+                tile.release()
+        text = b"".join(self.lines(users.ids.to_list(), rows, scores))
+        if text:
+            yield None, text[:-1]
+
+    def parts(self, n_users: int, n_items: int) -> Iterator[slice]:
+        """Cut users into groups whose scores fit."""
+        step = max(1, min(MOST_SCORES, self.options.task_memory // 32) // max(1, n_items))
+        for start in range(0, n_users, step):
+            yield slice(start, min(start + step, n_users))
+
+    def name(self, row: int) -> bytes:
+        """Give an item's id."""
+        return self.tiles[int(np.searchsorted(self.firsts, row, "right")) - 1].name(row)
+
+    def lines(self, names: list[bytes], rows, scores) -> Iterator[bytes]:
+        """Give the output of each user."""
+        for user, name in enumerate(names):
+            found = rows[user][rows[user] >= 0].tolist()
+            yield rendered(name, [self.name(row) for row in found], scores[user, : len(found)], as_json=self.options.as_json)
+
+
+JOB = MRRecommend
+
+if __name__ == "__main__":
+    MRRecommend.run()

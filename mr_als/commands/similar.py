@@ -1,0 +1,63 @@
+"""`mr-als similar`: the items whose vectors point the same way."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from mr_als.commands.shared import add_command, add_model, count, print_json, print_text
+from mr_als.errors import ModelError
+
+if TYPE_CHECKING:
+    from mr_als.model import Model
+
+DESCRIPTION = """\
+Print the neighbours of items: those with the highest cosine of the item vectors, from 1 (the same listeners) down to -1.
+An item is not its own neighbour, and items without a vector (all zero) are nobody's.
+
+The output is `item TAB rank TAB neighbour TAB cosine`, or with --json one object an item and line."""
+
+EXAMPLE = """\
+  mr-als similar --model model 'miles davis' -n 5"""
+
+
+def add(subparsers: Any) -> None:
+    """Declare the options."""
+    parser = add_command(
+        subparsers, "similar", "--model DIR ITEM ... [options]",
+        summary="the neighbours of items", description=DESCRIPTION, example=EXAMPLE,
+    )  # fmt: skip
+    parser.add_argument("item", nargs="+", metavar="ITEM", help="ids of items; one that begins with '-' comes after a '--'")
+    add_model(parser)
+    parser.add_argument("-n", "--number", type=count, default=10, metavar="N", help="neighbours an item (default: 10)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the neighbours of each item."""
+    from mr_als.model import Model
+
+    model = Model.open(args.model)
+    for item in args.item:
+        check_item(model, item)
+    for item in args.item:
+        found = model.similar_items(item, args.number)
+        if args.json:
+            similar = [{"rank": rank, "item": name, "cosine": round(score, 6)} for rank, (name, score) in enumerate(found, 1)]
+            print_json({"item": item, "similar": similar})
+        else:
+            print_text("".join(f"{item}\t{rank}\t{name}\t{score:.6f}\n" for rank, (name, score) in enumerate(found, 1)))
+    return 0
+
+
+def check_item(model: Model, item: str) -> None:
+    """Raise ModelError if an item is unknown, and say how to find one that is not."""
+    try:
+        model.item_index(item)
+    except KeyError:
+        examples = ", ".join(repr(model.item_ids[i]) for i in range(min(3, len(model.item_ids))))
+        msg = (
+            f"{model.path}: none of its {len(model.item_ids)} items is {item!r}; ids are as in the logs, e.g. {examples}; "
+            f"all of them: {model.generation}/items/ids.txt"
+        )
+        raise ModelError(msg) from None

@@ -1,0 +1,103 @@
+"""What the recommend job reads and writes: blocks of users, tiles of items, lines of recommendations."""
+
+from __future__ import annotations
+
+import json
+import mmap
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mr_als.data.blocks import Array, Buffer, pack, unpack
+from mr_als.data.ids import Ids
+
+USERS = "users"
+
+
+class UsersBlock(NamedTuple):
+    """Users to recommend to.
+
+    ids : their ids
+    factors : float32 (n_users, rank)
+    indptr : int64 (n_users + 1,)
+    played : int64 (nnz,), rows of the items each user played, ascending within a user
+    """
+
+    ids: Ids
+    factors: Array
+    indptr: Array
+    played: Array
+
+    def pack(self) -> bytes:
+        """Give the packed buffer."""
+        shape = np.array([self.factors.shape[1]], "<u4")
+        return pack([shape, self.ids.lengths, self.ids.words, self.factors.ravel(), np.diff(self.indptr), self.played])
+
+    @classmethod
+    def unpack(cls, buffer: Buffer) -> UsersBlock:
+        """Read what `pack` wrote."""
+        shape, lengths, words, factors, degrees, played = unpack(buffer)
+        indptr = np.concatenate([[0], np.cumsum(degrees)])
+        return cls(Ids(lengths, words), factors.reshape(-1, int(shape[0])), indptr, played)
+
+    def played_in(self, users: slice, first: int, n_items: int) -> tuple[Array, Array]:
+        """Give CSR (indptr, indices) of what some users played of the items first, first + 1, ..., counted from first."""
+        lo, hi = self.indptr[users.start], self.indptr[users.stop]
+        rows = self.played[lo:hi] - first
+        inside = (rows >= 0) & (rows < n_items)
+        before = np.concatenate([[0], np.cumsum(inside)])
+        return before[self.indptr[users.start : users.stop + 1] - lo], rows[inside]
+
+
+class ItemsTile:
+    """Some consecutive items, in a file that a task memory-maps.
+
+    first : int, row of the first item
+    factors : float32 (n_items, rank)
+    longest : float, the length of the longest vector
+    """
+
+    def __init__(self, path: str) -> None:
+        with open(path, "rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        shape, longest, factors, self._starts, self._text = unpack(memoryview(self._map))
+        self.first, rank = int(shape[0]), int(shape[1])
+        self.longest = float(longest[0])
+        self.factors = factors.reshape(-1, rank)
+
+    @staticmethod
+    def write(path: str, first: int, longest: float, factors: Array, starts: Array, text: Array) -> None:
+        """Write a tile; the name of item i is text[starts[i]:starts[i + 1] - 1], uint8, as it ends with a newline."""
+        shape = np.array([first, factors.shape[1]], "<i8")
+        with open(path, "wb") as file:
+            file.write(pack([shape, np.array([longest]), factors.ravel(), starts - starts[0], text]))
+
+    def __len__(self) -> int:
+        """Give the number of items."""
+        return len(self.factors)
+
+    def name(self, row: int) -> bytes:
+        """Give the id of the item `row`, counted from the first tile's first."""
+        lo, hi = self._starts[row - self.first], self._starts[row - self.first + 1]
+        return bytes(self._text[lo : hi - 1])
+
+    def release(self) -> None:
+        """Give the memory of the mapped pages back; they are read again when needed."""
+        self._map.madvise(mmap.MADV_DONTNEED)
+
+
+def rendered(user: bytes, items: Sequence[bytes], scores: npt.NDArray[Any], *, as_json: bool) -> bytes:
+    r"""Give the lines, each with its end, of one user's recommendations.
+
+    >>> rendered(b"ann", [b"jazz", b"folk"], np.array([0.9, 0.5]), as_json=False)
+    b'ann\t1\tjazz\t0.900000\nann\t2\tfolk\t0.500000\n'
+    """
+    if not as_json:
+        return b"".join(b"%s\t%d\t%s\t%.6f\n" % (user, rank, item, score) for rank, (item, score) in enumerate(zip(items, scores), 1))
+    found = [
+        {"rank": rank, "item": item.decode(), "score": round(float(score), 6)}
+        for rank, (item, score) in enumerate(zip(items, scores), 1)
+    ]
+    return json.dumps({"user": user.decode(), "recommendations": found}, ensure_ascii=False).encode() + b"\n"
