@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mr_als.data.badlines import BadLines
+from mr_als.data.badlines import BadLines, quarantine_table
+from mr_als.data.blocks import STRENGTH_UNIT
 from mr_als.data.lines import REFERENCES, Reference
 from mr_als.data.logs import COMPRESSED, ByteRange, Layout, parse_layout, sniff
 from mr_als.data.numbers import parse_time
@@ -121,9 +122,10 @@ def prepare(
         tasks=tasks,
         mrjob_arguments=mrjob_arguments,
     )
-    info = lay_down(parts, base, form)
+    info = lay_down(parts, base, form, options)
     storage.remove(os.path.join(base, "output"))
-    check_lines(info, options, directory, storage)
+    if said := check_lines(info, options, directory, storage):
+        progress.say(said)
     info |= {"attempt": attempt, "inputs": inputs, "options": chosen, "blocks": blocks, "columns": list(layout.columns)}
     info["seconds"] = time.monotonic() - started
     storage.replace(os.path.join(directory, "plays.json"), json.dumps(info, indent=1).encode())
@@ -199,7 +201,7 @@ def job_arguments(options: InputOptions, layout: Layout, blocks: Sequence[int]) 
     return arguments
 
 
-def lay_down(parts: Sequence[str], base: str, form: str) -> dict[str, Any]:
+def lay_down(parts: Sequence[str], base: str, form: str, options: InputOptions) -> dict[str, Any]:
     """Check the job's output, lay both sides down and add up the totals."""
     writers = {side: Writer("plays", os.path.join(base, f"{side}.raw"), form) for side in ("users", "items")}
     totals = {"users": [0, 0, 0], "items": [0, 0, 0]}
@@ -214,17 +216,37 @@ def lay_down(parts: Sequence[str], base: str, form: str) -> dict[str, Any]:
             info |= json.loads(bytes(record.payload))
     for side, writer in writers.items():
         info[side] = writer.close().to_json()
+    check_sides(totals, options)
     info |= {"n_users": totals["users"][0], "n_items": totals["items"][0]}
-    info |= {"pairs": totals["users"][1], "plays": totals["users"][2] / 65536}
+    info |= {"pairs": totals["users"][1], "plays": totals["users"][2] / STRENGTH_UNIT}
     return info
 
 
-def check_lines(info: dict[str, Any], options: InputOptions, directory: str, storage: LocalStorage) -> None:
-    """Write the quarantine file, and stop if there are too many bad lines or no usable one."""
+def check_sides(totals: dict[str, list[int]], options: InputOptions) -> None:
+    """Check that both sides hold the same plays; with thresholds, each side still holds those of rows left out on the other."""
+    if options.min_user_plays > 0 or options.min_item_plays > 0:
+        return
+    if totals["users"][1:] != totals["items"][1:]:
+        (_, pairs, units), (_, other_pairs, other_units) = totals["users"], totals["items"]
+        msg = (
+            f"the users have {pairs} pairs and {units / STRENGTH_UNIT} plays, the items {other_pairs} and {other_units / STRENGTH_UNIT}: "
+            "a task's output was lost or doubled; prepare again"
+        )
+        raise DamagedDataError(msg)
+
+
+def check_lines(info: dict[str, Any], options: InputOptions, directory: str, storage: LocalStorage) -> str:
+    """Write the quarantine file; give what is to be said of bad lines.
+
+    Raises
+    ------
+    BadInputError
+        If there are too many bad lines, or no usable one.
+    """
     bad = BadLines.from_dict(info["bad"])
     n_lines, n_bad = info["counts"]["lines"], sum(bad.counts.values())
     quarantine = os.path.join(directory, "bad-lines.tsv")
-    storage.replace(quarantine, quarantine_text(bad, info["lines"]).encode())
+    storage.replace(quarantine, quarantine_table(bad, info["lines"]).encode())
     limit = options.max_bad_lines
     allowed = float(limit[:-1]) / 100 * n_lines if limit.endswith("%") else float(limit)
     reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(bad.counts.items()))
@@ -234,16 +256,7 @@ def check_lines(info: dict[str, Any], options: InputOptions, directory: str, sto
     if not info["pairs"]:
         msg = f"no usable play in {n_lines} lines ({info['counts'].get('filtered', 0)} left out by filters, {n_bad} bad); check --columns and --min-ms-played"
         raise BadInputError(msg)
-
-
-def quarantine_text(bad: BadLines, lines: dict[str, int]) -> str:
-    """Give the samples as a table: file, line, reason, field, text."""
-    rows = ["file\tline\treason\tfield\ttext"]
-    for sample in bad.samples:
-        path, offset = sample.source.rsplit("@", 1)
-        earlier = sum(n for source, n in lines.items() if source.rsplit("@", 1)[0] == path and int(source.rsplit("@", 1)[1]) < int(offset))
-        rows.append(f"{path}\t{earlier + sample.line}\t{sample.reason}\t{sample.field}\t{sample.text}")
-    return "\n".join(rows) + "\n"
+    return f"prepare: {n_bad} of {n_lines} lines are bad ({reasons}) and left out; samples in {quarantine}" if n_bad else ""
 
 
 __all__ = ["Plays", "prepare", "read_plays"]

@@ -4,6 +4,7 @@
     <model>/generations/<run>/manifest.json       sizes and checksums of its files
     <model>/generations/<run>/users/, items/      factors.npy, hashes.npy, ids.txt, ids_start.npy
     <model>/generations/<run>/users/plays_*.npy   each user's plays as CSR over the item rows
+    <model>/generations/<run>/bad-lines.tsv       samples of log lines that were left out, if there were any
 
 Everything is written block by block: the driver never holds all ids, all plays or all factors.
 """
@@ -20,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 import mr_als
+from mr_als.data.badlines import BadLines, quarantine_table
 from mr_als.data.blocks import FactorBlock, PlaysBlock
 from mr_als.data.join import join, match
 from mr_als.engine.datasets import Dataset
@@ -77,6 +79,9 @@ def publish(model: str, run: str, plays: Plays, users: Dataset, items: Dataset, 
         _write_side(os.path.join(scratch, "items"), plays.items, items)
         item_hashes = np.load(os.path.join(scratch, "items", "hashes.npy"), mmap_mode="r")
         _write_side(os.path.join(scratch, "users"), plays.users, users, item_hashes)
+        if plays.info["bad"]["counts"]:
+            table = quarantine_table(BadLines.from_dict(plays.info["bad"]), plays.info["lines"])
+            storage.create(os.path.join(scratch, "bad-lines.tsv"), table.encode())
         files = {name: _size_and_crc(os.path.join(scratch, name)) for name in _files(scratch)}
         storage.create(os.path.join(scratch, "manifest.json"), json.dumps({"format": FORMAT, "files": files}, indent=1).encode())
         os.rename(scratch, generation)

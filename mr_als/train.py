@@ -95,7 +95,8 @@ def train(
     storage.make_directory(model)
     with Lock(model):
         run = Run(os.path.join(model, "work"), storage)
-        if restart:
+        # an unfinished run without finished plays holds nothing worth keeping: it does not bind this one
+        if restart or (logs and storage.size(run.path("plays", "plays.json")) < 0):
             run.remove()
         if run.start(describe(logs, plays, options)):
             progress.say(f"going on with the unfinished run in {run.directory}")
@@ -306,7 +307,7 @@ class _Trainer:
     ) -> dict[str, Any]:
         """Give the history entry of a half: the loss over all cells and the regularised objective."""
         entry = {"half": number, "iteration": number // 2, "solved": solved, "rows": int(totals["rows"])}
-        entry |= {"bytes": factors.n_bytes, "seconds": round(seconds, 4)}
+        entry |= {"pairs": int(totals["observed"]), "bytes": factors.n_bytes, "seconds": round(seconds, 4)}
         if fixed is None:
             return entry
         loss, shape = Loss(**totals), (self.plays.n_users, self.plays.n_items)
@@ -330,8 +331,13 @@ class _Trainer:
             self.progress.say(_line(half.entry))
 
     def _check_objective(self, half: Half) -> None:
+        """Check what must hold between two halves: the same pairs on both sides, and an objective that does not rise."""
         if not self.history:
             return
+        pairs, pairs_before = half.entry["pairs"], self.history[-1]["pairs"]
+        if pairs != pairs_before:
+            msg = f"half {half.number} solved {pairs} pairs, the half before it {pairs_before}: plays were lost; start again with --restart"
+            raise DamagedDataError(msg)
         before, now = self.history[-1]["objective"], half.entry["objective"]
         if now > before + ROUNDING * abs(before):
             msg = f"half {half.number}: the objective rose from {before:.8g} to {now:.8g}; try --solver cholesky, and report this"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import mr_als
-from mr_als.errors import BusyError, DamagedDataError, ObjectiveRoseError, ResumeError
+from mr_als.errors import BadInputError, BusyError, DamagedDataError, ObjectiveRoseError, ResumeError
 from mr_als.train import Engine, train
 from tests.toy import generation_bytes, options, run, toy_lines, write
 
@@ -289,3 +289,23 @@ def test_a_rise_of_the_objective_is_an_error_and_publishes_nothing(logs, tmp_pat
         run([logs], tmp_path / "model", options("shuffle"))
 
     assert not (tmp_path / "model/model.json").exists()
+
+
+def test_a_run_that_failed_on_its_logs_does_not_stand_in_the_way_of_mended_ones(tmp_path):
+    log = write(tmp_path / "counts.tsv", ["user-0\titem-0\tmany\n"])
+    with pytest.raises(BadInputError, match="1 not a number"):
+        run([log], tmp_path / "model", options())
+    write(tmp_path / "counts.tsv", toy_lines())
+
+    run([log], tmp_path / "model", options())
+
+    assert (tmp_path / "model/model.json").exists()
+
+
+def test_samples_of_bad_lines_are_kept_with_the_model(tmp_path):
+    log = write(tmp_path / "counts.tsv", [*toy_lines(), "user-0\titem-0\tmany\n"])
+
+    info = run([log], tmp_path / "model", options())
+
+    table = (tmp_path / "model/generations" / info["generation"] / "bad-lines.tsv").read_text().splitlines()
+    assert table == ["file\tline\treason\tfield\ttext", f"{log}\t{len(toy_lines()) + 1}\tnot a number\tplays\tuser-0\\titem-0\\tmany"]

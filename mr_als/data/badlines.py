@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-__all__ = ["SAMPLES", "BadLines", "Sample", "escaped"]
+__all__ = ["SAMPLES", "BadLines", "Sample", "escaped", "quarantine_table"]
 
 # samples kept of each reason: enough to see what is wrong, few enough to hold a million bad lines
 SAMPLES = 20
@@ -75,3 +75,20 @@ def _place(sample: Sample) -> tuple[str, int, int]:
     """Order samples by file, place of the range in it, and line."""
     path, _, offset = sample.source.rpartition("@")
     return path, int(offset) if offset.isdigit() else 0, sample.line
+
+
+def quarantine_table(bad: BadLines, lines: dict[str, int]) -> str:
+    """Give the samples as a table of file, line, reason, field and text.
+
+    Parameters
+    ----------
+    lines : dict
+        Number of lines of each range of a file, by its source `path@offset`; a sample counts lines from its range's start.
+    """
+    ranges = {source: _place(Sample(source, 0, "", "", ""))[:2] for source in lines}
+    rows = ["file\tline\treason\tfield\ttext"]
+    for sample in bad.samples:
+        path, offset, line = _place(sample)
+        earlier = sum(n for source, n in lines.items() if ranges[source][0] == path and ranges[source][1] < offset)
+        rows.append(f"{path}\t{earlier + line}\t{sample.reason}\t{sample.field}\t{sample.text}")
+    return "\n".join(rows) + "\n"
