@@ -105,7 +105,10 @@ def prepare(
         storage.remove(os.path.join(directory, "plays.json"))
     started = time.monotonic()
     layout = find_layout(paths, options)
-    progress.say(f"prepare: {len(paths)} log file(s), columns {', '.join(layout.columns)}")
+    progress.say(
+        f"prepare: {len(paths)} log file(s), columns {', '.join(layout.columns)}; job mr_ingest: mappers parse and sum plays, the shuffle "
+        "brings each block of users and each block of items to a reducer, which merges it"
+    )
     for name in storage.names(directory):
         if name.startswith("attempt-"):
             storage.remove(os.path.join(directory, name))

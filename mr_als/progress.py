@@ -6,6 +6,7 @@ import sys
 import time
 
 WIDTH = 24
+CLEAR = "\r\x1b[K"
 
 
 class Progress:
@@ -13,24 +14,69 @@ class Progress:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._bar = not quiet and sys.stderr.isatty()
-        self._started = time.monotonic()
+        self._terminal = not quiet and sys.stderr.isatty()
+        self._started, self._first, self._bar = time.monotonic(), -1, ""
 
     def say(self, text: str) -> None:
         """Print a line, above the bar if there is one."""
         if not self._quiet:
-            print(("\r\x1b[K" if self._bar else "") + text, file=sys.stderr, flush=True)
+            print(f"{CLEAR if self._bar else ''}{text}\n{self._bar}", end="", file=sys.stderr, flush=True)
 
     def step(self, done: int, most: int, what: str) -> None:
         """Draw the bar: `done` of at most `most` steps, and the time left if all of them are needed."""
-        if not self._bar:
+        if not self._terminal:
             return
-        spent = time.monotonic() - self._started
-        left = f"at most {spent / done * (most - done):.0f} s left" if done else ""
+        if self._first < 0:
+            # a resumed run begins in the middle: only the steps since then say how long one takes
+            self._first, self._started = done, time.monotonic()
         full = WIDTH * done // max(most, 1)
-        print(f"\r\x1b[K[{'#' * full}{'.' * (WIDTH - full)}] {what} {left}", end="", file=sys.stderr, flush=True)
+        self._bar = f"[{'#' * full}{'.' * (WIDTH - full)}] {what}{self._left(done, most)}"
+        print(f"{CLEAR}{self._bar}", end="", file=sys.stderr, flush=True)
+
+    def _left(self, done: int, most: int) -> str:
+        if done <= self._first:
+            return ""
+        seconds = (time.monotonic() - self._started) / (done - self._first) * (most - done)
+        return f", at most {duration(seconds)} left"
 
     def done(self) -> None:
         """Take the bar away."""
         if self._bar:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            self._bar = ""
+            print(CLEAR, end="", file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Give a time as a person says it.
+
+    >>> duration(7.2), duration(95), duration(7500)
+    ('8 s', '1:35 min', '2:05 h')
+    """
+    if seconds < 60:
+        return f"{int(seconds) + 1} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d} h"
+
+
+def what_a_half_does(number: int, solved: str, fixed: str, join: str) -> str:
+    """Say in words what the job of a half does; empty from half 3 on, which repeat the first two.
+
+    >>> what_a_half_does(0, "items", "users", "shuffle")
+    'half 0, items: job mr_solve gives every item a random vector, drawn from the seed and its id'
+    """
+    if number == 0:
+        return f"half 0, {solved}: job mr_solve gives every {solved[:-1]} a random vector, drawn from the seed and its id"
+    if number > 2:
+        return ""
+    if join == "broadcast":
+        how = (
+            f"the vectors of all {fixed} travel to every map task, which solves its blocks of {solved} where they lie; "
+            "nothing is shuffled"
+        )
+    else:
+        how = (
+            f"mappers send each block of {solved} its plays and the {fixed[:-1]} vectors that its rows need; they meet in a reducer, "
+            f"which solves one small system of equations for each {solved[:-1]}"
+        )
+    again = "; from here on the two halves take turns" if number == 2 else ""
+    return f"half {number}, {solved}: job mr_solve, join {join}: {how}{again}"

@@ -30,7 +30,7 @@ from mr_als.maths.loss import Loss, weighted_rmse, zero_rmse, zero_squared_error
 from mr_als.maths.normal_equations import eigenbasis, project
 from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, WeightOptions, to_arguments
 from mr_als.prepare import Plays, fingerprint, prepare, read_plays
-from mr_als.progress import Progress
+from mr_als.progress import Progress, what_a_half_does
 from mr_als.publish import publish
 
 # a rise of the objective that rounding and the solver's tolerance can explain, relative
@@ -133,9 +133,10 @@ def _alternate(trainer: _Trainer, model: str) -> dict[str, Any]:
     last = trainer.last_finished()
     if last is None:
         last = trainer.half(0, None)
+    most = 2 * loop.max_iterations + 1
     while not (reason := finished(trainer.history, loop)):
+        progress.step(last.number, most, f"half {last.number + 1} of at most {most}")
         last = trainer.half(last.number + 1, last)
-        progress.step(last.number, 2 * loop.max_iterations + 1, f"half {last.number}")
     progress.done()
     progress.say(f"stopped: {reason}")
     users, items = last, trainer.load(last.number - 1)
@@ -226,6 +227,8 @@ class _Trainer:
         started = time.monotonic()
         solved, other = ("users", "items") if number % 2 else ("items", "users")
         plays: Dataset = getattr(self.plays, solved)
+        if words := what_a_half_does(number, solved, other, self.join):
+            self.progress.say(words)
         directory = self.run.attempt(_name(number))
         inputs = plays.write_input(directory, self.engine.tasks)
         # all blocks, not only those that hold a row: the number decides which block a hash belongs to

@@ -52,7 +52,10 @@ def run(args: argparse.Namespace) -> int:
     from mr_als.train import Training, train
 
     options = Training(**{name: from_namespace(kind, args) for name, (_, kind) in GROUPS.items()})
-    info = train(args.logs, args.model, options, plays=args.plays, engine=engine, restart=args.restart, progress=progress)
+    try:
+        info = train(args.logs, args.model, options, plays=args.plays, engine=engine, restart=args.restart, progress=progress)
+    finally:
+        progress.done()
     if args.json:
         print_json(info)
     else:
