@@ -14,14 +14,14 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def terminal(monkeypatch):
+def on_a_terminal(monkeypatch):
     screen = Terminal()
     monkeypatch.setattr("sys.stderr", screen)
     return screen
 
 
-def test_a_terminal_gets_a_bar_with_the_time_left(terminal, monkeypatch):
+def test_a_terminal_gets_a_bar_with_the_time_left(monkeypatch):
+    terminal = on_a_terminal(monkeypatch)
     clock = iter([0.0, 100.0, 130.0])
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
     progress = Progress()
@@ -33,7 +33,8 @@ def test_a_terminal_gets_a_bar_with_the_time_left(terminal, monkeypatch):
     assert terminal.getvalue().endswith(f"{CLEAR}[############............] half 6, at most 51 s left")
 
 
-def test_a_line_goes_above_the_bar_and_the_end_takes_the_bar_away(terminal):
+def test_a_line_goes_above_the_bar_and_the_end_takes_the_bar_away(monkeypatch):
+    terminal = on_a_terminal(monkeypatch)
     progress = Progress()
     progress.step(0, 2, "half 1")
 
@@ -54,7 +55,8 @@ def test_elsewhere_there_are_only_lines(capsys):
     assert capsys.readouterr() == ("", "half 1 is done\n")
 
 
-def test_quiet_says_nothing_even_on_a_terminal(terminal):
+def test_quiet_says_nothing_even_on_a_terminal(monkeypatch):
+    terminal = on_a_terminal(monkeypatch)
     progress = Progress(quiet=True)
 
     progress.step(1, 2, "half 1")
