@@ -1,0 +1,49 @@
+"""One real Hadoop for all tests that ask for it: fetched, started and stopped by the fixture `hadoop`.
+
+`MR_ALS_HADOOP_RUN=DIR` names a cluster that `cluster.py start --run DIR` has started: it is used as it is and left running,
+which saves 20 seconds each time while one works on a test.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hadoop.cluster import Cluster, ClusterError
+from tests.hadoop.fetch import CACHE
+
+
+@pytest.fixture(scope="session")
+def hadoop() -> Iterator[Cluster]:
+    """Give a running cluster that was started here, and set the variables by which clients find it."""
+    lent = os.environ.get("MR_ALS_HADOOP_RUN")
+    cluster = Cluster(Path(lent) if lent else CACHE / "hadoop-test")
+    cluster.run.mkdir(parents=True, exist_ok=True)
+    patch = pytest.MonkeyPatch()
+    with open(cluster.run.with_name(f"{cluster.run.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one test session at a time
+        try:
+            if not lent:
+                cluster.clean()  # what a killed session left
+                cluster.start()
+            if not cluster.is_ours():
+                msg = f"{cluster.run}: its NameNode does not answer, or is another cluster's; tests touch no Hadoop that they did not start"
+                raise ClusterError(msg)
+            for name, value in cluster.environment().items():
+                patch.setenv(name, value)
+            yield cluster
+        finally:
+            patch.undo()
+            if not lent:
+                cluster.clean()
+
+
+@pytest.fixture
+def folder(hadoop: Cluster) -> str:
+    """Give the URI of a folder in HDFS for one test; it does not exist yet."""
+    return f"{hadoop.default_fs}/tests/{uuid.uuid4().hex[:8]}"
