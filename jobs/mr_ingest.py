@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 from mr_als.engine.job import ALSJob, Pair  # before NumPy: it sets the number of BLAS threads
 
@@ -65,7 +66,7 @@ class MRIngest(ALSJob):
         with ByteRange(reference.path, reference.offset, reference.length) as stream:
             yield from self.read(stream, source, reference.offset)
 
-    def read(self, stream, source: str, offset: int = 0) -> Iterator[Pair]:
+    def read(self, stream: Any, source: str, offset: int = 0) -> Iterator[Pair]:
         """Add all lines of a stream to the table, and empty it whenever it is full."""
         n_lines = 0
         for chunk in chunks(stream, at_start=offset == 0):
@@ -77,7 +78,7 @@ class MRIngest(ALSJob):
     def run_mapper(self, step_num: int = 0) -> None:
         """Read log lines in bulk: mrjob's own loop costs more per line than everything we do with it."""
         if self.options.input == LINES:
-            self.map_pairs = lambda pairs, step_num=0: self.map_stream()  # type: ignore[method-assign]
+            self.map_pairs = lambda pairs, step_num=0: self.map_stream()
         super().run_mapper(step_num)
 
     def map_stream(self) -> Iterator[Pair]:
@@ -96,7 +97,7 @@ class MRIngest(ALSJob):
         """Write the table as one record per side and block."""
         grouped = self.table.flush()
         name = uuid.uuid4().hex.encode()  # keeps the pieces of a record together in the sort
-        for side, n_blocks in zip(SIDES, (self.options.user_blocks, self.options.item_blocks)):
+        for side, n_blocks in zip(SIDES, (self.options.user_blocks, self.options.item_blocks), strict=True):
             for block, plays in grouped.blocks(side, n_blocks):
                 for _, (numbered, text) in write_lines(side, block, plays.pack()):
                     yield b"%s.%08d" % (side.encode(), block), (name + b"/" + numbered, text)
@@ -119,7 +120,9 @@ class MRIngest(ALSJob):
 
     def reduce_reports(self, values: Iterator[tuple[bytes, bytes]]) -> Iterator[Pair]:
         """Add up what the map tasks reported."""
-        bad, lines, counts = BadLines(), {}, {}
+        bad = BadLines()
+        lines: dict[str, int] = {}
+        counts: dict[str, int] = {}
         for _, text in values:
             report = json.loads(decode(text))
             bad.merge(BadLines.from_dict(report["bad"]))
@@ -139,9 +142,7 @@ def at_least(plays: PlaysBlock, threshold: float) -> PlaysBlock:
     used, indices = np.unique(plays.indices[in_kept], return_inverse=True)
     indptr = np.concatenate([[0], np.cumsum(np.diff(plays.indptr)[keep])])
     rows = np.flatnonzero(keep)
-    return PlaysBlock(
-        plays.hashes[rows], plays.ids.take(rows), indptr, indices, plays.columns[used], plays.strengths[in_kept]
-    )
+    return PlaysBlock(plays.hashes[rows], plays.ids.take(rows), indptr, indices, plays.columns[used], plays.strengths[in_kept])
 
 
 JOB = MRIngest

@@ -14,10 +14,12 @@ Shuffle none. Items that exceed an eighth of a task's memory come in several til
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from mr_als.engine.job import ALSJob  # before NumPy: it sets the number of BLAS threads
 
 import numpy as np  # isort: skip
+import numpy.typing as npt  # isort: skip
 
 from mr_als.data.catalogue import USERS, ItemsTile, UsersBlock, rendered
 from mr_als.data.lines import Record
@@ -65,13 +67,9 @@ class MRRecommend(ALSJob):
         for tile in self.tiles:
             for part in self.parts(n_users, len(tile)):
                 played = (None, None) if self.options.include_played else users.played_in(part, tile.first, len(tile))
-                found, values = best_items(
-                    users.factors[part], tile.factors, n, lambda row: tile.name(tile.first + row), tile.longest, *played
-                )
+                found, values = best_items(users.factors[part], tile.factors, n, tile.name_at, tile.longest, *played)
                 found[found >= 0] += tile.first
-                rows[part], scores[part] = in_order(
-                    np.hstack([rows[part], found]), np.hstack([scores[part], values]), n, self.name
-                )
+                rows[part], scores[part] = in_order(np.hstack([rows[part], found]), np.hstack([scores[part], values]), n, self.name)
             if len(self.tiles) > 1:
                 tile.release()
         text = b"".join(self.lines(users.ids.to_list(), rows, scores))
@@ -88,7 +86,7 @@ class MRRecommend(ALSJob):
         """Give an item's id."""
         return self.tiles[int(np.searchsorted(self.firsts, row, "right")) - 1].name(row)
 
-    def lines(self, names: list[bytes], rows, scores) -> Iterator[bytes]:
+    def lines(self, names: list[bytes], rows: npt.NDArray[Any], scores: npt.NDArray[Any]) -> Iterator[bytes]:
         """Give the output of each user."""
         for user, name in enumerate(names):
             found = rows[user][rows[user] >= 0].tolist()

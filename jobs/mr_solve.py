@@ -24,10 +24,12 @@ from __future__ import annotations
 import mmap
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 from mr_als.engine.job import ALSJob, Pair  # before NumPy: it sets the number of BLAS threads
 
 import numpy as np  # isort: skip
+import numpy.typing as npt  # isort: skip
 from mrjob.step import MRStep  # isort: skip
 
 from mr_als.data.blocks import FACTORS, PLAYS, STATS, FactorBlock, PlaysBlock, StatsBlock, pack, route_bits, unpack
@@ -64,7 +66,7 @@ class MRSolve(ALSJob):
         self.add_passthru_arg("--task-memory", type=memory, default=memory("1G"), help="memory of a task")
         self.add_file_arg("--fixed", help="spectrum and basis; for broadcast also hashes and projected factors")
 
-    def steps(self):
+    def steps(self) -> list[MRStep]:
         """Map only, unless the join is done in the reducer."""
         task = {"mapper_init": self.mapper_init, "mapper": self.mapper, "mapper_final": self.mapper_final}
         if self.options.join == "shuffle" and not self.options.init:
@@ -153,7 +155,7 @@ class MRSolve(ALSJob):
             joined = join(plays, np.arange(len(plays.columns)), found)
             yield from self.solve(block, plays, joined, scratch)
 
-    def solve(self, block: int, plays: PlaysBlock, joined: Joined, vectors) -> Iterator[Pair]:
+    def solve(self, block: int, plays: PlaysBlock, joined: Joined, vectors: Any) -> Iterator[Pair]:
         """Solve all rows of a block and write their factors."""
         solved = solve_block(
             *joined, vectors, self.spectrum, self.basis, self.options.n_fixed, self.weights, self.solver.solver,
@@ -171,7 +173,7 @@ class MRSolve(ALSJob):
         loss = Loss(squared_error=0.0, penalty=float(penalty), confidence=0.0, observed=int(n_observed.sum()), rows=len(factors))
         yield from self.write(block, plays, Solved(factors, gram_matrix(factors), loss))
 
-    def given(self, plays: PlaysBlock):
+    def given(self, plays: PlaysBlock) -> npt.NDArray[np.float32]:
         """Look rows up among the initial factors that the user gave."""
         with open(self.options.initial, "rb") as file:
             hashes, vectors = unpack(file.read())
@@ -184,11 +186,20 @@ class MRSolve(ALSJob):
 
     def write(self, block: int, plays: PlaysBlock, solved: Solved) -> Iterator[Pair]:
         """Write a block's factors with their routes; keep its statistics for the end."""
-        routes = route_bits(plays.indptr, block_of(plays.columns, self.options.fixed_blocks)[plays.indices], self.options.fixed_blocks)
+        routes = route_bits(
+            plays.indptr, block_of(plays.columns, self.options.fixed_blocks)[plays.indices], self.options.fixed_blocks
+        )
         payload = FactorBlock(plays.hashes, solved.factors, routes).pack()
         loss = solved.loss
         stats = StatsBlock(
-            loss.rows, loss.observed, loss.squared_error, loss.penalty, loss.confidence, len(payload), zlib.crc32(payload), solved.gram
+            loss.rows,
+            loss.observed,
+            loss.squared_error,
+            loss.penalty,
+            loss.confidence,
+            len(payload),
+            zlib.crc32(payload),
+            solved.gram,
         )
         self.stats += write_lines(STATS, block, stats.pack())
         yield from write_lines(FACTORS, block, payload)

@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted. A sub-command is a file 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import pkgutil
@@ -18,7 +19,20 @@ from mr_als import __version__, commands
 from mr_als.errors import MRALSError, UsageError
 
 # the order in which `mr-als --help` lists them; a file not named here comes last
-ORDER = ("train", "prepare", "plan", "recommend", "similar", "explain", "split", "evaluate", "walkthrough", "report", "export", "verify")
+ORDER = (
+    "train",
+    "prepare",
+    "plan",
+    "recommend",
+    "similar",
+    "explain",
+    "split",
+    "evaluate",
+    "walkthrough",
+    "report",
+    "export",
+    "verify",
+)
 
 DESCRIPTION = """\
 Learn from play logs what listeners may like: implicit-feedback matrix factorisation as MapReduce.
@@ -88,9 +102,7 @@ def _fail(error: MRALSError, code: int) -> int:
 
 def _reader_left() -> int:
     """End quietly when the reader of a pipe, such as `head`, has seen enough."""
-    try:
+    with contextlib.suppress(OSError, ValueError):
         # else Python complains when it flushes stdout at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        pass
     return 0

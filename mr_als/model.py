@@ -1,7 +1,7 @@
 """A published model, opened for reading: factors, ids and plays, memory-mapped.
 
-    m = mr_als.load("model")
-    m.recommend("alice", n=10)          # [(item, score), ...]
+m = mr_als.load("model")
+m.recommend("alice", n=10)          # [(item, score), ...]
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mr_als.maths.normal_equations import eigenbasis, gram_matrix
 from mr_als.maths.scoring import best_items, best_of, cosines, longest_norm
 from mr_als.maths.weights import Weights
 
-Array = npt.NDArray
+Array = npt.NDArray[Any]
 
 
 class Names:
@@ -71,7 +71,8 @@ class Model:
     def _array(self, side: str, name: str) -> Array:
         path = os.path.join(self.generation, side, f"{name}.npy")
         empty = os.path.getsize(path) <= 128
-        return np.load(path) if empty else np.load(path, mmap_mode="r")
+        array: Array = np.load(path) if empty else np.load(path, mmap_mode="r")
+        return array
 
     @classmethod
     def open(cls, path: str) -> Model:
@@ -167,7 +168,7 @@ class Model:
         return self._named(*best_of(scores, n, self.item_ids.raw))
 
     def _named(self, rows: Array, scores: Array) -> list[tuple[str, float]]:
-        return [(self.item_ids[int(r)], float(s)) for r, s in zip(rows, scores) if r >= 0]
+        return [(self.item_ids[int(r)], float(s)) for r, s in zip(rows, scores, strict=True) if r >= 0]
 
     def explain(self, user: str, item: str) -> dict[str, Any]:
         """Say which plays earned an item its score (Hu, Koren & Volinsky 2008, section 5).

@@ -55,7 +55,7 @@ def memory(text: str) -> int:
 
 def share(text: str) -> str:
     """Check a share such as 0.1%, or a plain number; kept as text, so that messages show what was typed."""
-    value = float(text[:-1] if text.endswith("%") else text)
+    value = float(text.removesuffix("%"))
     if not (math.isfinite(value) and value >= 0):
         msg = f"{text!r} is neither a share such as 0.1% nor a number of at least 0"
         raise ValueError(msg)
@@ -78,7 +78,9 @@ _NOT_NEGATIVE = (lambda v: v >= 0, "a number of at least 0")
 class InputOptions:
     """What counts as a play."""
 
-    format: str = option("auto", "events: timestamp user item ms_played; counts: user item plays", choices=("auto", "events", "counts"))
+    format: str = option(
+        "auto", "events: timestamp user item ms_played; counts: user item plays", choices=("auto", "events", "counts")
+    )
     columns: str = option("", "names of the columns in order, '-' for one to ignore, e.g. user,-,item,plays")
     delimiter: str = option("tab", "the one character between columns, or 'tab'")
     min_ms_played: int = option(30000, "a shorter play does not count", type=int, check=_NOT_NEGATIVE)
@@ -121,9 +123,12 @@ class SolverOptions:
 class LoopOptions:
     """When training stops."""
 
-    tolerance: str = option("0.1%", "stop when the weighted RMSE changes by less, between two user halves; a share or a number", type=share)
+    tolerance: str = option(
+        "0.1%", "stop when the weighted RMSE changes by less, between two user halves; a share or a number", type=share
+    )
     initial_factors: str = option(
-        "", "begin with the item factors of FILE, lines of an item and --rank numbers with tabs between, instead of random ones",
+        "",
+        "begin with the item factors of FILE, lines of an item and --rank numbers with tabs between, instead of random ones",
         metavar="FILE",
     )
     max_iterations: int = option(20, "stop after so many item halves", type=int, check=(lambda v: v >= 0, "a number of at least 0"))
@@ -140,10 +145,14 @@ class PlanOptions:
 def add_arguments(kind: type[Any], add: Callable[..., Any]) -> None:
     """Add the flags of an options dataclass by `add`, which takes what `add_argument` takes."""
     for f in fields(kind):
-        shown = f"{f.default // 2**20}M" if f.name == "task_memory" else f.default
+        shown: Any = f.default
+        if f.name == "task_memory":
+            shown = f"{shown // 2**20}M"
         text = f"{f.metadata['help']} (default: {'none' if shown == '' else shown})"
         keys: dict[str, Any] = {"default": f.default, "help": text.replace("%", "%%"), "dest": f.name}
-        keys |= {"choices": f.metadata["choices"]} if f.metadata["choices"] else {"type": _parser(f), "metavar": f.metadata["metavar"]}
+        keys |= (
+            {"choices": f.metadata["choices"]} if f.metadata["choices"] else {"type": _parser(f), "metavar": f.metadata["metavar"]}
+        )
         add(flag_of(f.name), **keys)
 
 
@@ -172,9 +181,7 @@ def from_namespace(kind: type[Any], namespace: Any) -> Any:
 
 def to_arguments(options: Any) -> list[str]:
     """Give the command-line arguments that make `options` again, only where they differ from the defaults."""
-    return [
-        f"{flag_of(f.name)}={getattr(options, f.name)}" for f in fields(options) if getattr(options, f.name) != f.default
-    ]
+    return [f"{flag_of(f.name)}={getattr(options, f.name)}" for f in fields(options) if getattr(options, f.name) != f.default]
 
 
 def difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:

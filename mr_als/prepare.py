@@ -1,8 +1,8 @@
 """prepare: play logs become plays, blocks of users and blocks of items (`jobs/mr_ingest.py`).
 
-    <directory>/plays.json        written last: without it nothing below counts
-    <directory>/<attempt>/users.raw, items.raw
-    <directory>/bad-lines.tsv     samples of the lines that were left out
+<directory>/plays.json        written last: without it nothing below counts
+<directory>/<attempt>/users.raw, items.raw
+<directory>/bad-lines.tsv     samples of the lines that were left out
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ def prepare(
     started = time.monotonic()
     layout = find_layout(paths, options)
     progress.say(
-        f"prepare: {len(paths)} log file(s), columns {', '.join(layout.columns)}; job mr_ingest: mappers parse and sum plays, the shuffle "
-        "brings each block of users and each block of items to a reducer, which merges it"
+        f"prepare: {len(paths)} log file(s), columns {', '.join(layout.columns)}; job mr_ingest: "
+        "mappers parse and sum plays, the shuffle brings each block of users and each block of items to a reducer, which merges it"
     )
     for name in storage.names(directory):
         if name.startswith("attempt-"):
@@ -133,9 +133,8 @@ def prepare(
     info["seconds"] = time.monotonic() - started
     storage.replace(os.path.join(directory, "plays.json"), json.dumps(info, indent=1).encode())
     plays = read_plays(directory, form)
-    progress.say(
-        f"prepare: {plays.n_users} users, {plays.n_items} items, {plays.pairs} pairs, {plays.plays:.0f} plays, {info['seconds']:.1f} s"
-    )
+    counts = f"{plays.n_users} users, {plays.n_items} items, {plays.pairs} pairs, {plays.plays:.0f} plays"
+    progress.say(f"prepare: {counts}, {info['seconds']:.1f} s")
     return plays
 
 
@@ -214,7 +213,7 @@ def lay_down(parts: Sequence[str], base: str, form: str, options: InputOptions) 
             writers[record.kind].add(record.block, record.payload)
         elif record.kind == "total":
             side, *numbers = json.loads(bytes(record.payload))
-            totals[side] = [a + b for a, b in zip(totals[side], numbers)]
+            totals[side] = [a + b for a, b in zip(totals[side], numbers, strict=True)]
         elif record.kind == "bad":
             info |= json.loads(bytes(record.payload))
     for side, writer in writers.items():
@@ -232,8 +231,8 @@ def check_sides(totals: dict[str, list[int]], options: InputOptions) -> None:
     if totals["users"][1:] != totals["items"][1:]:
         (_, pairs, units), (_, other_pairs, other_units) = totals["users"], totals["items"]
         msg = (
-            f"the users have {pairs} pairs and {units / STRENGTH_UNIT} plays, the items {other_pairs} and {other_units / STRENGTH_UNIT}: "
-            "a task's output was lost or doubled; prepare again"
+            f"the users have {pairs} pairs and {units / STRENGTH_UNIT} plays, "
+            f"the items {other_pairs} and {other_units / STRENGTH_UNIT}: a task's output was lost or doubled; prepare again"
         )
         raise DamagedDataError(msg)
 
@@ -257,7 +256,8 @@ def check_lines(info: dict[str, Any], options: InputOptions, directory: str, sto
         msg = f"{n_bad} of {n_lines} lines are bad ({reasons}), more than --max-bad-lines {limit}; see {quarantine}"
         raise BadInputError(msg)
     if not info["pairs"]:
-        msg = f"no usable play in {n_lines} lines ({info['counts'].get('filtered', 0)} left out by filters, {n_bad} bad); check --columns and --min-ms-played"
+        lost = f"{info['counts'].get('filtered', 0)} left out by filters, {n_bad} bad"
+        msg = f"no usable play in {n_lines} lines ({lost}); check --columns and --min-ms-played"
         raise BadInputError(msg)
     return f"prepare: {n_bad} of {n_lines} lines are bad ({reasons}) and left out; samples in {quarantine}" if n_bad else ""
 

@@ -75,8 +75,8 @@ def what_a_half_does(number: int, solved: str, fixed: str, join: str) -> str:
         )
     else:
         how = (
-            f"mappers send each block of {solved} its plays and the {fixed[:-1]} vectors that its rows need; they meet in a reducer, "
-            f"which solves one small system of equations for each {solved[:-1]}"
+            f"mappers send each block of {solved} its plays and the {fixed[:-1]} vectors that its rows need; "
+            f"they meet in a reducer, which solves one small system of equations for each {solved[:-1]}"
         )
     again = "; from here on the two halves take turns" if number == 2 else ""
     return f"half {number}, {solved}: job mr_solve, join {join}: {how}{again}"

@@ -53,7 +53,9 @@ class ArrayFile:
         shape = f"({self.n}, {self._width})" if self._width else f"({self.n},)"
         text = f"{{'descr': '{self._dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
         self._file.seek(0)
-        self._file.write(b"\x93NUMPY\x01\x00" + (self.HEADER - 10).to_bytes(2, "little") + text.encode().ljust(self.HEADER - 11) + b"\n")
+        self._file.write(
+            b"\x93NUMPY\x01\x00" + (self.HEADER - 10).to_bytes(2, "little") + text.encode().ljust(self.HEADER - 11) + b"\n"
+        )
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
@@ -128,7 +130,7 @@ def _write_side(directory: str, plays: Dataset, factors: Dataset, item_hashes: n
     at = pairs = 0
     out("ids_start", "<i8").add(np.zeros(1))
     with open(os.path.join(directory, "ids.txt"), "wb") as ids:
-        for (_, plays_buffer), (_, factors_buffer) in zip(plays.blocks(), factors.blocks()):
+        for (_, plays_buffer), (_, factors_buffer) in zip(plays.blocks(), factors.blocks(), strict=True):
             block, solved = PlaysBlock.unpack(plays_buffer), FactorBlock.unpack(factors_buffer)
             if not np.isfinite(solved.factors).all():
                 msg = f"{factors.path}: a factor is not finite; nothing is published"

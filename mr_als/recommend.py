@@ -64,7 +64,7 @@ def write_tiles(model: Model, directory: str, task_memory: int) -> list[str]:
     """Write the items as tiles of at most an eighth of a task's memory, and give their paths."""
     n_items, starts = len(model.item_hashes), model.item_ids.starts
     step = max(1, task_memory // 8 // (4 * model.rank))
-    paths = []
+    paths: list[str] = []
     for first in range(0, n_items, step):
         part = slice(first, min(first + step, n_items))
         factors = np.asarray(model.item_factors[part])

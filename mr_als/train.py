@@ -82,7 +82,7 @@ def train(
     options: Training,
     *,
     plays: str | None = None,
-    engine: Engine = Engine(),  # noqa: B008  (frozen)
+    engine: Engine = Engine(),
     restart: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -156,7 +156,9 @@ def finished(history: list[dict[str, Any]], loop: LoopOptions) -> str:
     last = history[-1]
     if last["iteration"] >= loop.max_iterations:
         learnt = last["to_zero_model"] ** 2 < 1
-        return f"{loop.max_iterations} iterations done" + ("" if learnt else ", and the regularization is too large: nothing was learnt")
+        return f"{loop.max_iterations} iterations done" + (
+            "" if learnt else ", and the regularization is too large: nothing was learnt"
+        )
     if len(history) < 3:
         return ""
     before = history[-3]["wrmse"]
@@ -306,10 +308,10 @@ class _Trainer:
         return Half(number, factors, gram, totals, entry)
 
     def _entry(
-        self, number: int, solved: str, totals: dict[str, float], fixed: Half | None, factors: Dataset, seconds: float
+        self, number: int, solved: str, totals: dict[str, Any], fixed: Half | None, factors: Dataset, seconds: float
     ) -> dict[str, Any]:
         """Give the history entry of a half: the loss over all cells and the regularised objective."""
-        entry = {"half": number, "iteration": number // 2, "solved": solved, "rows": int(totals["rows"])}
+        entry: dict[str, Any] = {"half": number, "iteration": number // 2, "solved": solved, "rows": int(totals["rows"])}
         entry |= {"pairs": int(totals["observed"]), "bytes": factors.n_bytes, "seconds": round(seconds, 4)}
         if fixed is None:
             return entry
@@ -339,7 +341,8 @@ class _Trainer:
             return
         pairs, pairs_before = half.entry["pairs"], self.history[-1]["pairs"]
         if pairs != pairs_before:
-            msg = f"half {half.number} solved {pairs} pairs, the half before it {pairs_before}: plays were lost; start again with --restart"
+            solved = f"half {half.number} solved {pairs} pairs, the half before it {pairs_before}"
+            msg = f"{solved}: plays were lost; start again with --restart"
             raise DamagedDataError(msg)
         before, now = self.history[-1]["objective"], half.entry["objective"]
         if now > before + ROUNDING * abs(before):

@@ -73,7 +73,9 @@ def check_side(model: Model, side: str) -> Check:
     factors, hashes, ids = (getattr(model, f"{side[:-1]}_{name}") for name in ("factors", "hashes", "ids"))
     expected = (model.info[f"n_{side}"], model.info["options"]["solver"]["rank"])
     if (*factors.shape, len(hashes), len(ids)) != (*expected, expected[0], expected[0]):
-        return Check(side, False, f"factors {factors.shape}, {len(ids)} ids, but model.json says {expected[0]} rows of rank {expected[1]}")
+        return Check(
+            side, False, f"factors {factors.shape}, {len(ids)} ids, but model.json says {expected[0]} rows of rank {expected[1]}"
+        )
     salt = model.info["options"]["inputs"]["salt"]
     for part in _parts(len(ids)):
         names = Ids.of([ids.raw(row) for row in range(part.start, part.stop)])
@@ -129,14 +131,16 @@ def _penalty(model: Model, factors: Array, n_observed: Array, n_fixed: int) -> f
 def check_rows(model: Model, sample: int) -> Check:
     """Check the normal equations of at most `sample` users, evenly spread."""
     n_users = len(model.user_hashes)
-    rows = np.unique(np.linspace(0, n_users - 1, min(sample, n_users)).astype(int)) if n_users else []
-    residuals = [model.residual(int(row)) for row in rows]
+    rows: list[int] = np.unique(np.linspace(0, n_users - 1, min(sample, n_users)).astype(int)).tolist() if n_users else []
+    residuals = [model.residual(row) for row in rows]
     worst = max(residuals, default=0.0)
     text = f"largest relative residual of {len(residuals)} users {worst:.1e}"
     if worst <= RESIDUAL_TOLERANCE:
         return Check("equations", True, text)
-    user = model.user_ids[int(rows[int(np.argmax(residuals))])]
-    return Check("equations", False, f"{text}, of {user!r}, is above {RESIDUAL_TOLERANCE:g}: users and items are of different halves")
+    user = model.user_ids[rows[int(np.argmax(residuals))]]
+    return Check(
+        "equations", False, f"{text}, of {user!r}, is above {RESIDUAL_TOLERANCE:g}: users and items are of different halves"
+    )
 
 
 def _parts(n: int) -> Iterator[slice]:

@@ -73,9 +73,7 @@ def test_plays_are_those_of_the_logs_most_played_first(model):
 
     for row, user in enumerate(model.user_ids):
         found = model.plays(user)
-        assert {item: amount for item, amount in found} == {
-            model.item_ids[i]: plays[row, i] for i in np.flatnonzero(plays[row])
-        }
+        assert dict(found) == {model.item_ids[i]: plays[row, i] for i in np.flatnonzero(plays[row])}
         assert [amount for _, amount in found] == sorted((amount for _, amount in found), reverse=True)
 
 

@@ -308,4 +308,7 @@ def test_samples_of_bad_lines_are_kept_with_the_model(tmp_path):
     info = run([log], tmp_path / "model", options())
 
     table = (tmp_path / "model/generations" / info["generation"] / "bad-lines.tsv").read_text().splitlines()
-    assert table == ["file\tline\treason\tfield\ttext", f"{log}\t{len(toy_lines()) + 1}\tnot a number\tplays\tuser-0\\titem-0\\tmany"]
+    assert table == [
+        "file\tline\treason\tfield\ttext",
+        f"{log}\t{len(toy_lines()) + 1}\tnot a number\tplays\tuser-0\\titem-0\\tmany",
+    ]

@@ -38,9 +38,7 @@ def undisturbed(logs, tmp_path_factory):
 @pytest.mark.parametrize("join", ["broadcast", "shuffle"])
 @pytest.mark.parametrize("form", ["lines", "references"])
 @pytest.mark.parametrize("tasks", [1, 2, 3])
-def test_the_same_plan_gives_the_same_bytes_in_both_forms_and_any_number_of_tasks(
-    join, form, tasks, logs, undisturbed, tmp_path
-):
+def test_the_same_plan_gives_the_same_bytes_in_both_forms_and_any_number_of_tasks(join, form, tasks, logs, undisturbed, tmp_path):
     run([logs], tmp_path / "model", options(join), form=form, tasks=tasks)
 
     assert generation_bytes(tmp_path / "model") == undisturbed[join]

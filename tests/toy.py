@@ -34,9 +34,7 @@ def write(path: Path, lines: list[str]) -> str:
     return str(path)
 
 
-def options(
-    join: str = "broadcast", solver: str = "cg", blocks: int = 2, iterations: int = 3, tolerance: str = "0"
-) -> Training:
+def options(join: str = "broadcast", solver: str = "cg", blocks: int = 2, iterations: int = 3, tolerance: str = "0") -> Training:
     """Give small training options."""
     base = Training(
         solver=SolverOptions(rank=RANK, solver=solver),

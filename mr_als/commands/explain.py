@@ -57,4 +57,7 @@ def table(why: dict[str, Any], n: int) -> str:
     if others:
         lines.append(f"{sum(part for _, _, part in others):9.4f}  {'':9}  ({len(others)} more)")
     head = [f"score of {why['item']!r} for {why['user']!r}", f"{'part':>9}  {'plays':>9}  played item"]
-    return "\n".join([*head, *lines, f"{why['total']:9.4f}  {'':9}  sum of the parts; the stored vectors give {why['score']:.4f}"]) + "\n"
+    return (
+        "\n".join([*head, *lines, f"{why['total']:9.4f}  {'':9}  sum of the parts; the stored vectors give {why['score']:.4f}"])
+        + "\n"
+    )

@@ -8,7 +8,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mr_als.commands.shared import (
-    add_command, add_engine, add_model, count, engine_of, print_bytes, progress_of, size,
+    add_command,
+    add_engine,
+    add_model,
+    count,
+    engine_of,
+    print_bytes,
+    progress_of,
+    size,
 )  # fmt: skip
 from mr_als.errors import BadInputError, ModelError, UsageError
 
@@ -100,7 +107,10 @@ def rows_of(model: Model, args: argparse.Namespace) -> list[int] | None:
     if unknown and not known:
         raise ModelError(unknown_user(model, unknown[0]))
     if unknown:
-        print(f"mr-als: {args.users}: {len(unknown)} of {len(users)} users are unknown and left out, e.g. {unknown[0]!r}", file=sys.stderr)
+        print(
+            f"mr-als: {args.users}: {len(unknown)} of {len(users)} users are unknown and left out, e.g. {unknown[0]!r}",
+            file=sys.stderr,
+        )
     return known
 
 
@@ -116,7 +126,7 @@ def unknown_user(model: Model, user: str) -> str:
     """Say that a user is unknown, and how to find one that is not."""
     return (
         f"{model.path}: none of its {len(model.user_ids)} users is {user!r}; ids are as in the logs, e.g. "
-        f"{', '.join(repr(name) for name in list(model.user_ids[i] for i in range(min(3, len(model.user_ids)))))}; "
+        f"{', '.join(repr(name) for name in [model.user_ids[i] for i in range(min(3, len(model.user_ids)))])}; "
         f"all of them: {model.generation}/users/ids.txt"
     )
 

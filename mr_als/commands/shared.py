@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 RUNNERS = ("inline", "local", "hadoop", "emr", "spark")
 
 
-def add_command(
-    subparsers: Any, name: str, usage: str, *, summary: str, description: str, example: str
-) -> argparse.ArgumentParser:
+def add_command(subparsers: Any, name: str, usage: str, *, summary: str, description: str, example: str) -> argparse.ArgumentParser:
     """Add a sub-command with the options that all have; `usage` is what follows its name."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         name, usage=f"mr-als {name} {usage}", help=summary, description=description, epilog=f"example:\n{example}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from mr_als.data.ids import Ids
 from mr_als.errors import DamagedDataError
 
-Array = npt.NDArray
+Array = npt.NDArray[Any]
 Buffer = bytes | memoryview
 
 PLAYS = "plays"
@@ -156,7 +156,8 @@ class FactorBlock(NamedTuple):
 
     def sent_to(self, block: int) -> Array:
         """Give the mask, bool (n_rows,), of the rows that `block` of the other side needs."""
-        return (self.routes[:, block >> 3] >> (block & 7)) & 1 == 1
+        sent: Array = (self.routes[:, block >> 3] >> (block & 7)) & 1 == 1
+        return sent
 
 
 def route_bits(indptr: Array, blocks: Array, n_blocks: int) -> Array:

@@ -80,7 +80,11 @@ class ItemsTile:
 
     def name(self, row: int) -> bytes:
         """Give the id of the item `row`, counted from the first tile's first."""
-        lo, hi = self._starts[row - self.first], self._starts[row - self.first + 1]
+        return self.name_at(row - self.first)
+
+    def name_at(self, place: int) -> bytes:
+        """Give the id of the item at a place of this tile."""
+        lo, hi = self._starts[place], self._starts[place + 1]
         return bytes(self._text[lo : hi - 1])
 
     def release(self) -> None:
@@ -95,9 +99,12 @@ def rendered(user: bytes, items: Sequence[bytes], scores: npt.NDArray[Any], *, a
     b'ann\t1\tjazz\t0.900000\nann\t2\tfolk\t0.500000\n'
     """
     if not as_json:
-        return b"".join(b"%s\t%d\t%s\t%.6f\n" % (user, rank, item, score) for rank, (item, score) in enumerate(zip(items, scores), 1))
+        return b"".join(
+            b"%s\t%d\t%s\t%.6f\n" % (user, rank, item, score)
+            for rank, (item, score) in enumerate(zip(items, scores, strict=True), 1)
+        )
     found = [
         {"rank": rank, "item": item.decode(), "score": round(float(score), 6)}
-        for rank, (item, score) in enumerate(zip(items, scores), 1)
+        for rank, (item, score) in enumerate(zip(items, scores, strict=True), 1)
     ]
     return json.dumps({"user": user.decode(), "recommendations": found}, ensure_ascii=False).encode() + b"\n"

@@ -144,5 +144,6 @@ def check_collisions(side: Side, order: Array) -> None:
 
 def collision(one: bytes, other: bytes) -> HashCollisionError:
     """Make the error of two ids with one hash."""
-    msg = f"the ids {one.decode()!r} and {other.decode()!r} have the same 64-bit hash; give --salt 1 (or any other number) to separate them"
+    both = f"{one.decode()!r} and {other.decode()!r}"
+    msg = f"the ids {both} have the same 64-bit hash; give --salt 1 (or any other number) to separate them"
     return HashCollisionError(msg)

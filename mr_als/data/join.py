@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import mmap
 import tempfile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mr_als.data.blocks import PlaysBlock
 
-Array = npt.NDArray
+Array = npt.NDArray[Any]
 
 
 class Joined(NamedTuple):

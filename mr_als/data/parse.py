@@ -95,7 +95,7 @@ def _check_bytes(lines: _Lines, layout: Layout) -> None:
     if n_control:
         line_ends = buffer[lines.ends - 1] == _CR
         control = (buffer < 32) & (buffer != delimiter) & (buffer != _LF)
-        control[: PAD] = control[len(buffer) - PAD :] = False
+        control[:PAD] = control[len(buffer) - PAD :] = False
         control[lines.ends[line_ends] - 1] = False
         lines.reject(lines.of(np.flatnonzero(control & (buffer == 0))), "NUL")
         lines.reject(lines.of(np.flatnonzero(control)), "control character")
@@ -107,7 +107,7 @@ def _check_bytes(lines: _Lines, layout: Layout) -> None:
 
 def _check_utf8(lines: _Lines) -> None:
     try:
-        str(memoryview(lines.buffer), "utf-8")
+        str(lines.buffer.data, "utf-8")
     except UnicodeDecodeError:
         wrong = [line for line in lines.of(np.flatnonzero(lines.buffer > _DEL)).tolist() if not _is_utf8(lines, line)]
         lines.reject(np.array(wrong, np.int64), "invalid UTF-8")
@@ -115,7 +115,7 @@ def _check_utf8(lines: _Lines) -> None:
 
 def _is_utf8(lines: _Lines, line: int) -> bool:
     try:
-        str(memoryview(lines.buffer[lines.starts[line] : lines.ends[line]]), "utf-8")
+        str(lines.buffer[lines.starts[line] : lines.ends[line]].data, "utf-8")
     except UnicodeDecodeError:
         return False
     return True

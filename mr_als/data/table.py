@@ -212,12 +212,13 @@ class Aggregator:
         """Sum what was collected into the table's pairs."""
         if not self._waiting:
             return
-        users, items = (np.concatenate([w[i] for w in self._waiting]) for i in (0, 1))
+        users, items = (np.concatenate([w[0] for w in self._waiting]), np.concatenate([w[1] for w in self._waiting]))
         units = None if self._waiting[0][2] is None else np.concatenate([w[2] for w in self._waiting if w[2] is not None])
         self._waiting, self._n_waiting = [], 0
         new = sum_pairs(users, items, units, STRENGTH_UNIT)
         if len(self._pairs.rows):
-            new = sum_pairs(*(np.concatenate(both) for both in zip(self._pairs, new, strict=True)))
+            both = Pairs(*(np.concatenate(arrays) for arrays in zip(self._pairs, new, strict=True)))
+            new = sum_pairs(both.rows, both.columns, both.strengths)
         self._pairs = new
 
     @property

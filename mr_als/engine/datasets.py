@@ -6,6 +6,7 @@ raw file and the index keeps where; a job then gets lines of references. In the 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zlib
 from collections.abc import Iterable, Iterator
@@ -62,16 +63,13 @@ class Dataset:
             )
         else:
             texts = (list(write_lines(self.kind, block, payload)) for block, payload in self.blocks())
-        files = [open(path, "wb") for path in paths]
-        try:
+        with contextlib.ExitStack() as stack:
+            files = [stack.enter_context(open(path, "wb")) for path in paths]
             for n, pairs in enumerate(texts):
                 # neighbouring blocks to one task, like the splits of a file
                 file = files[n * n_files // len(self.entries)]
                 for key, value in pairs:
                     file.write(b"\t".join((key, *value)) + b"\n")
-        finally:
-            for file in files:
-                file.close()
         return paths
 
     def to_json(self) -> dict[str, Any]:

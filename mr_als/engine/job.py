@@ -22,8 +22,9 @@ class ALSJob(MRJob):
 
     INPUT_PROTOCOL = LineProtocol
     INTERNAL_PROTOCOL = LineProtocol
-    OUTPUT_PROTOCOL = LineProtocol
+    OUTPUT_PROTOCOL: type[Any] = LineProtocol
     KINDS: frozenset[str] = frozenset()
+    _stdout: Any  # of mrjob
 
     def configure_args(self) -> None:
         """Add the one option every job has: the form of its input."""
@@ -51,7 +52,7 @@ class ALSJob(MRJob):
         self.reader.finish()
         yield from ()
 
-    def map_record(self, record: Record) -> Iterator[Pair]:
+    def map_record(self, record: Record) -> Iterator[Any]:
         """Map one decoded record; a job with a mapper defines it."""
         yield from ()
 

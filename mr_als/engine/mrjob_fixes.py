@@ -87,7 +87,7 @@ with _stand_ins(), warnings.catch_warnings():
     import mrjob.local
     import mrjob.runner
     import mrjob.sim
-    import mrjob.util  # noqa: F401
+    import mrjob.util
 
 # on every job, and deprecated since 3.12: `datetime.utcnow()`; in 3.12 and 3.13 `tarfile` without a filter
 warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"mrjob\..*")
@@ -117,7 +117,8 @@ mrjob.sim.SimMRJobRunner._pick_mapper_split_size = lambda self, input_paths, ste
 @contextlib.contextmanager
 def text_std() -> Iterator[Any]:
     """Send prints, warnings and logging of a task to its log; yield the binary output stream."""
-    out, err = sys.stdout, sys.stderr
+    out: Any = sys.stdout
+    err: Any = sys.stderr
     wrapped = None
     if not isinstance(err, io.TextIOBase):
         wrapped = io.TextIOWrapper(err, "utf-8", "backslashreplace", write_through=True)

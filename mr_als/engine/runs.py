@@ -1,9 +1,9 @@
 """Runs: who works on a directory, what is finished, and what a killed run left behind.
 
-    <directory>/lock              held by flock while a driver lives; names its process
-    <directory>/work/run.json     the plan: inputs and options; a resumed run must have the same
-    <directory>/work/half-007.json         made once, whole: half 7 counts from then on
-    <directory>/work/half-007-<attempt>/   its files; an attempt without a half-007.json counts for nothing
+<directory>/lock              held by flock while a driver lives; names its process
+<directory>/work/run.json     the plan: inputs and options; a resumed run must have the same
+<directory>/work/half-007.json         made once, whole: half 7 counts from then on
+<directory>/work/half-007-<attempt>/   its files; an attempt without a half-007.json counts for nothing
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Lock:
         self._path = os.path.join(directory, "lock")
 
     def __enter__(self) -> Lock:
-        self._file = open(self._path, "a+")  # noqa: SIM115  (held until __exit__)
+        self._file = open(self._path, "a+")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -110,9 +110,7 @@ def equations(gathered: Array, confidence: Array, present: Array) -> tuple[Array
     return left, right
 
 
-def dual_equations(
-    gathered: Array, confidence: Array, present: Array, scale: Array
-) -> tuple[Array, Array, Array]:
+def dual_equations(gathered: Array, confidence: Array, present: Array, scale: Array) -> tuple[Array, Array, Array]:
     """Give the equations of rows that observed less than rank vectors, one for each observation.
 
     With U = (C - I)^(1/2) Z~, (2) reads (I + U'U) v = U' g where g = (C - I)^(-1/2) c, and the push-through

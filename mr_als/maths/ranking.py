@@ -22,9 +22,7 @@ _SLICE = 1 << 20
 _WIDTH = 64
 
 
-def top_n(
-    scores: Array, n: int, indptr: Array | None = None, indices: Array | None = None
-) -> tuple[Array, Array]:
+def top_n(scores: Array, n: int, indptr: Array | None = None, indices: Array | None = None) -> tuple[Array, Array]:
     """Find the n largest scores of each row.
 
     Parameters

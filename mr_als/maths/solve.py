@@ -201,9 +201,7 @@ def _solve_rows(problem: _Problem, rows: Array, factors: Array) -> float:
     scale = (1.0 / np.sqrt(batch.diagonal)).astype(np.float32)
     excess = (batch.confidence - batch.present).astype(np.float32)
     confidence = batch.confidence.astype(np.float32)
-    w, converged = conjugate_gradient(
-        batch.gathered, excess, confidence, scale, options.tolerance, options.max_steps
-    )
+    w, converged = conjugate_gradient(batch.gathered, excess, confidence, scale, options.tolerance, options.max_steps)
     if converged.all():
         return _store_and_score(problem, batch, w, factors)
     left_over = _Batch(*(field[~converged] for field in batch))
@@ -283,9 +281,7 @@ def _solve_long(problem: _Problem, row: int, chunk: int, factors: Array) -> floa
     return _solve_equations(problem, np.array([row]), left, right, confidence, factors)
 
 
-def _solve_equations(
-    problem: _Problem, rows: Array, left: Array, right: Array, confidence: Array, factors: Array
-) -> float:
+def _solve_equations(problem: _Problem, rows: Array, left: Array, right: Array, confidence: Array, factors: Array) -> float:
     """Solve rows by the data's part of their equations, left (B, rank, rank) and right (B, rank).
 
     `confidence` (B,) is the sum of c over each row's observations. With M = Z'(C - I) Z, b = Z'c and
@@ -309,9 +305,7 @@ def _cholesky(problem: _Problem, rows: Array, system: Array, right: Array) -> Ar
         raise _explain(problem, rows, system, right) from None
 
 
-def _explain(
-    problem: _Problem, rows: Array, system: Array, right: Array
-) -> SingularSystemError | NonFiniteError:
+def _explain(problem: _Problem, rows: Array, system: Array, right: Array) -> SingularSystemError | NonFiniteError:
     """Make the error of a batch that has no solution, from its first row that has none."""
     if not np.isfinite(system).all():
         return _not_finite()

@@ -32,9 +32,7 @@ def test_conjugate_gradient_solves_the_whitened_system(batch):
     scale = (1 / np.sqrt(diagonal)).astype(np.float32)
     f32 = np.float32
 
-    w, converged = conjugate_gradient(
-        gathered, (confidence - present).astype(f32), confidence.astype(f32), scale, 1e-6, 50
-    )
+    w, converged = conjugate_gradient(gathered, (confidence - present).astype(f32), confidence.astype(f32), scale, 1e-6, 50)
 
     assert converged.all()
     np.testing.assert_allclose(w, dense(batch), atol=1e-5)
@@ -57,9 +55,7 @@ def test_padding_takes_no_part(batch):
     gathered, confidence, present, _ = batch
     other = np.where(present[:, :, None], gathered, np.float32(1e6))
 
-    for mine, others in zip(
-        equations(gathered, confidence, present), equations(other, confidence, present), strict=True
-    ):
+    for mine, others in zip(equations(gathered, confidence, present), equations(other, confidence, present), strict=True):
         np.testing.assert_allclose(mine, others, rtol=1e-12)
 
 

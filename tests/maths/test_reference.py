@@ -47,9 +47,7 @@ def test_stops_after_a_user_half_once_the_change_is_small():
 
 def test_runs_to_the_last_iteration_while_it_is_no_better_than_nothing():
     """Regularization so large that X = Y = 0 is the best answer: that is not convergence."""
-    _, _, history = reference_als(
-        random_plays(), start(18, 4), Weights(regularization=10.0), max_iterations=5
-    )
+    _, _, history = reference_als(random_plays(), start(18, 4), Weights(regularization=10.0), max_iterations=5)
 
     assert len(history) == 11
 
@@ -82,9 +80,7 @@ def test_the_block_solver_goes_the_same_way(solver, scaling):
     fixed = start(30, 4)
     _, _, history = reference_als(plays, fixed, weights, tolerance=0.0, max_iterations=2)
 
-    penalty = float(
-        weights.row_regularization((plays > 0).sum(axis=0), 40) @ (fixed.astype(float) ** 2).sum(axis=1)
-    )
+    penalty = float(weights.row_regularization((plays > 0).sum(axis=0), 40) @ (fixed.astype(float) ** 2).sum(axis=1))
     for entry in history:
         r = plays if entry["solved"] == "users" else plays.T
         rows, columns = np.nonzero(r)

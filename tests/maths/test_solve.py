@@ -134,9 +134,7 @@ def test_loss_is_that_of_the_stored_factors_over_all_cells(solver, tolerance):
     np.testing.assert_allclose(solved.loss, expected, rtol=1e-6)
     n_rows = len(solved.factors)
     all_c = n_rows * 200 + expected.confidence
-    assert weighted_rmse(solved.loss, n_rows, 200) == pytest.approx(
-        (expected.squared_error / all_c) ** 0.5, rel=1e-6
-    )
+    assert weighted_rmse(solved.loss, n_rows, 200) == pytest.approx((expected.squared_error / all_c) ** 0.5, rel=1e-6)
     assert zero_rmse(solved.loss, n_rows, 200) == pytest.approx(
         ((expected.confidence + expected.observed) / all_c) ** 0.5, rel=1e-12
     )
@@ -217,7 +215,7 @@ def test_a_row_too_long_to_gather_equals_one_gathered(solver, limit):
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_huge_confidences_are_solved_to_the_tolerance(solver, scaling):
-    """c to 2e5, the linear confidence of somebody's 5000 plays; lambda far below."""
+    """C to 2e5, the linear confidence of somebody's 5000 plays; lambda far below."""
     weights = Weights("linear", alpha=40.0, regularization=0.1, regularization_scaling=scaling)
     block = Block([1, 5, 30, 100, 200] * 10, n_fixed=400, rank=16, most=5000, scale=0.25)
 
@@ -316,10 +314,7 @@ def test_vectors_are_only_ever_indexed_by_places(max_gather):
     z = project(block.fixed, basis)
     csr = block.indptr, block.indices.astype(np.uint8), block.strengths
 
-    plain, stored = (
-        solve_block(*csr, v, spectrum, basis, block.n_fixed, Weights(), max_gather=max_gather)
-        for v in (z, Store(z))
-    )
+    plain, stored = (solve_block(*csr, v, spectrum, basis, block.n_fixed, Weights(), max_gather=max_gather) for v in (z, Store(z)))
 
     assert plain.factors.tobytes() == stored.factors.tobytes()
 

@@ -28,9 +28,7 @@ def test_log_confidence_is_one_plus_alpha_log():
     [("none", [0.1, 0.1]), ("count", [0.0, 0.3]), ("frequency", [0.1 * 3 * 100**0.5, 0.1 * 3 * 103**0.5])],
 )
 def test_regularization_of_a_row(scaling, expected):
-    weights = Weights(
-        alpha=2.0, regularization=0.1, regularization_scaling=scaling, regularization_exponent=0.5
-    )
+    weights = Weights(alpha=2.0, regularization=0.1, regularization_scaling=scaling, regularization_exponent=0.5)
 
     actual = weights.row_regularization(np.array([0, 3]), 200)
 
