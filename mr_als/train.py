@@ -110,7 +110,8 @@ def describe(logs: Sequence[str], plays: str | None, options: Training) -> dict[
         msg = "give either log files or --plays DIR"
         raise UsageError(msg)
     if plays:
-        inputs = fingerprint([os.path.abspath(os.path.join(plays, "plays.json"))]) if os.path.exists(plays) else {}
+        read_plays(plays)  # refuses a damaged directory before a run is bound to it
+        inputs = fingerprint([os.path.abspath(os.path.join(plays, "plays.json"))])
     else:
         inputs = fingerprint(storage_of(logs[0]).expand(list(logs)))
     if options.loop.initial_factors:

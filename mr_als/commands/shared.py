@@ -116,13 +116,12 @@ def progress_of(args: argparse.Namespace) -> Progress:
     """Give what reports progress; with -v also send the log of mrjob to stderr."""
     from mr_als.progress import Progress
 
+    log = logging.getLogger("mrjob")
+    # an earlier command in this process may have left one, whose stderr is closed
+    log.handlers = [handler for handler in log.handlers if type(handler) is not logging.StreamHandler]
+    log.setLevel(logging.INFO if args.verbose else logging.WARNING)
     if args.verbose:
-        log = logging.getLogger("mrjob")
-        log.setLevel(logging.INFO)
-        handler = logging.StreamHandler(sys.stderr)
-        # of an earlier command in this process, whose stderr may be closed
-        log.handlers = [h for h in log.handlers if type(h) is not logging.StreamHandler]
-        log.addHandler(handler)
+        log.addHandler(logging.StreamHandler(sys.stderr))
     return Progress(quiet=args.quiet)
 
 
