@@ -130,7 +130,8 @@ def _hits(groups: Groups, k: int) -> Array:
 
 def _slots(groups: Groups, k: int) -> Array:
     """Give how many of each group's ranks are among the first k."""
-    return np.clip(k - groups.above, 0, groups.size)
+    slots: Array = np.clip(k - groups.above, 0, groups.size)
+    return slots
 
 
 def ndcg(groups: Groups, k: int) -> Array:
