@@ -106,7 +106,7 @@ def engine_of(args: argparse.Namespace) -> Engine:
         if not Path(path).is_file():
             msg = f"-c {path}: no such file; expected an mrjob.conf"
             raise UsageError(msg)
-    here = args.runner in ("inline", "local")
+    here = args.runner in ("inline", "local", "spark")
     extra = [word for path in args.conf_path for word in ("-c", path)] + [word for text in args.jobconf for word in ("-D", text)]
     tasks = 1 if args.runner == "inline" else os.cpu_count() or 1
     return Engine(args.runner, REFERENCES if here else LINES, tasks, tuple(extra))

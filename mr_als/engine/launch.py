@@ -6,19 +6,21 @@ Nobody imports a job: it is a *file* that runs on the nodes. `load_job` finds it
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from mr_als import engine, errors
+from mr_als.engine import spark
 from mr_als.errors import JobFailedError, MRALSError
 
-RUNNERS = ("inline", "local")
+RUNNERS = ("inline", "local", "spark")
 
 
 def load_job(name: str) -> type[Any]:
@@ -70,9 +72,7 @@ def run_job(
         If a task failed; an error of ours inside a task comes out as itself.
     """
     job_class = load_job(name)
-    fixed = ["-r", runner, "--cleanup-on-failure", "TMP", "--num-cores", str(tasks), "--output-dir", output]
-    if runner == "local":
-        fixed += ["--no-bootstrap-mrjob", *_task_environment()]
+    fixed = ["-r", runner, "--cleanup-on-failure", "TMP", "--output-dir", output, *_engine_arguments(runner, tasks, mrjob_arguments)]
     if not any(a in ("-c", "--conf-path") for a in mrjob_arguments):
         fixed.append("--no-conf")
     job = job_class([*fixed, *mrjob_arguments, *arguments, *inputs])
@@ -81,7 +81,7 @@ def run_job(
     log.addHandler(causes)
     log.propagate = False
     try:
-        with job.make_runner() as made:
+        with job.make_runner() as made, _around(runner, made):
             made.run()
     except MRALSError:
         raise
@@ -90,6 +90,25 @@ def run_job(
     finally:
         log.removeHandler(causes)
     return sorted(str(path) for path in Path(output).glob("part-*"))
+
+
+def _engine_arguments(runner: str, tasks: int, given: Sequence[str]) -> list[str]:
+    if runner == "spark":
+        return spark.arguments(tasks, given[given.index("--spark-master") + 1] if "--spark-master" in given else "")
+    return ["--num-cores", str(tasks), *(["--no-bootstrap-mrjob", *_task_environment()] if runner == "local" else [])]
+
+
+@contextlib.contextmanager
+def _around(runner: str, made: Any) -> Iterator[None]:
+    """Do before and after a run what mrjob leaves to us."""
+    if runner != "spark":
+        yield
+        return
+    spark.before_run(made)
+    try:
+        yield
+    finally:
+        spark.after_run(made)
 
 
 def _task_environment() -> list[str]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import bz2
 import contextlib
 import io
-import re
 import shlex
 import shutil
 import sys
@@ -21,31 +20,11 @@ import types
 import warnings
 import zlib
 from collections.abc import Iterator
-from functools import total_ordering
 from typing import Any
 
+from mr_als.engine.loose_version import LooseVersion
+
 __all__ = ["text_std"]
-
-
-@total_ordering
-class _LooseVersion:
-    """Just enough of distutils.version.LooseVersion: numbers and letter runs, compared in order."""
-
-    def __init__(self, text: str) -> None:
-        parts = re.findall(r"\d+|[a-z]+", text)
-        self.version = [int(part) if part.isdigit() else part for part in parts]
-
-    def _key(self) -> list[tuple[bool, Any]]:
-        return [(isinstance(part, str), part) for part in self.version]
-
-    def __eq__(self, other: object) -> bool:
-        return self._key() == (other if isinstance(other, _LooseVersion) else _LooseVersion(str(other)))._key()
-
-    def __lt__(self, other: object) -> bool:
-        return self._key() < (other if isinstance(other, _LooseVersion) else _LooseVersion(str(other)))._key()
-
-    def __hash__(self) -> int:
-        return hash(tuple(self._key()))
 
 
 def _module(name: str, **names: Any) -> types.ModuleType:
@@ -58,7 +37,7 @@ def _module(name: str, **names: Any) -> types.ModuleType:
 def _stand_ins() -> Iterator[None]:
     """Let mrjob import what it wants of `pipes` and `distutils`, and put back what was there."""
     spawn = _module("distutils.spawn", find_executable=lambda name, path=None: shutil.which(name, path=path))
-    version = _module("distutils.version", LooseVersion=_LooseVersion)
+    version = _module("distutils.version", LooseVersion=LooseVersion)
     ours = {
         "pipes": _module("pipes", quote=shlex.quote),
         "distutils": _module("distutils", spawn=spawn, version=version),
