@@ -111,7 +111,7 @@ class MRSolve(ALSJob):
         if self.options.init:
             yield from self.initialise(record.block, plays)
         else:
-            joined = join(plays, *match(plays.columns, self.hashes))
+            joined = join(plays, *match(plays.columns, self.hashes), zeros=self.weights.explicit)
             yield from self.solve(record.block, plays, joined, self.vectors)
 
     def mapper_final(self) -> Iterator[Pair]:
@@ -152,7 +152,7 @@ class MRSolve(ALSJob):
         reader.finish()
         assembler.finish()
         if plays is not None and scratch is not None:
-            joined = join(plays, np.arange(len(plays.columns)), found)
+            joined = join(plays, np.arange(len(plays.columns)), found, zeros=self.weights.explicit)
             yield from self.solve(block, plays, joined, scratch)
 
     def solve(self, block: int, plays: PlaysBlock, joined: Joined, vectors: Any) -> Iterator[Pair]:
@@ -168,9 +168,10 @@ class MRSolve(ALSJob):
         factors = self.given(plays) if self.options.initial else initial_factors(
             plays.hashes, self.solver.seed, self.options.init, self.solver.rank
         )  # fmt: skip
-        n_observed = np.add.reduceat(np.append(plays.strengths > 0, 0), plays.indptr[:-1]) * (np.diff(plays.indptr) > 0)
+        counts = (plays.strengths > 0) | self.weights.explicit
+        n_observed = np.add.reduceat(np.append(counts, 0), plays.indptr[:-1]) * (np.diff(plays.indptr) > 0)
         penalty = self.weights.row_regularization(n_observed, self.options.n_fixed) @ np.square(factors, dtype=np.float64).sum(1)
-        loss = Loss(squared_error=0.0, penalty=float(penalty), confidence=0.0, observed=int(n_observed.sum()), rows=len(factors))
+        loss = Loss(penalty=float(penalty), observed=int(n_observed.sum()), rows=len(factors))
         yield from self.write(block, plays, Solved(factors, gram_matrix(factors), loss))
 
     def given(self, plays: PlaysBlock) -> npt.NDArray[np.float32]:
@@ -197,6 +198,7 @@ class MRSolve(ALSJob):
             loss.squared_error,
             loss.penalty,
             loss.confidence,
+            loss.zero_error,
             len(payload),
             zlib.crc32(payload),
             solved.gram,

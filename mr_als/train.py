@@ -26,7 +26,7 @@ from mr_als.engine.plan import choose_join
 from mr_als.engine.runs import Lock, Run
 from mr_als.engine.storage import LocalStorage, storage_of
 from mr_als.errors import DamagedDataError, ModelError, ObjectiveRoseError, UsageError
-from mr_als.maths.loss import Loss, weighted_rmse, zero_rmse, zero_squared_error
+from mr_als.maths.loss import Loss, weighted_rmse, zero_rmse
 from mr_als.maths.normal_equations import eigenbasis, project
 from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, WeightOptions, to_arguments
 from mr_als.prepare import Plays, fingerprint, prepare, read_plays
@@ -303,7 +303,7 @@ class _Trainer:
         gram = np.zeros_like(stats[blocks[0]].gram)
         for block in blocks:
             gram += stats[block].gram
-        names = ("rows", "observed", "squared_error", "penalty", "confidence")
+        names = ("rows", "observed", "squared_error", "penalty", "confidence", "zero_error")
         totals = {name: math.fsum(getattr(stats[block], name) for block in blocks) for name in names}
         entry = self._entry(number, solved, totals, fixed, factors, time.monotonic() - started)
         return Half(number, factors, gram, totals, entry)
@@ -316,11 +316,11 @@ class _Trainer:
         entry |= {"pairs": int(totals["observed"]), "bytes": factors.n_bytes, "seconds": round(seconds, 4)}
         if fixed is None:
             return entry
-        loss, shape = Loss(**totals), (self.plays.n_users, self.plays.n_items)
-        entry["wrmse"] = weighted_rmse(loss, *shape)
+        loss = Loss(**totals)
+        entry["wrmse"] = weighted_rmse(loss)
         entry["objective"] = loss.squared_error + loss.penalty + fixed.totals["penalty"]
-        entry["zero_objective"] = zero_squared_error(loss)
-        entry["to_zero_model"] = entry["wrmse"] / zero_rmse(loss, *shape)
+        entry["zero_objective"] = loss.zero_error
+        entry["to_zero_model"] = entry["wrmse"] / zero_rmse(loss)
         return entry
 
     def _commit(self, half: Half, directory: str) -> None:

@@ -93,9 +93,8 @@ def check_side(model: Model, side: str) -> Check:
 def check_loss(model: Model) -> Iterator[Check]:
     """Compare the weighted RMSE and the objective over all cells with the history's last entry."""
     loss, items_penalty = total_loss(model)
-    shape = (len(model.user_hashes), len(model.item_hashes))
     last = model.info["history"][-1]
-    for name, value in (("wrmse", weighted_rmse(loss, *shape)), ("objective", loss.squared_error + loss.penalty + items_penalty)):
+    for name, value in (("wrmse", weighted_rmse(loss)), ("objective", loss.squared_error + loss.penalty + items_penalty)):
         ok = abs(value - last[name]) <= LOSS_TOLERANCE * abs(last[name])
         yield Check(name, ok, f"{value:.9g}, model.json says {last[name]:.9g}")
 
@@ -103,22 +102,25 @@ def check_loss(model: Model) -> Iterator[Check]:
 def total_loss(model: Model) -> tuple[Loss, float]:
     """Give the loss of all users over all cells, and the penalty of the items.
 
-    With s = x.y the squared error is sum_observed [c (1 - s)^2 - s^2] + sum_all s^2, and the last sum is the
-    sum over the products of both Gram matrices' elements.
+    With s = x.y the squared error is sum_observed [e s^2 - 2 t s + q] + c_0 sum_all s^2 (`mr_als.maths.loss`), and
+    the last sum is the sum over the products of both Gram matrices' elements.
     """
     n_users, n_items, pairs = len(model.user_hashes), len(model.item_hashes), len(model.plays_item)
-    squared_error = float((gram_matrix(model.user_factors) * model.item_gram).sum())
-    confidence, item_counts = 0.0, np.zeros(n_items, np.int64)
+    weights = model.weights
+    squared_error = weights.unobserved * float((gram_matrix(model.user_factors) * model.item_gram).sum())
+    confidence, zero_error, item_counts = weights.unobserved * n_users * n_items, 0.0, np.zeros(n_items, np.int64)
     for part in _parts(pairs):
         users = np.searchsorted(model.plays_start, np.arange(part.start, part.stop), "right") - 1
         items = np.asarray(model.plays_item[part])
         item_counts += np.bincount(items, minlength=n_items)
         x, y = model.user_factors[users].astype(np.float64), model.item_factors[items].astype(np.float64)
-        s, c = (x * y).sum(1), model.weights.confidence_of(np.asarray(model.plays_amount[part]))
-        squared_error += float((c * (1 - s) ** 2 - s * s).sum())
-        confidence += float((c - 1).sum())
+        s = (x * y).sum(1)
+        excess, target, square = weights.terms(np.asarray(model.plays_amount[part]))
+        squared_error += float(((excess * s - 2 * target) * s + square).sum())
+        confidence += float(excess.sum())
+        zero_error += float(square.sum())
     penalty = _penalty(model, model.user_factors, np.diff(model.plays_start), n_items)
-    loss = Loss(squared_error, penalty, confidence, pairs, n_users)
+    loss = Loss(squared_error, penalty, confidence, zero_error, pairs, n_users)
     return loss, _penalty(model, model.item_factors, item_counts, n_users)
 
 

@@ -182,7 +182,7 @@ class StatsBlock(NamedTuple):
     """What the driver must know of one block: a short record after all factor records of a task.
 
     rows, observed : int, rows of the block and pairs with a strength above 0
-    squared_error, penalty, confidence : float, terms of the loss (`mr_als.maths.loss`)
+    squared_error, penalty, confidence, zero_error : float, terms of the loss (`mr_als.maths.loss`)
     n_bytes, crc : int, size and checksum of the block's factor buffer
     gram : float64 (rank, rank), Gram matrix of the block's factors
     """
@@ -192,6 +192,7 @@ class StatsBlock(NamedTuple):
     squared_error: float
     penalty: float
     confidence: float
+    zero_error: float
     n_bytes: int
     crc: int
     gram: Array
@@ -199,7 +200,7 @@ class StatsBlock(NamedTuple):
     def pack(self) -> bytes:
         """Give the packed buffer; the Gram matrix is symmetric, so half of it is enough."""
         integers = np.array([self.rows, self.observed, self.n_bytes, self.crc], "<i8")
-        reals = np.array([self.squared_error, self.penalty, self.confidence], "<f8")
+        reals = np.array([self.squared_error, self.penalty, self.confidence, self.zero_error], "<f8")
         return pack([integers, reals, self.gram[np.triu_indices(len(self.gram))].astype("<f8")])
 
     @classmethod
@@ -211,4 +212,5 @@ class StatsBlock(NamedTuple):
         gram[np.triu_indices(rank)] = upper
         gram = gram + np.triu(gram, 1).T
         rows, observed, n_bytes, crc = (int(i) for i in integers)
-        return cls(rows, observed, float(reals[0]), float(reals[1]), float(reals[2]), n_bytes, crc, gram)
+        squared_error, penalty, confidence, zero_error = (float(r) for r in reals)
+        return cls(rows, observed, squared_error, penalty, confidence, zero_error, n_bytes, crc, gram)

@@ -19,7 +19,7 @@ Array = npt.NDArray[Any]
 
 
 class Joined(NamedTuple):
-    """Plays whose columns are positions among the fixed side's rows: CSR, strengths float64 and all > 0."""
+    """Plays whose columns are positions among the fixed side's rows: CSR, strengths float64, > 0 (ratings: >= 0)."""
 
     indptr: Array
     indices: Array
@@ -34,9 +34,14 @@ def match(columns: Array, hashes: Array) -> tuple[Array, Array]:
     return positions, hashes[positions] == columns
 
 
-def join(plays: PlaysBlock, positions: Array, found: Array) -> Joined:
-    """Keep the plays with strength > 0 whose column was `found`, and rename columns to `positions`."""
-    keep = found[plays.indices] & (plays.strengths > 0)
+def join(plays: PlaysBlock, positions: Array, found: Array, zeros: bool = False) -> Joined:
+    """Keep the plays whose column was `found`, and rename columns to `positions`.
+
+    A strength of 0 is kept only if `zeros` count: no plays are no observation, a rating of 0 is one.
+    """
+    keep = found[plays.indices]
+    if not zeros:
+        keep &= plays.strengths > 0
     if keep.all():
         return Joined(plays.indptr, positions[plays.indices], plays.amounts)
     kept_before = np.concatenate([[0], np.cumsum(keep)])
@@ -55,9 +60,9 @@ class Scratch:
         if size <= budget:
             self._array = np.zeros((n_columns, rank), np.float32)
             return
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as this object)
-        self._file.truncate(size)
-        self._map = mmap.mmap(self._file.fileno(), size)
+        with tempfile.TemporaryFile() as file:
+            file.truncate(size)
+            self._map = mmap.mmap(file.fileno(), size)  # keeps the file, which has no name, alive
         self._array = np.frombuffer(self._map, np.float32).reshape(n_columns, rank)
 
     def put(self, positions: Array, vectors: Array) -> None:

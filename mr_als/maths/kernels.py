@@ -1,20 +1,21 @@
 """The arithmetic of many rows at once, in NumPy.
 
 A batch is B rows of similar degree, padded to the longest, m. With z the fixed vectors in the eigenbasis of
-their Gram matrix (`mr_als.maths.normal_equations`), every row of a batch solves
+their Gram matrix (`mr_als.maths.normal_equations`), e and t the terms of the observations
+(`mr_als.maths.weights`; implicit feedback: e = c - 1, t = c), every row of a batch solves
 
-    (D + lambda I + Z'(C - I) Z) w = Z' c,     Z (m, rank), C = diag(c)                              (1)
+    (D + lambda I + Z' E Z) w = Z' t,     Z (m, rank), E = diag(e)                                   (1)
 
 `conjugate_gradient` solves (1) in v = (D + lambda)^(1/2) w, that is, with Z~ = Z (D + lambda)^(-1/2),
 
-    (I + Z~'(C - I) Z~) v = Z~' c                                                                    (2)
+    (I + Z~' E Z~) v = Z~' t                                                                         (2)
 
 Whatever Y and lambda are, no eigenvalue of (2) is below 1 and few are far above it, so a start from zero
 takes 4 to 12 steps of 4 m rank flops each: no previous factors, and the result is a function of its inputs.
 Single precision is enough for it. `cholesky` solves systems exactly, in double precision: (1) as it stands, or
 for rows with less than rank observations the smaller one of `dual_equations`.
 
-Padding has c - 1 = c = 0, so its vectors, which may be anything finite, take no part.
+Padding has e = t = 0, so its vectors, which may be anything finite, take no part.
 """
 
 from __future__ import annotations
@@ -37,16 +38,16 @@ _PANEL = 16
 
 
 def conjugate_gradient(
-    gathered: Array, excess: Array, confidence: Array, scale: Array, tolerance: float, max_steps: int
+    gathered: Array, excess: Array, target: Array, scale: Array, tolerance: float, max_steps: int
 ) -> tuple[Array, Array]:
-    """Solve equations (2) from v = 0 until every row's |residual| <= tolerance |Z~'c|, or for max_steps.
+    """Solve equations (2) from v = 0 until every row's |residual| <= tolerance |Z~'t|, or for max_steps.
 
     Parameters
     ----------
     gathered : float32 (B, m, rank)
         z of each observation.
-    excess, confidence : float32 (B, m)
-        c - 1 and c of each observation; both 0 on padding.
+    excess, target : float32 (B, m)
+        e and t of each observation; both 0 on padding.
     scale : float32 (B, rank)
         (D + lambda_row)^(-1/2).
 
@@ -59,7 +60,7 @@ def conjugate_gradient(
     # (B, rank, 1) and (B, m, 1): np.matmul runs one matrix-vector product of BLAS a row
     transposed = gathered.transpose(0, 2, 1)
     scale, excess = scale[:, :, None], excess[:, :, None]
-    r = np.matmul(transposed, confidence[:, :, None])
+    r = np.matmul(transposed, target[:, :, None])
     r *= scale
     v = np.zeros_like(r)
     p = r.copy()
@@ -88,41 +89,38 @@ def conjugate_gradient(
     return v[:, :, 0], (rr <= enough)[:, 0, 0]
 
 
-def equations(gathered: Array, confidence: Array, present: Array) -> tuple[Array, Array]:
-    """Give the data's part of equations (1), float64: Z'(C - I) Z (B, rank, rank) and Z'c (B, rank).
+def equations(gathered: Array, excess: Array, target: Array) -> tuple[Array, Array]:
+    """Give the data's part of equations (1), float64: Z' E Z (B, rank, rank) and Z't (B, rank).
 
     Parameters
     ----------
     gathered : float32 (B, m, rank)
-    confidence : float64 (B, m), 0 on padding
-    present : bool (B, m), False on padding
+    excess, target : float64 (B, m), 0 on padding
     """
     n_rows, length, rank = gathered.shape
     left, right = np.zeros((n_rows, rank, rank)), np.zeros((n_rows, rank))
-    excess = confidence - present
     width = max(1, _COPY_BYTES // (8 * rank * n_rows))
     for start in range(0, length, width):
         part = slice(start, start + width)
         z = gathered[:, part].astype(np.float64)
         weighted = (z * excess[:, part, None]).transpose(0, 2, 1)
         left += np.matmul(weighted, z)
-        right += np.matmul(confidence[:, None, part], z)[:, 0]
+        right += np.matmul(target[:, None, part], z)[:, 0]
     return left, right
 
 
-def dual_equations(gathered: Array, confidence: Array, present: Array, scale: Array) -> tuple[Array, Array, Array]:
+def dual_equations(gathered: Array, excess: Array, target: Array, scale: Array) -> tuple[Array, Array, Array]:
     """Give the equations of rows that observed less than rank vectors, one for each observation.
 
-    With U = (C - I)^(1/2) Z~, (2) reads (I + U'U) v = U' g where g = (C - I)^(-1/2) c, and the push-through
-    identity (I + U'U)^-1 U' = U' (I + U U')^-1 turns it into an m x m system:
+    With U = E^(1/2) Z~, (2) reads (I + U'U) v = U' g where g = E^(-1/2) t, and the push-through identity
+    (I + U'U)^-1 U' = U' (I + U U')^-1 turns it into an m x m system:
 
         (I + U U') y = g,     v = U' y                                                               (3)
 
     Parameters
     ----------
     gathered : float32 (B, m, rank)
-    confidence : float64 (B, m), 0 on padding
-    present : bool (B, m), False on padding
+    excess, target : float64 (B, m), 0 on padding
     scale : float64 (B, rank)
         (D + lambda_row)^(-1/2).
 
@@ -132,15 +130,14 @@ def dual_equations(gathered: Array, confidence: Array, present: Array, scale: Ar
     g : float64 (B, m), 0 on padding
     U : float64 (B, m, rank)
     """
-    excess = confidence - present
-    # c - 1 underflows for strengths below 1e-16 only; any tiny number then gives c in the end
-    root = np.sqrt(np.where(present, np.maximum(excess, 1e-30), 0.0))
+    # c - 1 underflows for strengths below 1e-16 only; any tiny number then gives t in the end
+    root = np.sqrt(np.where(target != 0, np.maximum(excess, 1e-30), excess))
     u = gathered * scale[:, None, :]
     u *= root[:, :, None]
     left = np.matmul(u, u.transpose(0, 2, 1))
     places = np.arange(left.shape[1])
     left[:, places, places] += 1.0
-    return left, np.divide(confidence, root, out=np.zeros_like(root), where=present), u
+    return left, np.divide(target, root, out=np.zeros_like(root), where=target != 0), u
 
 
 def cholesky(left: Array, right: Array) -> Array:

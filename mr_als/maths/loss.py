@@ -1,19 +1,20 @@
 """The loss of a half-iteration, as sums that rows, blocks and tasks simply add up.
 
-With preference p (1 if observed, else 0), confidence c (1 if not observed) and score s = x.y, ALS minimises
+With preference p, confidence c and score s = x.y (`mr_als.maths.weights`), ALS minimises
 
     objective = sum over all cells of c (p - s)^2  +  sum over all rows of both sides of lambda_row |row|^2
 
 All cells are n_rows x n_fixed, but the unobserved ones need not be visited, for over a row's cells
 
-    sum_all c (p - s)^2 = sum_observed [ c (1 - s)^2 - s^2 ] + sum_all s^2,       sum_all s^2 = x' (Y'Y) x.
+    sum_all c (p - s)^2 = sum_observed [ e s^2 - 2 t s + q ] + c_0 sum_all s^2,       sum_all s^2 = x' (Y'Y) x
 
-This holds for any x, not only for the exact solution. The weighted RMSE divides by the sum of all weights:
+(implicit feedback: sum_observed [ c (1 - s)^2 - s^2 ] + x' Y'Y x; explicit: c_0 = 0, sum_observed (r - s)^2).
+This holds for any x, not only for the exact solution. The weighted RMSE divides by the sum of all confidences:
 
-    wrmse = sqrt( sum_all c (p - s)^2 / sum_all c ),      sum_all c = n_rows n_fixed + sum_observed (c - 1).
+    wrmse = sqrt( sum_all c (p - s)^2 / sum_all c ),      sum_all c = c_0 n_rows n_fixed + sum_observed e
 
-Its size depends on how sparse the data are, so it is best read against that of the zero model X = Y = 0,
-whose squared error is sum_observed c.
+For explicit feedback it is the plain RMSE of the ratings. Its size depends on how sparse the data are, so it is
+best read against that of the zero model X = Y = 0, whose squared error is sum_observed q.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-__all__ = ["Loss", "weighted_rmse", "zero_rmse", "zero_squared_error"]
+__all__ = ["Loss", "weighted_rmse", "zero_rmse"]
 
 
 class Loss(NamedTuple):
@@ -29,17 +30,19 @@ class Loss(NamedTuple):
 
     squared_error : float, sum over all cells of the rows of c (p - s)^2
     penalty : float, sum over the rows of lambda_row |x|^2
-    confidence : float, sum over the observed pairs of c - 1
+    confidence : float, sum over all cells of the rows of c
+    zero_error : float, what squared_error is for x = 0
     observed : int, number of observed pairs
     rows : int, number of rows
 
-    >>> Loss(1.0, 0.5, 10.0, 2, 1) + Loss(2.0, 0.5, 30.0, 3, 1)
-    Loss(squared_error=3.0, penalty=1.0, confidence=40.0, observed=5, rows=2)
+    >>> Loss(1.0, 0.5, 10.0, 4.0, 2, 1) + Loss(2.0, 0.5, 30.0, 6.0, 3, 1)
+    Loss(squared_error=3.0, penalty=1.0, confidence=40.0, zero_error=10.0, observed=5, rows=2)
     """
 
     squared_error: float = 0.0
     penalty: float = 0.0
     confidence: float = 0.0
+    zero_error: float = 0.0
     observed: int = 0
     rows: int = 0
 
@@ -48,25 +51,20 @@ class Loss(NamedTuple):
         return Loss(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
 
-def weighted_rmse(loss: Loss, n_rows: int, n_fixed: int) -> float:
-    """Give the weighted RMSE of a half whose rows contributed `loss`: sqrt(squared_error / sum of all c)."""
+def weighted_rmse(loss: Loss) -> float:
+    """Give the weighted RMSE of a half whose rows contributed `loss`; 0 for no rows.
+
+    >>> weighted_rmse(Loss(squared_error=3.0, confidence=12.0))
+    0.5
+    """
     # float rounding may leave a perfect fit a hair below zero
-    return math.sqrt(max(loss.squared_error, 0.0) / _all_confidence(loss, n_rows, n_fixed))
+    return math.sqrt(max(loss.squared_error, 0.0) / loss.confidence) if loss.confidence > 0 else 0.0
 
 
-def zero_squared_error(loss: Loss) -> float:
-    """Give the squared error, and the objective, of X = Y = 0: the sum of c over the observed pairs."""
-    return loss.confidence + loss.observed
-
-
-def zero_rmse(loss: Loss, n_rows: int, n_fixed: int) -> float:
+def zero_rmse(loss: Loss) -> float:
     """Give the weighted RMSE of X = Y = 0.
 
-    >>> zero_rmse(Loss(confidence=40.0, observed=1, rows=2), 2, 5) == (41 / (41 + 9)) ** 0.5
+    >>> zero_rmse(Loss(confidence=90.0, zero_error=40.0)) == (40 / 90) ** 0.5
     True
     """
-    return math.sqrt(zero_squared_error(loss) / _all_confidence(loss, n_rows, n_fixed))
-
-
-def _all_confidence(loss: Loss, n_rows: int, n_fixed: int) -> float:
-    return max(float(n_rows) * n_fixed + loss.confidence, 1.0)  # 1.0: an empty input has wrmse 0, not 0 / 0
+    return weighted_rmse(loss._replace(squared_error=loss.zero_error))

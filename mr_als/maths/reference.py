@@ -8,8 +8,10 @@ was not played is *perhaps* not liked: p = 0 with confidence 1. So minimise, ove
 
 (Hu, Koren & Volinsky, ICDM 2008). It is not convex in X and Y together, but with the items fixed every user
 is a small ridge regression of its own, with the users fixed every item is one, and solving in turns never
-raises the objective. That is the algorithm. The rest of this project computes the same without ever visiting
-the pairs that were not played (`mr_als.maths.normal_equations`), on as many machines as you like.
+raises the objective. That is the algorithm. With ratings instead of plays (explicit feedback, Zhou et al. 2008)
+p is the rating, c is 1 where there is one and 0 elsewhere, and all else stays. The rest of this project computes
+the same without ever visiting the pairs that were not played (`mr_als.maths.normal_equations`), on as many
+machines as you like.
 """
 
 from __future__ import annotations
@@ -31,16 +33,17 @@ def reference_als(
 ) -> tuple[Array, Array, list[dict[str, Any]]]:
     """Factorise a small matrix of plays (n_users, n_items), from initial item factors (n_items, rank).
 
+    Explicit feedback: of ratings, where NaN is no rating and 0 is one.
+
     Returns X (n_users, rank), Y (n_items, rank), both float64, and the history: `half`, `solved`, `wrmse` and
     `objective` of every half-iteration. Stops when the weighted RMSE of two user halves differs by less than
     `tolerance` of it, or after `max_iterations` item halves; always after a user half, so that each user's
     vector is the exact answer to the items'.
     """
-    preference = (plays > 0).astype(np.float64)
-    confidence = weights.confidence_of(plays)  # 1 where there are no plays
-    user_lambda = weights.row_regularization(preference.sum(axis=1), plays.shape[1])
-    item_lambda = weights.row_regularization(preference.sum(axis=0), plays.shape[0])
-    of_zero = float((confidence * preference).sum())  # the objective of X = Y = 0
+    observed, preference, confidence = dense_problem(plays, weights)
+    user_lambda = weights.row_regularization(observed.sum(axis=1), plays.shape[1])
+    item_lambda = weights.row_regularization(observed.sum(axis=0), plays.shape[0])
+    of_zero = float((confidence * preference**2).sum())  # the objective of X = Y = 0
 
     Y = item_factors.astype(np.float64)
     X = np.zeros((len(plays), Y.shape[1]))
@@ -67,10 +70,23 @@ def reference_als(
     return X, Y, history
 
 
+def dense_problem(plays: Array, weights: Weights) -> tuple[Array, Array, Array]:
+    """Give of every cell whether it was observed, its preference p and its confidence c."""
+    if weights.explicit:
+        observed = ~np.isnan(plays)
+        return observed, np.where(observed, plays, 0.0), observed.astype(np.float64)
+    observed = plays > 0
+    return observed, observed.astype(np.float64), weights.confidence_of(plays)  # 1 where there are no plays
+
+
 def solve_rows(preference: Array, confidence: Array, fixed: Array, regularization: Array) -> Array:
-    """Solve (F' C F + lambda I) x = F' C p for each row: p, c (n_rows, n_fixed), F (n_fixed, rank), lambda (n_rows,)."""
+    """Solve (F' C F + lambda I) x = F' C p for each row: p, c (n_rows, n_fixed), F (n_fixed, rank), lambda (n_rows,).
+
+    The vector of a row that observed nothing is zero.
+    """
     factors = np.zeros((len(preference), fixed.shape[1]))
     for row, (p, c) in enumerate(zip(preference, confidence, strict=True)):
-        a = (fixed.T * c) @ fixed + regularization[row] * np.eye(fixed.shape[1])
-        factors[row] = np.linalg.solve(a, fixed.T @ (c * p))
+        if p.any():
+            a = (fixed.T * c) @ fixed + regularization[row] * np.eye(fixed.shape[1])
+            factors[row] = np.linalg.solve(a, fixed.T @ (c * p))
     return factors

@@ -1,35 +1,56 @@
 """How strongly each observation counts, and how strongly each row is held back.
 
-A row observed n of the N rows of the fixed side, pair by pair with a strength r > 0 (plays). Its preference
-for these is 1 and for all others 0; the confidence in a preference is 1 where nothing was observed and
+Both kinds of feedback ask the same: find x that minimises, over a row's cells with scores s = x.y,
 
-    c = 1 + alpha r                     linear       Hu, Koren & Volinsky 2008, section 4
-    c = 1 + alpha log(1 + r / epsilon)  log          the same, eq. 6
+    sum_all c (p - s)^2 + lambda_row |x|^2
 
-where something was. The regularization of a row, lambda_row, is
+*Implicit* (Hu, Koren & Volinsky 2008): an observation is a strength r > 0 (plays). Its preference p is 1, that of
+all other cells 0. The confidence c is 1 where nothing was observed, and where something was
 
-    lambda                              none         the same, eq. 3
-    lambda n                            count        Zhou et al. 2008 (ALS-WR), Spark
-    lambda (1 + alpha) (n + N/alpha)^nu frequency    Rendle et al. 2022, in our units: their alpha_0 is 1/alpha
+    c = 1 + alpha r                     linear       section 4
+    c = 1 + alpha log(1 + r / epsilon)  log          eq. 6
+
+*Explicit* (Zhou et al. 2008): an observation is a rating r >= 0. p = r with c = 1; all other cells have c = 0.
+
+With c_0 the confidence of a cell that was not observed, 1 or 0, and p = 0 there, the observed cells add
+
+    sum_all c (p - s)^2 = c_0 sum_all s^2 + sum_observed [ e s^2 - 2 t s + q ],
+    e = c - c_0 (excess),     t = c p (target),     q = c p^2 (square)
+
+and that is all a solver has to know of either. A row with n observations among N fixed rows has the lambda_row
+
+    lambda                               none         Hu et al., eq. 3
+    lambda n                             count        Zhou et al. (ALS-WR), Spark
+    lambda (1 + alpha) (n + N/alpha)^nu  frequency    Rendle et al. 2022, in our units: their alpha_0 is 1/alpha
+    lambda n^nu                          frequency of explicit feedback: unobserved pairs do not count
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mr_als.errors import UsageError
 
-__all__ = ["CONFIDENCES", "SCALINGS", "Weights"]
+__all__ = ["CONFIDENCES", "FEEDBACKS", "SCALINGS", "Terms", "Weights"]
 
 Array = npt.NDArray[Any]
 
+FEEDBACKS = ("implicit", "explicit")
 CONFIDENCES = ("log", "linear")
 SCALINGS = ("frequency", "count", "none")
+
+
+class Terms(NamedTuple):
+    """What observations add to the squared error at score s, excess s^2 - 2 target s + square: three float64 (n,)."""
+
+    excess: Array
+    target: Array
+    square: Array
 
 
 @dataclass(frozen=True)
@@ -48,8 +69,10 @@ class Weights:
     regularization: float = 0.003
     regularization_scaling: str = "frequency"
     regularization_exponent: float = 1.0
+    feedback: str = "implicit"
 
     def __post_init__(self) -> None:
+        _check_name("feedback", self.feedback, FEEDBACKS)
         _check_name("confidence", self.confidence, CONFIDENCES)
         _check_name("regularization_scaling", self.regularization_scaling, SCALINGS)
         for name in ("alpha", "epsilon"):
@@ -64,8 +87,32 @@ class Weights:
             msg = f"regularization_exponent must be a finite number, got {self.regularization_exponent}"
             raise UsageError(msg)
 
+    @property
+    def explicit(self) -> bool:
+        """Whether observations are ratings."""
+        return self.feedback == "explicit"
+
+    @property
+    def unobserved(self) -> float:
+        """Confidence c_0 of a cell that was not observed."""
+        return 0.0 if self.explicit else 1.0
+
+    def terms(self, strength: Array) -> Terms:
+        """Give what observations of these strengths add to the squared error.
+
+        >>> Weights("linear", alpha=40.0).terms(np.array([1.0, 2.0])).excess
+        array([40., 80.])
+        >>> Weights(feedback="explicit").terms(np.array([0.0, 4.5])).square
+        array([ 0.  , 20.25])
+        """
+        c = self.confidence_of(strength)
+        if self.explicit:
+            rating = np.asarray(strength, np.float64)
+            return Terms(c, rating, rating * rating)
+        return Terms(c - 1.0, c, c)
+
     def confidence_of(self, strength: Array) -> Array:
-        """Give the confidence c, float64, of observations of these strengths, each > 0.
+        """Give the confidence c, float64, of observations of these strengths, each > 0 (ratings: >= 0).
 
         >>> Weights("linear", alpha=40.0).confidence_of(np.array([1.0, 2.0]))
         array([41., 81.])
@@ -73,6 +120,8 @@ class Weights:
         array([ 7.9, 12. , 70.1])
         """
         strength = np.asarray(strength, np.float64)
+        if self.explicit:
+            return np.ones(strength.shape)
         if self.confidence == "linear":
             return 1.0 + self.alpha * strength
         return 1.0 + self.alpha * np.log1p(strength / self.epsilon)
@@ -88,6 +137,9 @@ class Weights:
             return np.full(n_observed.shape, float(self.regularization))
         if self.regularization_scaling == "count":
             return self.regularization * n_observed
+        if self.explicit:
+            scaled: Array = self.regularization * n_observed**self.regularization_exponent
+            return scaled
         # n + N/alpha: every unobserved pair counts as 1/alpha of an observed one, so rows without any count too
         frequency = (n_observed + n_fixed / self.alpha) ** self.regularization_exponent
         return self.regularization * (1.0 + self.alpha) * frequency

@@ -55,16 +55,18 @@ def test_padding_takes_no_part(batch):
     gathered, confidence, present, _ = batch
     other = np.where(present[:, :, None], gathered, np.float32(1e6))
 
-    for mine, others in zip(equations(gathered, confidence, present), equations(other, confidence, present), strict=True):
+    for mine, others in zip(
+        equations(gathered, confidence - present, confidence), equations(other, confidence - present, confidence), strict=True
+    ):
         np.testing.assert_allclose(mine, others, rtol=1e-12)
 
 
 def test_primal_and_dual_equations_have_one_solution(batch):
     gathered, confidence, present, diagonal = batch
-    left, right = equations(gathered, confidence, present)
+    left, right = equations(gathered, confidence - present, confidence)
     left += diagonal[:, None] * np.eye(12)
     scale = 1 / np.sqrt(diagonal)
-    dual_left, dual_right, u = dual_equations(gathered, confidence, present, scale)
+    dual_left, dual_right, u = dual_equations(gathered, confidence - present, confidence, scale)
 
     primal = cholesky(left, right)
     dual = scale * np.matmul(cholesky(dual_left, dual_right)[:, None], u)[:, 0]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mr_als.errors import NonFiniteError, SingularSystemError, UsageError
-from mr_als.maths import solve
+from mr_als.maths import padded
 from mr_als.maths.loss import Loss, weighted_rmse, zero_rmse
 from mr_als.maths.normal_equations import eigenbasis, gram_matrix, project, solve_row
 from mr_als.maths.solve import solve_block
@@ -63,14 +63,15 @@ class Block:
 
     def brute_force_loss(self, factors, weights):
         """Give the loss, summed over all cells one by one."""
-        squared_error = penalty = confidence = 0.0
+        squared_error = penalty = confidence = zero_error = 0.0
         for x, (seen, c, lam) in zip(factors.astype(np.float64), self.rows(weights), strict=True):
             p, weight = np.zeros(self.n_fixed), np.ones(self.n_fixed)
             p[seen], weight[seen] = 1.0, c
             squared_error += float(weight @ (p - self.fixed.astype(np.float64) @ x) ** 2)
             penalty += float(lam * (x @ x))
-            confidence += float((c - 1).sum())
-        return Loss(squared_error, penalty, confidence, len(self.indices), len(factors))
+            confidence += float(weight.sum())
+            zero_error += float(weight @ p**2)
+        return Loss(squared_error, penalty, confidence, zero_error, len(self.indices), len(factors))
 
 
 DEGREES = [3, 1, 0, 40, 7, 7, 12, 60, 2, 1, 25]
@@ -119,7 +120,7 @@ def test_rows_that_observed_nothing_get_zeros(solver):
 def test_a_block_without_rows_or_plays_is_solved():
     assert Block([]).solve().factors.shape == (0, 8)
     nothing = Block([0, 0]).solve()
-    assert nothing.loss == Loss(0.0, 0.0, 0.0, 0, 2)
+    assert nothing.loss == Loss(confidence=120.0, rows=2)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -132,12 +133,8 @@ def test_loss_is_that_of_the_stored_factors_over_all_cells(solver, tolerance):
 
     expected = block.brute_force_loss(solved.factors, weights)
     np.testing.assert_allclose(solved.loss, expected, rtol=1e-6)
-    n_rows = len(solved.factors)
-    all_c = n_rows * 200 + expected.confidence
-    assert weighted_rmse(solved.loss, n_rows, 200) == pytest.approx((expected.squared_error / all_c) ** 0.5, rel=1e-6)
-    assert zero_rmse(solved.loss, n_rows, 200) == pytest.approx(
-        ((expected.confidence + expected.observed) / all_c) ** 0.5, rel=1e-12
-    )
+    assert weighted_rmse(solved.loss) == pytest.approx((expected.squared_error / expected.confidence) ** 0.5, rel=1e-6)
+    assert zero_rmse(solved.loss) == pytest.approx((expected.zero_error / expected.confidence) ** 0.5, rel=1e-12)
 
 
 def test_gram_and_loss_of_the_whole_are_the_sums_of_the_parts():
@@ -162,7 +159,7 @@ def test_batch_mates_change_a_row_by_rounding_only(solver, monkeypatch):
     block = Block(DEGREES * 20, seed=3)
     together = block.solve(solver=solver).factors
 
-    monkeypatch.setattr(solve, "BATCH_BYTES", 1)  # every row a batch of its own
+    monkeypatch.setattr(padded, "BATCH_BYTES", 1)  # every row a batch of its own
     alone = block.solve(solver=solver).factors
 
     np.testing.assert_allclose(together, alone, atol=2e-5 * np.abs(alone).max())
@@ -215,7 +212,7 @@ def test_a_row_too_long_to_gather_equals_one_gathered(solver, limit):
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_huge_confidences_are_solved_to_the_tolerance(solver, scaling):
-    """C to 2e5, the linear confidence of somebody's 5000 plays; lambda far below."""
+    """c to 2e5, the linear confidence of somebody's 5000 plays; lambda far below."""
     weights = Weights("linear", alpha=40.0, regularization=0.1, regularization_scaling=scaling)
     block = Block([1, 5, 30, 100, 200] * 10, n_fixed=400, rank=16, most=5000, scale=0.25)
 
@@ -281,7 +278,7 @@ def test_fixed_factors_of_zero_give_zeros(solver):
     solved = block.solve(solver=solver)
 
     assert not solved.factors.any()
-    assert solved.loss.squared_error == pytest.approx(solved.loss.confidence + solved.loss.observed)
+    assert solved.loss.squared_error == pytest.approx(solved.loss.zero_error)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
