@@ -13,7 +13,9 @@ Shuffle none. Items that exceed an eighth of a task's memory come in several til
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from mr_als.engine.job import ALSJob  # before NumPy: it sets the number of BLAS threads
@@ -57,7 +59,9 @@ class MRRecommend(ALSJob):
         """Map the items."""
         super().mapper_init()
         self.tiles = [ItemsTile(path) for path in self.options.items]
-        self.firsts = np.array([tile.first for tile in self.tiles])
+        self.firsts = [tile.first for tile in self.tiles]
+        # the same items are recommended again and again
+        self.name = lru_cache(maxsize=1 << 16)(self.find_name)
 
     def map_record(self, record: Record) -> Iterator[tuple[None, bytes]]:
         """Recommend to a block of users."""
@@ -82,9 +86,9 @@ class MRRecommend(ALSJob):
         for start in range(0, n_users, step):
             yield slice(start, min(start + step, n_users))
 
-    def name(self, row: int) -> bytes:
+    def find_name(self, row: int) -> bytes:
         """Give an item's id."""
-        return self.tiles[int(np.searchsorted(self.firsts, row, "right")) - 1].name(row)
+        return self.tiles[bisect_right(self.firsts, row) - 1].name(row)
 
     def lines(self, names: list[bytes], rows: npt.NDArray[Any], scores: npt.NDArray[Any]) -> Iterator[bytes]:
         """Give the output of each user."""

@@ -124,9 +124,9 @@ def user_row(model: Model, user: str) -> int:
 
 def unknown_user(model: Model, user: str) -> str:
     """Say that a user is unknown, and how to find one that is not."""
+    examples = ", ".join(repr(model.user_ids[i]) for i in range(min(3, len(model.user_ids))))
     return (
-        f"{model.path}: none of its {len(model.user_ids)} users is {user!r}; ids are as in the logs, e.g. "
-        f"{', '.join(repr(name) for name in [model.user_ids[i] for i in range(min(3, len(model.user_ids)))])}; "
+        f"{model.path}: none of its {len(model.user_ids)} users is {user!r}; ids are as in the logs, e.g. {examples}; "
         f"all of them: {model.generation}/users/ids.txt"
     )
 
