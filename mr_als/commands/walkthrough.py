@@ -1,0 +1,102 @@
+"""`mr-als walkthrough`: the numerical example, every number on the way."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from mr_als.commands.shared import add_command, print_json
+
+DESCRIPTION = """\
+Follow implicit matrix factorisation by hand on a small utility matrix: formula, code and numbers of every step, from the
+plays to a recommendation and its reasons, and then the same numbers out of the MapReduce job."""
+
+EXAMPLE = """\
+  mr-als walkthrough                          the example of docs/worked-example.md: 4 users, 5 items
+  mr-als walkthrough --only gram,users        some sections of it
+  mr-als walkthrough mine.csv --rank 3        a matrix of yours: item names in the first row, then a row for each user"""
+
+
+def add(subparsers: Any) -> None:
+    """Declare the options."""
+    parser = add_command(
+        subparsers, "walkthrough", "[MATRIX.csv] [options]",
+        summary="the numerical example, every number on the way", description=DESCRIPTION, example=EXAMPLE,
+    )  # fmt: skip
+    parser.add_argument("matrix", nargs="?", metavar="MATRIX.csv", help="a small utility matrix (default: that of the example)")
+    group = parser.add_argument_group("the model")
+    group.add_argument("--rank", type=int, default=2, metavar="K", help="length of the vectors, 1 to 5 (default: 2)")
+    group.add_argument("--alpha", type=float, default=1.0, metavar="A", help="c = 1 + alpha r (default: 1)")
+    group.add_argument("--regularization", type=float, default=1.0, metavar="L", help="lambda (default: 1)")
+    group.add_argument(
+        "--initial-factors", metavar="FILE",
+        help="item vectors to begin with, lines of an item and --rank numbers (default: those of the example, or random ones)",
+    )  # fmt: skip
+    group.add_argument("--seed", type=int, default=0, help="of random item vectors (default: 0)")
+    group = parser.add_argument_group("what is shown")
+    group.add_argument("--user", help="the user who is worked out in full (default: the first)")
+    group.add_argument("--item", help="the item that is worked out in full (default: the first)")
+    group.add_argument("--only", metavar="NAMES", help="some sections, names separated by commas (default: all, see --list)")
+    group.add_argument("--list", action="store_true", help="list the sections (default: no)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the sections that were asked for."""
+    from mr_als.teaching.walkthrough import choose, text_of, titles
+
+    if args.list:
+        print("\n".join(titles()))
+        return 0
+    lesson, chosen = lesson_of(args), choose(args.only.split(",") if args.only else None)
+    if args.json:
+        print_json({section.name: "\n".join(section.write(lesson)) for section in chosen})
+        return 0
+    for line in text_of(lesson, chosen):
+        print(line)
+    return 0
+
+
+def lesson_of(args: argparse.Namespace) -> Any:
+    """Build the lesson from the arguments.
+
+    Raises
+    ------
+    UsageError
+        If an option is out of range, or names nobody.
+    """
+    import numpy as np
+
+    from mr_als.data.ids import Ids, hash_ids
+    from mr_als.errors import UsageError
+    from mr_als.maths.initial import initial_factors
+    from mr_als.teaching.lesson import Lesson
+    from mr_als.teaching.matrix import EXAMPLE, EXAMPLE_FACTORS, read_factors, read_matrix
+
+    if not 1 <= args.rank <= 5:
+        msg = f"--rank {args.rank} is out of range: expected 1 to 5, longer vectors are for `mr-als train`"
+        raise UsageError(msg)
+    for name in ("alpha", "regularization"):
+        if not 0 < getattr(args, name) < np.inf:
+            msg = f"--{name} {getattr(args, name)} is out of range: expected a number above 0"
+            raise UsageError(msg)
+    matrix = read_matrix(args.matrix) if args.matrix else EXAMPLE
+    if args.initial_factors:
+        start = read_factors(args.initial_factors, matrix.items, args.rank)
+    elif not args.matrix and args.rank == 2:
+        start = EXAMPLE_FACTORS
+    else:
+        hashes = hash_ids(Ids.of(item.encode() for item in matrix.items))
+        # one digit is enough to begin with, and easier to type
+        start = initial_factors(hashes, args.seed, "items", args.rank).astype(np.float64).round(1)
+    user, item = _index("user", args.user, matrix.users), _index("item", args.item, matrix.items)
+    return Lesson(matrix, start, args.alpha, args.regularization, user, item)
+
+
+def _index(what: str, name: str | None, names: tuple[str, ...]) -> int:
+    from mr_als.errors import UsageError
+
+    if name is not None and name not in names:
+        msg = f"--{what} {name}: there is no such {what}; there are {', '.join(names)}"
+        raise UsageError(msg)
+    return names.index(name) if name is not None else 0

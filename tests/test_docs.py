@@ -1,0 +1,93 @@
+"""The documentation: outputs are those of the commands that stand above them, links lead somewhere, options exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from mr_als import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+sys.path.insert(0, str(ROOT / "docs"))
+
+import refresh  # noqa: E402
+
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def text_of(page):
+    return page.read_text(encoding="utf-8")
+
+
+def anchors(page):
+    """Give the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+def commands_of(page):
+    """Give the `mr-als` command lines in code blocks and in backquotes."""
+    text = text_of(page)
+    blocks = "\n".join(re.findall(r"^ *```\w*\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL))
+    joined = re.sub(r"\\\n\s*", "", blocks)
+    lines = re.findall(r"^\s*(?:\$ )?(mr-als .*?)(?:\s+#.*|\s{3,}.*)?$", joined, re.MULTILINE)
+    return lines + re.findall(r"`(mr-als [^`\n]+)`", text)
+
+
+def options_of(command):
+    """Give the options of a sub-command, from its own parser."""
+    subparsers = next(action for action in cli.make_parser()._actions if action.dest == "command")
+    return {option for action in subparsers.choices[command]._actions for option in action.option_strings}
+
+
+@pages
+def test_outputs_are_those_of_the_commands_above_them(page):
+    assert text_of(page) == refresh.refreshed(text_of(page)), "run: python docs/refresh.py"
+
+
+@pages
+def test_links_lead_to_files_and_headings(page):
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file)):
+            broken.append(target)
+    assert broken == []
+
+
+@pages
+def test_commands_exist_and_have_the_options_they_are_shown_with(page):
+    wrong = []
+    for line in commands_of(page):
+        words = shlex.split(line.split(" | ")[0].split(" > ")[0].replace("...", ""))
+        if len(words) < 2 or words[1].startswith("-") or words[1].isupper():
+            continue
+        if words[1] not in cli.command_names():
+            wrong.append(line)
+            continue
+        given = {word.split("=")[0] for word in words[2:] if re.fullmatch(r"--?[a-zA-Z][\w-]*(=.*)?", word)}
+        wrong += [f"{line}: {option}" for option in sorted(given - options_of(words[1]))]
+    assert wrong == []
+
+
+@pages
+def test_every_option_that_is_named_exists(page):
+    known = {option for name in cli.command_names() for option in options_of(name)}
+    named = set(re.findall(r"`(--[a-z][a-z-]+)", text_of(page)))
+
+    assert sorted(named - known) == []
+
+
+@pages
+def test_files_that_are_named_exist(page):
+    named = set(re.findall(r"`((?:mr_als|jobs|tests|docs|benchmarks|sample_logs)/[\w./-]+)`", text_of(page)))
+
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
