@@ -72,7 +72,15 @@ def run_job(
         If a task failed; an error of ours inside a task comes out as itself.
     """
     job_class = load_job(name)
-    fixed = ["-r", runner, "--cleanup-on-failure", "TMP", "--output-dir", output, *_engine_arguments(runner, tasks, mrjob_arguments)]
+    fixed = [
+        "-r",
+        runner,
+        "--cleanup-on-failure",
+        "TMP",
+        "--output-dir",
+        output,
+        *_engine_arguments(runner, tasks, mrjob_arguments),
+    ]
     if not any(a in ("-c", "--conf-path") for a in mrjob_arguments):
         fixed.append("--no-conf")
     job = job_class([*fixed, *mrjob_arguments, *arguments, *inputs])

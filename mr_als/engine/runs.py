@@ -13,29 +13,46 @@ import json
 import os
 import socket
 import uuid
-from typing import Any
+from typing import IO, Any
 
 from mr_als.engine.storage import LocalStorage
-from mr_als.errors import BusyError, DamagedDataError, ResumeError
+from mr_als.errors import BusyError, DamagedDataError, ResumeError, UsageError, UsageError
 from mr_als.options import flag_of
 
 
 class Lock:
-    """Hold a directory while in the `with` block. The kernel frees it when the process dies, however it dies."""
+    """Hold a directory while in the `with` block. The kernel frees it when the process dies, however it dies.
+
+    A courtesy: what counts is decided by `Run.commit`. So a file system without locks is no error.
+
+    Raises
+    ------
+    BusyError
+        If another process holds it; the message names which.
+    UsageError
+        If the lock file cannot be written.
+    """
 
     def __init__(self, directory: str) -> None:
         self._path = os.path.join(directory, "lock")
 
     def __enter__(self) -> Lock:
-        self._file = open(self._path, "a+")
+        try:
+            self._file = open(self._path, "a+", encoding="utf-8")
+        except OSError as error:
+            msg = f"{self._path}: cannot be written ({error.strerror}); name a directory that you may write to"
+            raise UsageError(msg) from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             self._file.seek(0)
             holder = self._file.read().strip() or "another process"
             self._file.close()
             msg = f"{os.path.dirname(self._path)}: {holder} works on it; wait for it, or name another directory"
             raise BusyError(msg) from None
+        except OSError:
+            pass  # a file system without locks
+        _held.add(self._file.fileno())
         self._file.truncate(0)
         self._file.write(f"process {os.getpid()} on {socket.gethostname()}")
         self._file.flush()
@@ -43,7 +60,24 @@ class Lock:
 
     def __exit__(self, *exc: object) -> None:
         self._file.truncate(0)
+        _held.discard(self._file.fileno())
         self._file.close()
+
+
+# file descriptors of the locks held
+_held: set[int] = set()
+
+
+def _let_go() -> None:
+    """Forget the locks in a forked child: a task that outlives its killed driver must not keep the next one out."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in _held:
+        os.dup2(nothing, descriptor, inheritable=False)
+    os.close(nothing)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def crash_point(name: str) -> None:
@@ -75,11 +109,15 @@ class Run:
         self.storage.make_directory(self.directory)
         found = self.storage.read(self.path("run.json"))
         if found is not None:
-            saved = _load(self.path("run.json"), found)
-            if differing := _differences(saved["plan"], plan):
+            try:
+                saved = _load(self.path("run.json"), found)
+                name, differing = str(saved["run"]), _differences(saved["plan"], plan)
+            except (KeyError, TypeError, AttributeError):
+                raise _damaged(self.path("run.json")) from None
+            if differing:
                 msg = f"{self.directory} holds an unfinished run with another plan: {differing}. Give the same, or --restart"
                 raise ResumeError(msg)
-            self.name = saved["run"]
+            self.name = name
             return True
         self.name = uuid.uuid4().hex[:12]
         self.storage.create(self.path("run.json"), _dump({"run": self.name, "plan": plan}))
@@ -138,8 +176,12 @@ def _load(path: str, data: bytes) -> Any:
     try:
         return json.loads(data)
     except ValueError:
-        msg = f"{path} is damaged; start again with --restart"
-        raise DamagedDataError(msg) from None
+        raise _damaged(path) from None
+
+
+def _damaged(path: str) -> DamagedDataError:
+    msg = f"{path} is damaged; start again with --restart"
+    return DamagedDataError(msg)
 
 
 def _differences(saved: dict[str, Any], now: dict[str, Any]) -> str:

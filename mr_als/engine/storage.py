@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,7 @@ class LocalStorage:
 
     def create(self, path: str, data: bytes) -> bool:
         """Write a new file; give False if it exists already. It appears whole or not at all."""
-        scratch = f"{path}.{os.getpid()}.new"
-        self._write(scratch, data)
+        scratch = self._write_beside(path, data)
         try:
             os.link(scratch, path)
         except FileExistsError:
@@ -50,15 +50,20 @@ class LocalStorage:
 
     def replace(self, path: str, data: bytes) -> None:
         """Write a file in place of what is there; readers see the old or the new one, never a mixture."""
-        scratch = f"{path}.{os.getpid()}.new"
-        self._write(scratch, data)
-        Path(scratch).replace(path)
+        Path(self._write_beside(path, data)).replace(path)
 
-    def _write(self, path: str, data: bytes) -> None:
-        with open(path, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+    def _write_beside(self, path: str, data: bytes) -> str:
+        """Write a scratch file in the same directory; give its name, which no other thread, process or host uses."""
+        scratch = f"{path}.{uuid.uuid4().hex}.new"
+        try:
+            with open(scratch, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            Path(scratch).unlink(missing_ok=True)
+            raise
+        return scratch
 
     def read(self, path: str) -> bytes | None:
         """Give the bytes of a file, None if there is none."""
@@ -97,7 +102,7 @@ class LocalStorage:
         Raises
         ------
         BadInputError
-            If a pattern names nothing.
+            If a pattern names nothing, or a pipe or device, or a file whose name cannot be put in a line.
         """
         paths: set[str] = set()
         for pattern in patterns:
@@ -107,6 +112,8 @@ class LocalStorage:
                 msg = f"{pattern}: no such file, and no file in it; name log files, directories or globs"
                 raise BadInputError(msg)
             paths |= {os.path.abspath(file) for file in files}
+        for path in paths:
+            _check_log(path)
         return sorted(paths)
 
     def _files(self, name: str) -> Iterator[str]:
@@ -117,6 +124,16 @@ class LocalStorage:
             inside = path.relative_to(name).parts
             if path.is_file() and not any(part.startswith((".", "_")) for part in inside):
                 yield str(path)
+
+
+def _check_log(path: str) -> None:
+    """Check that a log can be read as often as needed, and named in one field of a line."""
+    if not Path(path).is_file():
+        msg = f"{path}: not a regular file; logs are read more than once, so write what comes out of a pipe to a file"
+        raise BadInputError(msg)
+    if any(c in path for c in "\t\r\n"):
+        msg = f"{path!r}: a tab or a line end in the name of a log; rename the file"
+        raise BadInputError(msg)
 
 
 def storage_of(path: str) -> LocalStorage:
