@@ -1,0 +1,163 @@
+"""Measure mr_als, by the commands that everybody uses.
+
+    python benchmarks/ours.py iteration S-counts.tsv -- --rank 64
+    python benchmarks/ours.py prepare M-events.tsv
+    python benchmarks/ours.py end-to-end M-counts.tsv -- --rank 64
+    python benchmarks/ours.py recommend MODEL
+
+What follows `--` goes to `mr-als train` (or `prepare`) as it is.
+"""
+
+from __future__ import annotations
+
+import time
+
+STARTED = time.perf_counter()  # before the imports: they are part of what is measured
+
+import argparse  # noqa: E402
+import contextlib  # noqa: E402
+import io  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+import tempfile  # noqa: E402
+from typing import Any  # noqa: E402
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def run(*arguments: str) -> Any:
+    """Run a command of mr-als in this process; give what it printed as JSON."""
+    from mr_als.cli import main
+
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        status = main([arguments[0], "-q", "--json", *arguments[1:]])
+    if status:
+        raise SystemExit(status)
+    return json.loads(out.getvalue().splitlines()[-1])
+
+
+def same_objective(options: list[str]) -> list[str]:
+    """Give the options under which the peers minimise the same function; `options` come last and win."""
+    return ["--regularization=1", "--regularization-scaling=none", "--tolerance=0", *options]
+
+
+def iteration(path: str, counts: list[int], work: str, options: list[str]) -> None:
+    """Seconds of an iteration of the whole driver: files, jobs, checks and all; plays are prepared before."""
+    from common import per_iteration, report
+
+    plays = os.path.join(work, "plays")
+    run("prepare", path, "--plays", plays)
+
+    def train(n: int) -> Any:
+        model = os.path.join(work, f"model-{n}")
+        return run("train", "--plays", plays, "--model", model, f"--max-iterations={n}", *same_objective(options))
+
+    seconds, info = per_iteration(train, counts)
+    # the peers end with the items; we go on with one more half of the users
+    wrmse = next(entry["wrmse"] for entry in info["history"] if entry["half"] == 2 * counts[-1])
+    report(seconds, wrmse=wrmse, kernel=info["plan"].get("kernel"), join=info["plan"].get("join"))
+
+
+def prepare(path: str, work: str, options: list[str]) -> None:
+    """Seconds from the start of the process to the finished plays."""
+    run("prepare", path, "--plays", work, *options)
+    seconds = time.perf_counter() - STARTED
+    from common import digest, report
+
+    import numpy as np
+    from mr_als.data.blocks import PlaysBlock
+    from mr_als.prepare import read_plays
+
+    sums = []
+    plays = read_plays(work)
+    names = {}
+    for side in ("items", "users"):
+        blocks = [PlaysBlock.unpack(payload) for _, payload in getattr(plays, side).blocks()]
+        hashes = np.concatenate([block.hashes for block in blocks])
+        numbers = np.array([int(name.decode().split("-")[-1]) for block in blocks for name in block.ids.to_list()])
+        order = np.argsort(hashes)
+        names[side] = (hashes[order], numbers[order])
+    for side, other in (("users", "items"), ("items", "users")):
+        parts = []
+        for _, payload in getattr(plays, side).blocks():
+            block = PlaysBlock.unpack(payload)
+            rows = _look_up(*names[side], block.hashes)[np.repeat(np.arange(len(block.hashes)), np.diff(block.indptr))]
+            columns = _look_up(*names[other], block.columns)[block.indices]
+            parts.append((rows, columns, block.amounts))
+        rows, columns, amounts = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        sums.append(digest(rows, columns, amounts) if side == "users" else digest(columns, rows, amounts))
+    report(seconds, users=plays.n_users, items=plays.n_items, pairs=plays.pairs, plays=plays.plays, digests=sums)
+
+
+def _look_up(hashes: Any, numbers: Any, wanted: Any) -> Any:
+    import numpy as np
+
+    return numbers[np.searchsorted(hashes, wanted)]
+
+
+def end_to_end(path: str, n: int, work: str, options: list[str]) -> None:
+    """Seconds from the start of the process to the published model."""
+    model = os.path.join(work, "model")
+    info = run("train", path, "--model", model, f"--max-iterations={n}", *same_objective(options))
+    seconds = time.perf_counter() - STARTED
+    from common import report
+
+    wrmse = next(entry["wrmse"] for entry in info["history"] if entry["half"] == 2 * n)
+    report(seconds, wrmse=wrmse, kernel=info["plan"].get("kernel"))
+
+
+def recommend(model: str, work: str) -> None:
+    """Seconds from the start of the process to the recommendations of all users in files."""
+    output = os.path.join(work, "recommendations")
+    from mr_als.cli import main
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        status = main(["recommend", "-q", "--model", model, "--output", output, "-n", "10"])
+    seconds = time.perf_counter() - STARTED
+    if status:
+        raise SystemExit(status)
+    from common import report
+
+    lines, total = 0, 0.0
+    for folder, _, names in os.walk(output):
+        for name in names:
+            if not name.startswith((".", "_")):
+                with open(os.path.join(folder, name), encoding="utf-8") as file:
+                    for line in file:
+                        lines += 1
+                        total += float(line.rsplit("\t", 1)[1])
+    report(seconds, lines=lines, score=total)
+
+
+def main() -> None:
+    """Run one measurement."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=("iteration", "prepare", "end-to-end", "recommend", "model"))
+    parser.add_argument("path", help="a file of benchmarks/data.py, or a model")
+    parser.add_argument("--iterations", default="2,7", help="few and many (default: 2,7)")
+    parser.add_argument("--model", help="where `model` puts it")
+    parser.add_argument("--numpy-alone", action="store_true", help="as if numba and the columnar readers were not installed")
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    given, options = parser.parse_args(words[:end]), words[end + 1 :]
+    if given.numpy_alone:
+        sys.modules["numba"] = sys.modules["polars"] = sys.modules["pyarrow"] = None  # type: ignore[assignment]
+    counts = [int(n) for n in given.iterations.split(",")]
+    if given.task == "model":
+        run("train", given.path, "--model", given.model, "--max-iterations=3", *same_objective(options))
+        return
+    with tempfile.TemporaryDirectory() as work:
+        if given.task == "iteration":
+            iteration(given.path, counts, work, options)
+        elif given.task == "prepare":
+            prepare(given.path, work, options)
+        elif given.task == "end-to-end":
+            end_to_end(given.path, counts[-1], work, options)
+        else:
+            recommend(given.path, work)
+
+
+if __name__ == "__main__":
+    main()

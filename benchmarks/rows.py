@@ -1,0 +1,72 @@
+"""The table: what is compared with what, on which data, and the ratio to be reached."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+EXACT = 1e-3  # relative difference of weighted RMSE that counts as the same quality
+
+
+class Row(NamedTuple):
+    """One line of the table.
+
+    data : file that both measure, `SHAPE-FORMAT.tsv` of benchmarks/data.py
+    ours, peer : scripts and their arguments; {data} is the file's path, {work} the directory of all files
+    target : the ratio ours / peer is to be at most this
+    judge : arguments of the peer's exact solver, whose weighted RMSE ours is held against; none: the peer's own result
+    before : commands that make what both need, once
+    """
+
+    name: str
+    title: str
+    peer_name: str
+    data: str
+    ours: str
+    peer: str
+    target: float
+    judge: str = ""
+    before: tuple[str, ...] = ()
+
+
+_ITERATION = "ours.py iteration {data}"
+_IMPLICIT = "peer_implicit.py iteration {data}"
+_EXACT = f"{_IMPLICIT} --solver cholesky --iterations 7"
+_SPARK_OPTIONS = "--regularization=0.01 --regularization-scaling=count"
+_MODEL = "{work}/M-model"
+
+ROWS = (
+    Row("iteration-S", "iteration, S, rank 64, inline, NumPy alone", "implicit, CG", "S-counts.tsv",
+        f"{_ITERATION} --numpy-alone -- --rank 64", f"{_IMPLICIT} --rank 64", 4.0, _EXACT),
+    Row("prepare-S", "prepare, 1M raw lines", "polars, bare group-by", "S-events.tsv",
+        "ours.py prepare {data}", "peer_polars.py group-by {data}", 2.0),
+    Row("iteration-M", "iteration, M, rank 64, inline", "implicit, CG", "M-counts.tsv",
+        f"{_ITERATION} -- --rank 64", f"{_IMPLICIT} --rank 64", 0.65, _EXACT),
+    Row("iteration-M-128", "iteration, M, rank 128, inline", "implicit, CG", "M-counts.tsv",
+        f"{_ITERATION} -- --rank 128", f"{_IMPLICIT} --rank 128", 0.8),
+    Row("iteration-M-cholesky", "iteration, M, rank 64, inline, exact solver", "implicit, Cholesky", "M-counts.tsv",
+        f"{_ITERATION} --iterations 1,3 -- --rank 64 --solver cholesky", f"{_IMPLICIT} --rank 64 --solver cholesky --iterations 1,3", 0.5),
+    Row("iteration-M-spark", "iteration, M, rank 64, inline", "Spark MLlib, local[2]", "M-counts.tsv",
+        f"{_ITERATION} --iterations 1,3 -- --rank 64 {_SPARK_OPTIONS}", "peer_spark.py {data} --iterations 1,3", 0.06),
+    Row("numpy-M-spark", "iteration, M, rank 64, local, NumPy alone", "Spark MLlib, local[2]", "M-counts.tsv",
+        f"{_ITERATION} --iterations 1,3 --numpy-alone -- --rank 64 -r local {_SPARK_OPTIONS}", "peer_spark.py {data} --iterations 1,3", 0.2),
+    Row("end-to-end-M", "counts to factor files, 10 iterations, M, rank 64", "implicit, np.loadtxt, CG", "M-counts.tsv",
+        "ours.py end-to-end {data} --iterations 10 -- --rank 64", "peer_implicit.py end-to-end {data} --iterations 10", 0.75),
+    Row("prepare-M", "prepare, 10M raw lines, string ids", "polars, same full output", "M-events.tsv",
+        "ours.py prepare {data}", "peer_polars.py full {data}", 0.9),
+    Row("recommend-M", "top 10 of 100k users, played filtered", "implicit, recommend", "M-counts.tsv",
+        f"ours.py recommend {_MODEL}", f"peer_implicit.py recommend {_MODEL} {{data}}", 0.4,
+        before=(f"ours.py model {{data}} --model {_MODEL} -- --rank 64",)),
+)  # fmt: skip
+
+
+def agreement(row: Row, ours: dict[str, Any], peer: dict[str, Any]) -> tuple[bool, str]:
+    """Say whether both results are equally good, and how that was judged."""
+    if "wrmse" in ours:
+        difference = ours["wrmse"] / peer["wrmse"] - 1
+        shown = f"wRMSE {ours['wrmse']:.6f} against {peer['wrmse']:.6f}{' (exact solver)' if row.judge else ''}, {100 * difference:+.3f} %"
+        return difference <= EXACT, shown
+    if "digests" in ours:
+        same = all(ours[key] == peer[key] for key in ("users", "items", "pairs", "plays", "digests"))
+        return same, f"{ours['pairs']} pairs, {'the same' if same else 'OTHERS than those of the peer'}"
+    difference = ours["score"] / peer["score"] - 1
+    return ours["lines"] == peer["lines"] and abs(difference) <= 1e-4, f"sum of scores {100 * difference:+.4f} %"
