@@ -64,37 +64,38 @@ def prepare(path: str, work: str, options: list[str]) -> None:
     """Seconds from the start of the process to the finished plays."""
     run("prepare", path, "--plays", work, *options)
     seconds = time.perf_counter() - STARTED
-    from common import digest, report
+    from common import report
 
-    import numpy as np
-    from mr_als.data.blocks import PlaysBlock
     from mr_als.prepare import read_plays
 
-    sums = []
     plays = read_plays(work)
-    names = {}
-    for side in ("items", "users"):
-        blocks = [PlaysBlock.unpack(payload) for _, payload in getattr(plays, side).blocks()]
-        hashes = np.concatenate([block.hashes for block in blocks])
-        numbers = np.array([int(name.decode().split("-")[-1]) for block in blocks for name in block.ids.to_list()])
-        order = np.argsort(hashes)
-        names[side] = (hashes[order], numbers[order])
-    for side, other in (("users", "items"), ("items", "users")):
-        parts = []
-        for _, payload in getattr(plays, side).blocks():
-            block = PlaysBlock.unpack(payload)
-            rows = _look_up(*names[side], block.hashes)[np.repeat(np.arange(len(block.hashes)), np.diff(block.indptr))]
-            columns = _look_up(*names[other], block.columns)[block.indices]
-            parts.append((rows, columns, block.amounts))
-        rows, columns, amounts = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        sums.append(digest(rows, columns, amounts) if side == "users" else digest(columns, rows, amounts))
-    report(seconds, users=plays.n_users, items=plays.n_items, pairs=plays.pairs, plays=plays.plays, digests=sums)
+    digests = [digest_of(plays, "users", "items"), digest_of(plays, "items", "users")]
+    report(seconds, users=plays.n_users, items=plays.n_items, pairs=plays.pairs, plays=plays.plays, digests=digests)
 
 
-def _look_up(hashes: Any, numbers: Any, wanted: Any) -> Any:
+def digest_of(plays: Any, side: str, other: str) -> int:
+    """Give the checksum of one side's plays, with the numbers in the ids."""
     import numpy as np
+    from common import digest
 
-    return numbers[np.searchsorted(hashes, wanted)]
+    from mr_als.data.blocks import PlaysBlock
+
+    def blocks(name: str) -> list[Any]:
+        return [PlaysBlock.unpack(payload) for _, payload in getattr(plays, name).blocks()]
+
+    def numbers(block: Any) -> Any:
+        return np.array([int(name.decode().split("-")[-1]) for name in block.ids.to_list()])
+
+    others = blocks(other)
+    hashes, known = (np.concatenate(arrays) for arrays in zip(*[(b.hashes, numbers(b)) for b in others], strict=True))
+    order = np.argsort(hashes)
+    hashes, known = hashes[order], known[order]
+    total = 0
+    for block in blocks(side):
+        rows = np.repeat(numbers(block), np.diff(block.indptr))
+        columns = known[np.searchsorted(hashes, block.columns)][block.indices]
+        total += digest(*((rows, columns) if side == "users" else (columns, rows)), block.amounts)
+    return total % (1 << 64)
 
 
 def end_to_end(path: str, n: int, work: str, options: list[str]) -> None:

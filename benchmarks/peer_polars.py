@@ -52,7 +52,8 @@ def full(path: str, work: str) -> dict[str, Any]:
         ordered = pl.DataFrame({"key": keys, "plays": arrays["plays"]}).sort("key")
         key = ordered["key"].to_numpy()
         indptr = np.searchsorted(key, np.arange(len(arrays[f"{rows}_ids"]) + 1) * n_columns)
-        for name, data in (("indptr", indptr), ("indices", (key % n_columns).astype(np.int32)), ("plays", ordered["plays"].to_numpy())):
+        csr = {"indptr": indptr, "indices": (key % n_columns).astype(np.int32), "plays": ordered["plays"].to_numpy()}
+        for name, data in csr.items():
             np.save(os.path.join(work, f"by_{rows}_{name}.npy"), data)
         arrays[f"{rows}_ids"].to_frame().write_csv(os.path.join(work, f"{rows}_ids.txt"), include_header=False)
     return arrays

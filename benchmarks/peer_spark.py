@@ -46,7 +46,7 @@ def main() -> None:
         builder = builder.config(name, "127.0.0.1")
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
-    users, items, plays, n_users, n_items = read_counts(given.path)
+    users, items, plays, *_ = read_counts(given.path)
     # ids in the file are numbers already: Spark reads them itself
     frame = spark.read.csv(given.path, sep="\t", schema="user INT, item INT, plays DOUBLE")
     frame = frame.select("user", "item", functions.log1p("plays").cast("float").alias("rating")).cache()

@@ -44,7 +44,7 @@ def measure(command: str, places: dict[str, str], timeout: float) -> dict[str, A
     script, *arguments = command.format(**places).split()
     done = subprocess.run(
         [sys.executable, str(HERE / script), *arguments],
-        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, check=False,
+        env=environment(), capture_output=True, text=True, timeout=timeout, check=False,
     )  # fmt: skip
     if done.returncode:
         msg = f"{script} {' '.join(arguments)} failed with {done.returncode}: {done.stderr.strip().splitlines()[-1:]}"
@@ -121,8 +121,9 @@ def table(results: dict[str, dict[str, Any]]) -> str:
         met = "met" if ratio <= row.target and r["same_quality"] else "**missed**" if r["same_quality"] else "**other quality**"
         ours, peer = (statistics.median(m["seconds"] for m in r[who]) for who in ("ours", "peer"))
         memory = [max(m["peak_mb"] for m in r[who]) for who in ("ours", "peer")]
+        spread = f"({min(r['ratios']):.2f}, {max(r['ratios']):.2f})"
         lines.append(
-            f"| {row.title} | {row.peer_name} | {ours:.3g} | {peer:.3g} | {ratio:.2f} ({min(r['ratios']):.2f}, {max(r['ratios']):.2f}) "
+            f"| {row.title} | {row.peer_name} | {ours:.3g} | {peer:.3g} | {ratio:.2f} {spread} "
             f"| <= {row.target} | {met} | {r['quality']} | {memory[0]} | {memory[1]} | {len(r['ratios'])} |"
         )
     return "\n".join(lines)
@@ -157,7 +158,7 @@ def main() -> int:
     parser.add_argument("-n", "--pairs", type=int, default=5, help="pairs of measurements a row (default: 5)")
     parser.add_argument("--work", default=str(HERE / "work"), help="directory of data and results (default: benchmarks/work)")
     parser.add_argument("--timeout", type=float, default=1800, help="seconds that one measurement may take (default: 1800)")
-    parser.add_argument("--publish", action="store_true", help="write the table of all rows measured so far to benchmarks/results.md")
+    parser.add_argument("--publish", action="store_true", help="write the table of all rows so far to benchmarks/results.md")
     given = parser.parse_args()
     wanted = given.rows.split(",")
     if unknown := set(wanted) - set(names):
