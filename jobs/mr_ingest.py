@@ -17,81 +17,35 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
-from typing import Any
 
-from mr_als.engine.job import ALSJob, Pair  # before NumPy: it sets the number of BLAS threads
+from mr_als.engine.job import Pair  # before NumPy: it sets the number of BLAS threads
 
 import numpy as np  # isort: skip
 
-from mr_als.data.badlines import BadLines
 from mr_als.data.blocks import STRENGTH_UNIT, PlaysBlock
 from mr_als.data.grouping import merge_blocks
-from mr_als.data.lines import LINES, Assembler, Reference, decode, encode, write_lines
-from mr_als.data.logs import ByteRange, Filter, Layout, chunks
+from mr_als.data.lines import Assembler, encode, write_lines
+from mr_als.data.logs import Filter, Layout
 from mr_als.data.table import Aggregator
+from mr_als.engine.logjob import REPORTS, LogJob
 
 SIDES = ("users", "items")
 
 
-class MRIngest(ALSJob):
+class MRIngest(LogJob):
     """Parse, sum and group plays by user block and by item block."""
 
-    SORT_VALUES = True
-
     def configure_args(self) -> None:
-        """Add what a line means and what counts."""
+        """Add the thresholds and the numbers of blocks."""
         super().configure_args()
-        self.add_passthru_arg("--columns", default="timestamp,user,item,ms_played", help="names of the columns in order")
-        self.add_passthru_arg("--delimiter", default="9", type=int, help="code of the byte between columns")
-        self.add_passthru_arg("--min-ms-played", type=int, default=30000)
-        self.add_passthru_arg("--since", type=float, default=None, help="epoch seconds")
-        self.add_passthru_arg("--until", type=float, default=None, help="epoch seconds")
         self.add_passthru_arg("--min-user-plays", type=float, default=0.0)
         self.add_passthru_arg("--min-item-plays", type=float, default=0.0)
         self.add_passthru_arg("--user-blocks", type=int, default=1)
         self.add_passthru_arg("--item-blocks", type=int, default=1)
-        self.add_passthru_arg("--salt", type=int, default=0)
 
-    def mapper_init(self) -> None:
-        """Start with an empty table."""
-        o = self.options
-        layout = Layout(tuple(o.columns.split(",")), bytes([o.delimiter]))
-        self.table = Aggregator(layout, Filter(o.min_ms_played, o.since, o.until), o.salt)
-        self.lines: dict[str, int] = {}
-
-    def mapper(self, kind: bytes, value: tuple[bytes, bytes]) -> Iterator[Pair]:
-        """Read one range of a log."""
-        reference = Reference.parse(value[1])
-        source = f"{reference.path}@{reference.offset}"
-        with ByteRange(reference.path, reference.offset, reference.length) as stream:
-            yield from self.read(stream, source, reference.offset)
-
-    def read(self, stream: Any, source: str, offset: int = 0) -> Iterator[Pair]:
-        """Add all lines of a stream to the table, and empty it whenever it is full."""
-        n_lines = 0
-        for chunk in chunks(stream, at_start=offset == 0):
-            n_lines += self.table.add_chunk(chunk, source, n_lines)
-            if self.table.full:
-                yield from self.flush()
-        self.lines[source] = n_lines
-
-    def run_mapper(self, step_num: int = 0) -> None:
-        """Read log lines in bulk: mrjob's own loop costs more per line than everything we do with it."""
-        if self.options.input == LINES:
-            self.map_pairs = lambda pairs, step_num=0: self.map_stream()
-        super().run_mapper(step_num)
-
-    def map_stream(self) -> Iterator[Pair]:
-        """Map the whole standard input."""
-        self.mapper_init()
-        yield from self.read(self.stdin, "input")
-        yield from self.mapper_final()
-
-    def mapper_final(self) -> Iterator[Pair]:
-        """Empty the table, and say what became of the lines."""
-        yield from self.flush()
-        report = {"bad": self.table.bad.to_dict(), "lines": self.lines, "counts": self.table.counts()}
-        yield b"bad", (b"0", encode(json.dumps(report).encode()))
+    def make_table(self, layout: Layout, wanted: Filter) -> Aggregator:
+        """Make a table of plays summed by pair."""
+        return Aggregator(layout, wanted, self.options.salt)
 
     def flush(self) -> Iterator[Pair]:
         """Write the table as one record per side and block."""
@@ -104,7 +58,7 @@ class MRIngest(ALSJob):
 
     def reducer(self, key: bytes, values: Iterator[tuple[bytes, bytes]]) -> Iterator[Pair]:
         """Merge the records of one block, or the reports."""
-        if key == b"bad":
+        if key == REPORTS:
             yield from self.reduce_reports(values)
             return
         side, block = key.decode().split(".")
@@ -117,19 +71,6 @@ class MRIngest(ALSJob):
         yield from write_lines(side, int(block), plays.pack())
         total = [side, len(plays.hashes), len(plays.indices), int(plays.strengths.sum())]
         yield b"total", (b"%08d" % int(block), encode(json.dumps(total).encode()))
-
-    def reduce_reports(self, values: Iterator[tuple[bytes, bytes]]) -> Iterator[Pair]:
-        """Add up what the map tasks reported."""
-        bad = BadLines()
-        lines: dict[str, int] = {}
-        counts: dict[str, int] = {}
-        for _, text in values:
-            report = json.loads(decode(text))
-            bad.merge(BadLines.from_dict(report["bad"]))
-            lines |= report["lines"]
-            counts = {name: counts.get(name, 0) + n for name, n in report["counts"].items()}
-        merged = {"bad": bad.to_dict(), "lines": lines, "counts": counts}
-        yield b"bad", (b"0", encode(json.dumps(merged).encode()))
 
 
 def at_least(plays: PlaysBlock, threshold: float) -> PlaysBlock:

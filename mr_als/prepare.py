@@ -127,8 +127,8 @@ def prepare(
     )
     info = lay_down(parts, base, form, options)
     storage.remove(os.path.join(base, "output"))
-    if said := check_lines(info, options, directory, storage):
-        progress.say(said)
+    if said := check_lines(info, options, os.path.join(directory, "bad-lines.tsv"), storage):
+        progress.say(f"prepare: {said}")
     info |= {"attempt": attempt, "inputs": inputs, "options": chosen, "blocks": blocks, "columns": list(layout.columns)}
     info["seconds"] = time.monotonic() - started
     storage.replace(os.path.join(directory, "plays.json"), json.dumps(info, indent=1).encode())
@@ -187,15 +187,22 @@ def write_ranges(paths: Sequence[str], directory: str, tasks: int) -> list[str]:
 
 def job_arguments(options: InputOptions, layout: Layout, blocks: Sequence[int]) -> list[str]:
     """Give the arguments of the ingest job."""
+    return [
+        *log_arguments(options, layout),
+        f"--min-user-plays={options.min_user_plays}",
+        f"--min-item-plays={options.min_item_plays}",
+        f"--user-blocks={blocks[0]}",
+        f"--item-blocks={blocks[1]}",
+    ]
+
+
+def log_arguments(options: InputOptions, layout: Layout) -> list[str]:
+    """Give the arguments of any job that reads logs."""
     since, until = check_times(options, parse_time)
     arguments = [
         f"--columns={','.join(layout.columns)}",
         f"--delimiter={layout.delimiter[0]}",
         f"--min-ms-played={options.min_ms_played}",
-        f"--min-user-plays={options.min_user_plays}",
-        f"--min-item-plays={options.min_item_plays}",
-        f"--user-blocks={blocks[0]}",
-        f"--item-blocks={blocks[1]}",
         f"--salt={options.salt}",
     ]
     arguments += [f"--since={since}"] if since is not None else []
@@ -237,7 +244,7 @@ def check_sides(totals: dict[str, list[int]], options: InputOptions) -> None:
         raise DamagedDataError(msg)
 
 
-def check_lines(info: dict[str, Any], options: InputOptions, directory: str, storage: LocalStorage) -> str:
+def check_lines(info: dict[str, Any], options: InputOptions, quarantine: str, storage: LocalStorage) -> str:
     """Write the quarantine file; give what is to be said of bad lines.
 
     Raises
@@ -247,7 +254,6 @@ def check_lines(info: dict[str, Any], options: InputOptions, directory: str, sto
     """
     bad = BadLines.from_dict(info["bad"])
     n_lines, n_bad = info["counts"]["lines"], sum(bad.counts.values())
-    quarantine = os.path.join(directory, "bad-lines.tsv")
     storage.replace(quarantine, quarantine_table(bad, info["lines"]).encode())
     limit = options.max_bad_lines
     allowed = float(limit[:-1]) / 100 * n_lines if limit.endswith("%") else float(limit)
@@ -259,7 +265,7 @@ def check_lines(info: dict[str, Any], options: InputOptions, directory: str, sto
         lost = f"{info['counts'].get('filtered', 0)} left out by filters, {n_bad} bad"
         msg = f"no usable play in {n_lines} lines ({lost}); check --columns and --min-ms-played"
         raise BadInputError(msg)
-    return f"prepare: {n_bad} of {n_lines} lines are bad ({reasons}) and left out; samples in {quarantine}" if n_bad else ""
+    return f"{n_bad} of {n_lines} lines are bad ({reasons}) and left out; samples in {quarantine}" if n_bad else ""
 
 
 __all__ = ["Plays", "prepare", "read_plays"]

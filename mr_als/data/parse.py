@@ -29,6 +29,7 @@ class Parsed(NamedTuple):
     buffer : uint8, the chunk with zeros around it
     users, items : (starts, lengths), int64 (n,) each, places of the ids in `buffer`
     amounts : float64 (n,) plays of each line, or None where each is one play
+    seconds : float64 (n,) time of each line since 1970 UTC, or None where lines have none
     lines : int, lines of the chunk
     filtered : int, good lines that the filter left out
     """
@@ -37,6 +38,7 @@ class Parsed(NamedTuple):
     users: tuple[Array, Array]
     items: tuple[Array, Array]
     amounts: Array | None
+    seconds: Array | None
     lines: int
     filtered: int
 
@@ -152,6 +154,7 @@ def _read_fields(lines: _Lines, rows: Array, starts: Array, ends: Array, layout:
         lines.reject(rows[starts[column] == ends[column]], "empty id", name)
     kept = np.ones(len(rows), bool)
     amounts: Array | None = None
+    seconds: Array | None = None
     if "timestamp" in place:
         column = place["timestamp"]
         seconds, wrong = times(lines.buffer, starts[column], ends[column])
@@ -173,7 +176,8 @@ def _read_fields(lines: _Lines, rows: Array, starts: Array, ends: Array, layout:
     kept &= good
     users, items = ((starts[c][kept], (ends[c] - starts[c])[kept]) for c in (place["user"], place["item"]))
     filtered = int(good.sum() - kept.sum())
-    return Parsed(lines.buffer, users, items, None if amounts is None else amounts[kept], len(lines.good), filtered)
+    amounts, seconds = (None if values is None else values[kept] for values in (amounts, seconds))
+    return Parsed(lines.buffer, users, items, amounts, seconds, len(lines.good), filtered)
 
 
 def _reject_each(lines: _Lines, rows: Array, wrong: dict[int, str], field: str) -> None:

@@ -1,0 +1,113 @@
+"""The base class of jobs that read play logs: options, ranges of files or whole lines, and what became of the lines.
+
+Input   `range <TAB> number <TAB> offset,length,0,path`: the log lines that start in a range of bytes (references), or
+        the log lines themselves (lines).
+Output  of each map task, beside its records: `bad <TAB> 0 <TAB> ...`, which `reduce_reports` adds up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from mr_als.data.badlines import BadLines
+from mr_als.data.lines import LINES, Reference, decode, encode
+from mr_als.data.logs import ByteRange, Filter, Layout, chunks
+from mr_als.engine.job import ALSJob, Pair
+
+REPORTS = b"bad"
+
+
+class Table(Protocol):
+    """What collects the plays of a map task."""
+
+    bad: BadLines
+
+    def add_chunk(self, chunk: bytes, source: str, first_line: int) -> int:
+        """Add the plays of a chunk of whole lines; give its number of lines."""
+
+    def counts(self) -> dict[str, int]:
+        """Give the number of lines, and of good ones that the filter left out."""
+
+    @property
+    def full(self) -> bool:
+        """Say whether the table should be emptied before more is added."""
+
+
+class LogJob(ALSJob):
+    """A job whose mapper reads play logs in whole chunks; it defines `make_table` and `flush`."""
+
+    SORT_VALUES = True
+
+    def configure_args(self) -> None:
+        """Add what a line means and what counts."""
+        super().configure_args()
+        self.add_passthru_arg("--columns", default="timestamp,user,item,ms_played", help="names of the columns in order")
+        self.add_passthru_arg("--delimiter", default="9", type=int, help="code of the byte between columns")
+        self.add_passthru_arg("--min-ms-played", type=int, default=30000)
+        self.add_passthru_arg("--since", type=float, default=None, help="epoch seconds")
+        self.add_passthru_arg("--until", type=float, default=None, help="epoch seconds")
+        self.add_passthru_arg("--salt", type=int, default=0)
+
+    def make_table(self, layout: Layout, wanted: Filter) -> Table:
+        """Make an empty table."""
+        raise NotImplementedError
+
+    def flush(self) -> Iterator[Pair]:
+        """Write what the table holds, and empty it."""
+        raise NotImplementedError
+
+    def mapper_init(self) -> None:
+        """Start with an empty table."""
+        o = self.options
+        layout = Layout(tuple(o.columns.split(",")), bytes([o.delimiter]))
+        self.table: Any = self.make_table(layout, Filter(o.min_ms_played, o.since, o.until))
+        self.lines: dict[str, int] = {}
+
+    def mapper(self, kind: bytes, value: tuple[bytes, bytes]) -> Iterator[Pair]:
+        """Read one range of a log."""
+        reference = Reference.parse(value[1])
+        source = f"{reference.path}@{reference.offset}"
+        with ByteRange(reference.path, reference.offset, reference.length) as stream:
+            yield from self.read(stream, source, reference.offset)
+
+    def read(self, stream: Any, source: str, offset: int = 0) -> Iterator[Pair]:
+        """Add all lines of a stream to the table, and empty it whenever it is full."""
+        n_lines = 0
+        for chunk in chunks(stream, at_start=offset == 0):
+            n_lines += self.table.add_chunk(chunk, source, n_lines)
+            if self.table.full:
+                yield from self.flush()
+        self.lines[source] = n_lines
+
+    def run_mapper(self, step_num: int = 0) -> None:
+        """Read log lines in bulk: mrjob's own loop costs more per line than everything we do with it."""
+        if self.options.input == LINES:
+            self.map_pairs = lambda pairs, step_num=0: self.map_stream()
+        super().run_mapper(step_num)
+
+    def map_stream(self) -> Iterator[Pair]:
+        """Map the whole standard input."""
+        self.mapper_init()
+        yield from self.read(self.stdin, "input")
+        yield from self.mapper_final()
+
+    def mapper_final(self) -> Iterator[Pair]:
+        """Empty the table, and say what became of the lines."""
+        yield from self.flush()
+        report = {"bad": self.table.bad.to_dict(), "lines": self.lines, "counts": self.table.counts()}
+        yield REPORTS, (b"0", encode(json.dumps(report).encode()))
+
+    def reduce_reports(self, values: Iterator[tuple[bytes, bytes]]) -> Iterator[Pair]:
+        """Add up what the map tasks reported."""
+        bad = BadLines()
+        lines: dict[str, int] = {}
+        counts: dict[str, int] = {}
+        for _, text in values:
+            report = json.loads(decode(text))
+            bad.merge(BadLines.from_dict(report["bad"]))
+            lines |= report["lines"]
+            counts = {name: counts.get(name, 0) + n for name, n in report["counts"].items()}
+        merged = {"bad": bad.to_dict(), "lines": lines, "counts": counts}
+        yield REPORTS, (b"0", encode(json.dumps(merged).encode()))
