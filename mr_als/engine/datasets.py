@@ -43,9 +43,10 @@ class Dataset:
         return sum(e.length for e in self.entries)
 
     def references(self) -> Iterator[tuple[int, Reference]]:
-        """Give each block's place."""
+        """Give each block's place; the path is absolute, for a task has another working directory."""
+        path = os.path.abspath(self.path)
         for e in self.entries:
-            yield e.block, Reference(e.offset, e.length, e.crc, self.path)
+            yield e.block, Reference(e.offset, e.length, e.crc, path)
 
     def blocks(self) -> Iterator[tuple[int, Buffer]]:
         """Give each block's checked buffer, memory-mapped."""

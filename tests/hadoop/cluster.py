@@ -92,7 +92,9 @@ class Cluster:
 
     def get(self, daemon: str, path: str) -> Any:
         """Ask a daemon's web port for JSON."""
-        port = self.made["ports"][{"namenode": "namenode_http", "resourcemanager": "rm_http", "historyserver": "history_http"}[daemon]]
+        port = self.made["ports"][
+            {"namenode": "namenode_http", "resourcemanager": "rm_http", "historyserver": "history_http"}[daemon]
+        ]
         request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Accept": "application/json"})
         with urllib.request.urlopen(request, timeout=5) as answer:
             return json.load(answer)
@@ -122,7 +124,9 @@ class Cluster:
         self._make_folders()
         self.up("historyserver")
         self._wait(180, "the NodeManager to register", self.has_node)
-        self._wait(180, "the JobHistoryServer", lambda: "startedOn" in self.get("historyserver", "/ws/v1/history/info")["historyInfo"])
+        self._wait(
+            180, "the JobHistoryServer", lambda: "startedOn" in self.get("historyserver", "/ws/v1/history/info")["historyInfo"]
+        )
 
     def _make(self) -> None:
         """Choose ports and id, write the configuration, format the NameNode."""
@@ -192,7 +196,10 @@ class Cluster:
         """Say whether the process runs and is ours; a zombie that nobody has reaped is dead."""
         try:
             state = Path(f"/proc/{self.pid(daemon)}/stat").read_text().rsplit(")", 1)[1].split()[0]
-            return state != "Z" and f"HADOOP_CONF_DIR={self.run}/conf\0".encode() in Path(f"/proc/{self.pid(daemon)}/environ").read_bytes()
+            return (
+                state != "Z"
+                and f"HADOOP_CONF_DIR={self.run}/conf\0".encode() in Path(f"/proc/{self.pid(daemon)}/environ").read_bytes()
+            )
         except (OSError, IndexError):
             return False
 

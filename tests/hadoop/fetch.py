@@ -1,8 +1,8 @@
 """Fetch a Hadoop from Maven Central and lay it out: 180 jars, 92 MB, once.
 
-    <home>/share/hadoop/*.jar    all jars of `pom.xml` and what they need
-    <home>/share/web/webapps/    two empty folders that the HDFS daemons insist on
-    <home>/bin/hadoop            `launcher.sh`, also as hdfs, yarn and mapred
+<home>/share/hadoop/*.jar    all jars of `pom.xml` and what they need
+<home>/share/web/webapps/    two empty folders that the HDFS daemons insist on
+<home>/bin/hadoop            `launcher.sh`, also as hdfs, yarn and mapred
 """
 
 from __future__ import annotations

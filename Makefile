@@ -1,0 +1,106 @@
+# `make` alone prints what there is. A fresh machine needs Python 3.10 or newer and make, nothing else:
+# everything is installed into $(VENV), once; the files $(VENV)/.done-* say what is there already.
+
+VENV ?= .venv
+# an interpreter, e.g. `make test PYTHON=/opt/python3.12/bin/python3`; by default the first one that is suitable
+PYTHON ?=
+# what to install besides, e.g. `make test EXTRAS=fast`; a change counts after `make clean`
+EXTRAS ?=
+# for pytest, e.g. `make test ARGS='-k resume'`
+ARGS ?=
+
+CANDIDATES = python3 python3.14 python3.13 python3.12 python3.11 python3.10 python
+# it has to run (a pyenv shim may not), be new enough, and be able to make an environment (Debian's may not)
+SUITABLE = -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))'
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST = $(BIN)/python -m pytest $(ARGS)
+ENGINES = hadoop or spark or faults or emr or s3
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow test-hadoop test-spark test-faults test-emr check lint format hadoop bench clean
+# an installation that fails leaves no file that says it is done
+.DELETE_ON_ERROR:
+
+help: ## print this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: $(VENV)/.done-package ## train on sample_logs/ and recommend: the whole path in half a minute
+	rm -rf demo-model
+	$(BIN)/mr-als train sample_logs --model demo-model --join shuffle
+	$(BIN)/mr-als explain --model demo-model jazz-fan-017 'Crooked Brass (jazz)'
+	$(BIN)/mr-als recommend --model demo-model jazz-fan-017 metal-fan-010 -n 5
+
+test: $(VENV)/.done-test ## the tests that need some minutes and no other software
+	$(PYTEST)
+
+test-slow: $(VENV)/.done-test ## the tests that take longer, such as that of the wheel
+	$(PYTEST) -m 'slow and not ($(ENGINES))' tests
+
+test-hadoop: $(VENV)/.done-test ## on a real single-node Hadoop, started for it; needs JDK 17 and Maven
+	$(PYTEST) -m 'hadoop and not faults' tests
+
+test-spark: $(VENV)/.done-spark ## on Spark, started for it; needs JDK 17
+	$(PYTEST) -m 'spark and not faults' tests
+
+test-faults: $(VENV)/.done-test ## break that Hadoop on purpose; needs JDK 17 and Maven
+	$(PYTEST) -m faults tests
+
+test-emr: $(VENV)/.done-aws ## EMR and S3 against a local stand-in of AWS
+	$(PYTEST) -m 'emr or s3' tests
+
+check: lint ## before a commit: format, lint, types and the tests of `make test`
+	$(PYTEST) --quiet
+
+lint: $(VENV)/.done-dev ## format, lint and types alone
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.done-dev ## format the code and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+hadoop: $(VENV)/.done-test ## start a single-node Hadoop to play with; needs JDK 17 and Maven
+	$(BIN)/python -m tests.hadoop
+
+bench: $(VENV)/.done-bench ## measure against other libraries; takes its time
+	$(BIN)/python -m benchmarks.run
+
+clean: ## remove environments, caches and the model of the demo
+	rm -rf .venv* build dist *.egg-info demo-model .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.done-package: pyproject.toml setup.cfg
+	@for python in $(or $(PYTHON),$(CANDIDATES)); do \
+	  if $$python $(SUITABLE) 2>/dev/null; then \
+	    echo "setting up $(VENV) with $$($$python --version), once: this takes a minute"; \
+	    exec $$python -m venv $(VENV); \
+	  fi; \
+	done; \
+	echo "none of these is a Python >= 3.10 that can make a virtual environment: $(or $(PYTHON),$(CANDIDATES))" >&2; \
+	echo "install one (on Debian and Ubuntu python3-venv too), or name one: make PYTHON=/path/to/python3" >&2; \
+	exit 1
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@$(PIP) install --editable '.$(if $(EXTRAS),[$(EXTRAS)])'
+	@touch $@
+
+$(VENV)/.done-test: $(VENV)/.done-package
+	@$(PIP) install --group test
+	@touch $@
+
+$(VENV)/.done-dev: $(VENV)/.done-package
+	@$(PIP) install --group dev
+	@touch $@ $(VENV)/.done-test
+
+$(VENV)/.done-spark: $(VENV)/.done-test
+	@$(PIP) install --editable '.[spark]'
+	@touch $@
+
+$(VENV)/.done-aws: $(VENV)/.done-test
+	@$(PIP) install --editable '.[s3]' --group aws
+	@touch $@
+
+$(VENV)/.done-bench: $(VENV)/.done-test
+	@$(PIP) install --editable '.[fast,spark]' --group bench
+	@touch $@
