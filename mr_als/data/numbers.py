@@ -1,14 +1,15 @@
 """Numbers and times of many fields at once, from the bytes of a chunk.
 
 A chunk is read as 64-bit words at any byte: eight digits are one word, and three multiplications turn it into a
-number. What is not up to sixteen plain digits (signs, fractions, exponents) is read one by one, by Python.
+number. What is neither up to sixteen digits nor such digits with a point among them (signs, exponents, mistakes) is
+read one by one, by Python. Both ways give the same number, the float64 nearest to what is written.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,14 @@ PAD = 16
 _NUMBER = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NAN = re.compile(rb"[+-]?nan", re.IGNORECASE)
 _INFINITY = re.compile(rb"[+-]?inf(?:inity)?", re.IGNORECASE)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # above this an epoch is in milliseconds: 1e11 seconds is the year 5138
 _MILLISECONDS = 1e11
+_ISO = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
+    r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?(?:Z|([+-])([0-9]{2}):?([0-9]{2}))?)?",
+    re.IGNORECASE,
+)
 # places of the digits and of the other characters in 2024-03-01T12:30:00
 _DIGITS = np.array([0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18])
 _MARKS = ((4, b"--"), (7, b"--"), (10, b"T "), (13, b"::"), (16, b"::"))
@@ -52,29 +59,52 @@ def numbers(buffer: Array, starts: Array, ends: Array) -> tuple[Array, dict[int,
     values : float64 (n,), 0 where a field is no finite number of at least 0
     bad : the reason of each field that is none, by its place: "not a number", "NaN", "infinity" or "negative"
     """
-    lengths = ends - starts
-    plain = (lengths >= 1) & (lengths <= 16)
-    low, fine = _eight_digits(buffer, ends, np.minimum(lengths, 8))
-    plain &= fine
-    values = low.astype(np.float64)
-    long = np.flatnonzero(plain & (lengths > 8))
-    if len(long):
-        high, fine = _eight_digits(buffer, ends[long] - 8, lengths[long] - 8)
-        values[long] += high * 1e8
-        plain[long] &= fine
+    values, plain = _digits(buffer, starts, ends)
+    rest = np.flatnonzero(~plain)
+    if len(rest):
+        values[rest], fine = _decimals(buffer, starts[rest], ends[rest])
+        rest = rest[~fine]
     bad: dict[int, str] = {}
-    for place in np.flatnonzero(~plain).tolist():
+    for place in rest.tolist():
         values[place], reason = _number(bytes(buffer[starts[place] : ends[place]]))
         if reason:
             bad[place] = reason
     return values, bad
 
 
+def _digits(buffer: Array, starts: Array, ends: Array) -> tuple[Array, Array]:
+    """Read fields of 1 to 16 digits: their values, float64, and which fields are such."""
+    lengths = ends - starts
+    fine = (lengths >= 1) & (lengths <= 16)
+    low, digits = _eight_digits(buffer, ends, np.minimum(lengths, 8))
+    fine &= digits
+    values = low.astype(np.float64)
+    long = np.flatnonzero(fine & (lengths > 8))
+    if len(long):
+        high, digits = _eight_digits(buffer, ends[long] - 8, lengths[long] - 8)
+        values[long] += high * 1e8  # both exact, so this rounds once
+        fine[long] &= digits
+    return values, fine
+
+
+def _decimals(buffer: Array, starts: Array, ends: Array) -> tuple[Array, Array]:
+    """Read fields of up to 15 digits with a point among them, such as 3.0: their values, and which fields are such."""
+    lengths = ends - starts
+    points = np.cumsum(buffer[ends[:, None] - np.arange(1, 17)] == ord("."), axis=1) == 0
+    after = points.sum(axis=1)  # digits behind the last point, which must be in the field
+    fine = (after >= 1) & (after < lengths - 1) & (lengths <= 16)
+    whole, digits = _digits(buffer, starts, ends - after - 1)
+    part, more = _digits(buffer, ends - after, ends)
+    scale = 10.0 ** np.minimum(after, 15)
+    # numerator and scale are exact, as they are below 2^53, so this rounds once
+    return (whole * scale + part) / scale, fine & digits & more
+
+
 def _eight_digits(buffer: Array, ends: Array, lengths: Array) -> tuple[Array, Array]:
     """Read the up to eight digits before each end: their values, uint64, and which are digits at all."""
     word = words_at(buffer, ends - 8)
     # the bytes before the field, which are the low ones, become the digit 0
-    before = (8 * (8 - np.maximum(lengths, 1))).astype(np.uint64)
+    before = (8 * (8 - np.clip(lengths, 1, 8))).astype(np.uint64)
     mask = (np.uint64(1) << before) - np.uint64(1)
     word = (word & ~mask) | (np.uint64(0x3030303030303030) & mask)
     high_halves = np.uint64(0xF0F0F0F0F0F0F0F0)
@@ -100,7 +130,7 @@ def _number(text: bytes) -> tuple[float, str]:
 def times(buffer: Array, starts: Array, ends: Array) -> tuple[Array, dict[int, str]]:
     """Read the fields [starts, ends) as times, in seconds since 1970 UTC.
 
-    A time is a number of seconds, or of milliseconds if above 1e11, or ISO 8601 such as 2024-03-01T12:30:00Z.
+    A time is a number of seconds, or of milliseconds if above 1e11, or ISO 8601 such as 2024-03-01T12:30:00Z; see `parse_time`.
 
     Returns
     -------
@@ -117,15 +147,14 @@ def times(buffer: Array, starts: Array, ends: Array) -> tuple[Array, dict[int, s
         iso[some[~fine]] = False
     rest = np.flatnonzero(~iso)
     if len(rest):
-        seconds[rest], wrong = numbers(buffer, starts[rest], ends[rest])
+        values, wrong = numbers(buffer, starts[rest], ends[rest])
+        seconds[rest] = np.where(values > _MILLISECONDS, values / 1000.0, values)
         for place in wrong:
             row = int(rest[place])
             try:
                 seconds[row] = parse_time(bytes(buffer[starts[row] : ends[row]]).decode("ascii"))
             except ValueError:
                 bad[row] = "not a time"
-        numeric = rest[seconds[rest] > _MILLISECONDS]
-        seconds[numeric] /= 1000.0
     return seconds, bad
 
 
@@ -150,7 +179,10 @@ def _iso_times(buffer: Array, starts: Array) -> tuple[Array, Array]:
 
 
 def parse_time(text: str) -> float:
-    """Read one time, as seconds since 1970 UTC; a time without a zone is UTC.
+    """Read one time, as seconds since 1970 UTC.
+
+    A number, or YYYY-MM-DD with an optional HH:MM, HH:MM:SS or HH:MM:SS.fraction behind a T or a blank, and then an
+    optional Z or +HH:MM; without a zone it is UTC. The same on every version of Python, whose `fromisoformat` is not.
 
     Raises
     ------
@@ -165,5 +197,15 @@ def parse_time(text: str) -> float:
     value = float(text) if _NUMBER.fullmatch(text.encode()) else math.nan
     if math.isfinite(value):
         return value / 1000.0 if value > _MILLISECONDS else value
-    moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    found = _ISO.fullmatch(text)
+    if not found:
+        msg = f"{text!r} is not a time"
+        raise ValueError(msg)
+    *fields, fraction, sign, hours, minutes = found.groups()
+    moment = datetime(*(int(field or 0) for field in fields), tzinfo=timezone.utc)
+    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    if offset >= timedelta(days=1) or int(minutes or 0) > 59:
+        msg = f"{text!r}: no zone is so far from UTC"
+        raise ValueError(msg)
+    seconds = (moment - _EPOCH).total_seconds() - (-1 if sign == "-" else 1) * offset.total_seconds()
+    return seconds + float(f"0.{fraction or 0}")

@@ -13,10 +13,10 @@ import json
 import os
 import socket
 import uuid
-from typing import IO, Any
+from typing import Any
 
 from mr_als.engine.storage import LocalStorage
-from mr_als.errors import BusyError, DamagedDataError, ResumeError, UsageError, UsageError
+from mr_als.errors import BusyError, DamagedDataError, ResumeError, UsageError
 from mr_als.options import flag_of
 
 
