@@ -34,14 +34,15 @@ def report(seconds: float, **quality: Any) -> None:
 def per_iteration(train: Callable[[int], Any], counts: list[int]) -> tuple[float, Any]:
     """Train with few and with many iterations; give seconds per iteration, from the difference, and the longer's result.
 
-    What happens once (start, reading, just-in-time compilers, publishing) is in both and cancels.
+    What happens once (start, reading, just-in-time compilers, publishing) is in both and cancels. With one count it does not.
     """
-    seconds, result = [], None
+    done, seconds, result = [0], [0.0], None
     for n in counts:
         started = time.perf_counter()
         result = train(n)
+        done.append(n)
         seconds.append(time.perf_counter() - started)
-    return (seconds[-1] - seconds[0]) / (counts[-1] - counts[0]), result
+    return (seconds[-1] - seconds[-2]) / (done[-1] - done[-2]), result
 
 
 def read_counts(path: str) -> tuple[Array, Array, Array, int, int]:

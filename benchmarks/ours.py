@@ -30,12 +30,13 @@ def run(*arguments: str) -> Any:
     """Run a command of mr-als in this process; give what it printed as JSON."""
     from mr_als.cli import main
 
-    out = io.StringIO()
+    out = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
     with contextlib.redirect_stdout(out):
-        status = main([arguments[0], "-q", "--json", *arguments[1:]])
+        status = main([arguments[0], "-q", *arguments[1:]])
     if status:
         raise SystemExit(status)
-    return json.loads(out.getvalue().splitlines()[-1])
+    text = out.buffer.getvalue()  # type: ignore[attr-defined]
+    return json.loads(text.splitlines()[-1]) if "--json" in arguments else None
 
 
 def same_objective(options: list[str]) -> list[str]:
@@ -52,7 +53,7 @@ def iteration(path: str, counts: list[int], work: str, options: list[str]) -> No
 
     def train(n: int) -> Any:
         model = os.path.join(work, f"model-{n}")
-        return run("train", "--plays", plays, "--model", model, f"--max-iterations={n}", *same_objective(options))
+        return run("train", "--json", "--plays", plays, "--model", model, f"--max-iterations={n}", *same_objective(options))
 
     seconds, info = per_iteration(train, counts)
     # the peers end with the items; we go on with one more half of the users
@@ -101,7 +102,7 @@ def digest_of(plays: Any, side: str, other: str) -> int:
 def end_to_end(path: str, n: int, work: str, options: list[str]) -> None:
     """Seconds from the start of the process to the published model."""
     model = os.path.join(work, "model")
-    info = run("train", path, "--model", model, f"--max-iterations={n}", *same_objective(options))
+    info = run("train", "--json", path, "--model", model, f"--max-iterations={n}", *same_objective(options))
     seconds = time.perf_counter() - STARTED
     from common import report
 
@@ -112,13 +113,8 @@ def end_to_end(path: str, n: int, work: str, options: list[str]) -> None:
 def recommend(model: str, work: str) -> None:
     """Seconds from the start of the process to the recommendations of all users in files."""
     output = os.path.join(work, "recommendations")
-    from mr_als.cli import main
-
-    with contextlib.redirect_stdout(io.StringIO()):
-        status = main(["recommend", "-q", "--model", model, "--output", output, "-n", "10"])
+    run("recommend", "--model", model, "--output", output, "-n", "10")
     seconds = time.perf_counter() - STARTED
-    if status:
-        raise SystemExit(status)
     from common import report
 
     lines, total = 0, 0.0
