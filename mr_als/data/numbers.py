@@ -90,8 +90,9 @@ def _digits(buffer: Array, starts: Array, ends: Array) -> tuple[Array, Array]:
 def _decimals(buffer: Array, starts: Array, ends: Array) -> tuple[Array, Array]:
     """Read fields of up to 15 digits with a point among them, such as 3.0: their values, and which fields are such."""
     lengths = ends - starts
-    points = np.cumsum(buffer[ends[:, None] - np.arange(1, 17)] == ord("."), axis=1) == 0
-    after = points.sum(axis=1)  # digits behind the last point, which must be in the field
+    after = np.full(len(ends), 16)  # digits behind the last point
+    for place in reversed(range(min(int(lengths.max()), 16))):
+        after[buffer[ends - place - 1] == ord(".")] = place
     fine = (after >= 1) & (after < lengths - 1) & (lengths <= 16)
     whole, digits = _digits(buffer, starts, ends - after - 1)
     part, more = _digits(buffer, ends - after, ends)
