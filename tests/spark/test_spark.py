@@ -7,6 +7,7 @@ import zipfile
 
 import pytest
 
+from mr_als.cli import main
 from mr_als.engine import spark
 from mr_als.engine.launch import run_job
 from mr_als.errors import DamagedDataError, UsageError
@@ -53,3 +54,19 @@ def test_the_zip_holds_the_package_and_what_left_python(monkeypatch):
 
     assert {"mr_als/__init__.py", "mr_als/maths/solve.py", "mr_als/engine/loose_version.py"} <= set(names)
     assert ("pipes.py" in names) == (sys.version_info >= (3, 12))
+
+
+@pytest.mark.spark
+def test_recommends_the_same_as_inline_whatever_alphabet_the_ids_are_in(tmp_path, monkeypatch):
+    lines = [line.replace("taste", "Geschmäcker-味").replace("user", "Björk") for line in toy_lines()]
+    run([write(tmp_path / "counts.tsv", lines)], tmp_path / "model", options(iterations=1))
+    command = ["recommend", "--model", str(tmp_path / "model"), "-q"]
+
+    assert main([*command, "--output", str(tmp_path / "inline")]) == 0
+    assert main([*command, "--output", str(tmp_path / "spark"), "-r", "spark"]) == 0
+
+    inline, on_spark = (
+        sorted(line for part in (tmp_path / name).glob("part-*") for line in part.read_bytes().splitlines()) for name in ("inline", "spark")
+    )
+    assert len(inline) == 10 * 120
+    assert on_spark == inline
