@@ -10,6 +10,7 @@
   + ObjectiveRoseError      the regularised objective rose: a defect, never a property of the data
   + BusyError               another process works on the same directory
   + ResumeError             an unfinished run was made with other inputs or options
+  + StorageError            a file system that does not answer, or refuses what is asked
   + JobFailedError          a MapReduce job failed
   + ModelError              no published model, or one that cannot be read
 """
@@ -28,6 +29,7 @@ __all__ = [
     "ObjectiveRoseError",
     "ResumeError",
     "SingularSystemError",
+    "StorageError",
     "UsageError",
 ]
 
@@ -70,6 +72,10 @@ class BusyError(MRALSError):
 
 class ResumeError(MRALSError):
     """An unfinished run was made with other inputs or options."""
+
+
+class StorageError(MRALSError):
+    """A file system that does not answer, or refuses what is asked."""
 
 
 class JobFailedError(MRALSError):

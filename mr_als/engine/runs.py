@@ -13,11 +13,13 @@ import json
 import os
 import socket
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mr_als.engine.storage import LocalStorage
 from mr_als.errors import BusyError, DamagedDataError, ResumeError, UsageError
 from mr_als.options import flag_of
+
+if TYPE_CHECKING:
+    from mr_als.engine.storage import Storage
 
 
 class Lock:
@@ -89,7 +91,7 @@ def crash_point(name: str) -> None:
 class Run:
     """The working directory of one training run."""
 
-    def __init__(self, directory: str, storage: LocalStorage) -> None:
+    def __init__(self, directory: str, storage: Storage) -> None:
         self.directory = directory
         self.storage = storage
         self.name = ""

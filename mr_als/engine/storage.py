@@ -1,7 +1,8 @@
-"""Files by path or URL, through fsspec; on top of it `create` (fails if it exists) and `replace` (atomic).
+"""Files by path or URI: the few things the driver does with them, the same for every file system.
 
-The driver alone uses it; tasks get their data from mrjob. Here for local files; other file systems add a class
-with the same methods.
+Two of them are more than convenience: `create` fails if the file exists (a half-iteration counts once), and `replace`
+is atomic (publishing). Only the driver uses storage; tasks get their data from mrjob. `LocalStorage` is here;
+another file system is a class with the same methods, and a line in `storage_of`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,24 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mr_als.errors import BadInputError, UsageError
+from mr_als.errors import BadInputError, StorageError, UsageError
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from mr_als.engine.hdfs import HdfsStorage
+
+    Storage: TypeAlias = "LocalStorage | HdfsStorage"
 
 
 class LocalStorage:
     """The local file system."""
+
+    def absolute(self, path: str) -> str:
+        """Give the path that says the same in every directory."""
+        return os.path.abspath(path.removeprefix("file://"))
 
     def make_directory(self, path: str) -> None:
         """Make a directory and its parents.
@@ -65,6 +77,22 @@ class LocalStorage:
             raise
         return scratch
 
+    def upload(self, local: str, path: str) -> None:
+        """Write a file with the content of a local one."""
+        shutil.copyfile(local, path)
+
+    def rename(self, source: str, target: str) -> None:
+        """Rename a file or directory in one step.
+
+        Raises
+        ------
+        FileExistsError
+            If the target exists.
+        """
+        if os.path.lexists(target):
+            raise FileExistsError(target)
+        os.rename(source, target)
+
     def read(self, path: str) -> bytes | None:
         """Give the bytes of a file, None if there is none."""
         try:
@@ -72,7 +100,26 @@ class LocalStorage:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def open(self, path: str, mode: str) -> Any:
+    def read_range(self, path: str, offset: int, length: int) -> bytes:
+        """Give a range of a file's bytes.
+
+        Raises
+        ------
+        StorageError
+            If it does not have them.
+        """
+        try:
+            with open(path, "rb") as file:
+                file.seek(offset)
+                found = file.read(length)
+        except OSError:
+            found = b""
+        if len(found) != length:
+            msg = f"{path}: has no bytes {offset} to {offset + length}; it is gone or cut off"
+            raise StorageError(msg)
+        return found
+
+    def open(self, path: str, mode: str = "rb") -> Any:
         """Open a file."""
         return open(path, mode)
 
@@ -82,6 +129,21 @@ class LocalStorage:
             return Path(path).stat().st_size
         except OSError:
             return -1
+
+    def identify(self, path: str) -> list[int]:
+        """Give what changes when a file does: size and time of change.
+
+        Raises
+        ------
+        BadInputError
+            If there is no such file.
+        """
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            msg = f"{path}: {error.strerror}"
+            raise BadInputError(msg) from None
+        return [status.st_size, status.st_mtime_ns]
 
     def remove(self, path: str) -> None:
         """Remove a file or a directory with all in it, if it is there."""
@@ -93,6 +155,10 @@ class LocalStorage:
     def names(self, path: str) -> list[str]:
         """Give the names in a directory, sorted; none if it is missing."""
         return sorted(p.name for p in Path(path).iterdir()) if Path(path).is_dir() else []
+
+    def sizes(self, path: str) -> dict[str, int]:
+        """Give the sizes of the files in a directory, by name; none if it is missing."""
+        return {p.name: p.stat().st_size for p in Path(path).iterdir() if p.is_file()} if Path(path).is_dir() else {}
 
     def expand(self, patterns: list[str]) -> list[str]:
         """Give the absolute paths of files, of the files in directories, and of globs, sorted.
@@ -136,16 +202,25 @@ def _check_log(path: str) -> None:
         raise BadInputError(msg)
 
 
-def storage_of(path: str) -> LocalStorage:
-    """Give the storage that a path or URL names.
+def scheme_of(path: str) -> str:
+    """Give the scheme of a URI, `file` for a plain path."""
+    return path.split("://", 1)[0] if "://" in path else "file"
+
+
+def storage_of(path: str) -> Storage:
+    """Give the storage that a path or URI names.
 
     Raises
     ------
     UsageError
-        If its scheme is not supported.
+        If its scheme is not supported, or its configuration is missing.
     """
-    scheme = path.split("://", 1)[0] if "://" in path else "file"
-    if scheme != "file":
-        msg = f"{path}: {scheme}:// is not supported by this version; use a path of the local file system"
-        raise UsageError(msg)
-    return LocalStorage()
+    scheme = scheme_of(path)
+    if scheme == "file":
+        return LocalStorage()
+    if scheme == "hdfs":
+        from mr_als.engine.hdfs import HdfsStorage
+
+        return HdfsStorage(path)
+    msg = f"{path}: {scheme}:// is not supported by this version; use a local path or hdfs://"
+    raise UsageError(msg)

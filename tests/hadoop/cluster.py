@@ -37,6 +37,7 @@ DAEMONS = {
     "nodemanager": "yarn",
     "historyserver": "mapred",
 }
+WEB_PORTS = {"namenode": "namenode_http", "resourcemanager": "rm_http", "historyserver": "history_http"}
 
 
 class ClusterError(Exception):
@@ -92,9 +93,7 @@ class Cluster:
 
     def get(self, daemon: str, path: str) -> Any:
         """Ask a daemon's web port for JSON."""
-        port = self.made["ports"][
-            {"namenode": "namenode_http", "resourcemanager": "rm_http", "historyserver": "history_http"}[daemon]
-        ]
+        port = self.made["ports"][WEB_PORTS[daemon]]
         request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Accept": "application/json"})
         with urllib.request.urlopen(request, timeout=5) as answer:
             return json.load(answer)
@@ -124,9 +123,7 @@ class Cluster:
         self._make_folders()
         self.up("historyserver")
         self._wait(180, "the NodeManager to register", self.has_node)
-        self._wait(
-            180, "the JobHistoryServer", lambda: "startedOn" in self.get("historyserver", "/ws/v1/history/info")["historyInfo"]
-        )
+        self._wait(180, "the JobHistoryServer", self._has_history)
 
     def _make(self) -> None:
         """Choose ports and id, write the configuration, format the NameNode."""
@@ -154,6 +151,9 @@ class Cluster:
         state = self.get("namenode", "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState")["beans"][0]
         return bool(state["NumLiveDataNodes"] == 1 and state["FSState"] == "Operational")
 
+    def _has_history(self) -> bool:
+        return "startedOn" in self.get("historyserver", "/ws/v1/history/info")["historyInfo"]
+
     def has_node(self) -> bool:
         """Say whether a NodeManager can take containers."""
         return bool(self.get("resourcemanager", "/ws/v1/cluster/metrics")["clusterMetrics"]["activeNodes"] == 1)
@@ -180,12 +180,19 @@ class Cluster:
         """Start one daemon, unless it runs."""
         if self.alive(daemon):
             return
-        with open(self.run / f"logs/{daemon}.log", "ab") as log:
-            process = subprocess.Popen(
-                [str(self.home / "bin" / DAEMONS[daemon]), daemon], env={**os.environ, **self.environment()},
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.run,
-            )  # fmt: skip
-        (self.run / f"pids/{daemon}").write_text(str(process.pid))
+        # through a shell that ends at once, so that the daemon is nobody's child and outlives whoever started it
+        detached = [
+            "sh",
+            "-c",
+            'log=$1; shift; setsid "$@" </dev/null >>"$log" 2>&1 & echo $!',
+            "sh",
+            str(self.run / f"logs/{daemon}.log"),
+        ]
+        started = subprocess.run(
+            [*detached, str(self.home / "bin" / DAEMONS[daemon]), daemon],
+            env={**os.environ, **self.environment()}, cwd=self.run, check=True, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        (self.run / f"pids/{daemon}").write_text(started.stdout.strip())
 
     def pid(self, daemon: str) -> int:
         """Give a daemon's process id, 0 if it was never started or was stopped."""
@@ -196,10 +203,8 @@ class Cluster:
         """Say whether the process runs and is ours; a zombie that nobody has reaped is dead."""
         try:
             state = Path(f"/proc/{self.pid(daemon)}/stat").read_text().rsplit(")", 1)[1].split()[0]
-            return (
-                state != "Z"
-                and f"HADOOP_CONF_DIR={self.run}/conf\0".encode() in Path(f"/proc/{self.pid(daemon)}/environ").read_bytes()
-            )
+            environment = Path(f"/proc/{self.pid(daemon)}/environ").read_bytes()
+            return state != "Z" and f"HADOOP_CONF_DIR={self.run}/conf\0".encode() in environment
         except (OSError, IndexError):
             return False
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 PORTS = (
-    "namenode", "namenode_http", "datanode", "datanode_http", "datanode_ipc", "rm", "rm_scheduler", "rm_tracker", "rm_admin", "rm_http",
-    "nm", "nm_localizer", "nm_http", "history", "history_http", "history_admin", "shuffle",
-)  # fmt: skip
+    *("namenode", "namenode_http", "datanode", "datanode_http", "datanode_ipc"),
+    *("rm", "rm_scheduler", "rm_tracker", "rm_admin", "rm_http"),
+    *("nm", "nm_localizer", "nm_http", "shuffle"),
+    *("history", "history_http", "history_admin"),
+)
 
 # the launcher writes client logs to stderr in this layout; mrjob reads counters and job ids out of it
 LOG4J = """\

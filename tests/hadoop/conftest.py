@@ -32,7 +32,7 @@ def hadoop() -> Iterator[Cluster]:
                 cluster.clean()  # what a killed session left
                 cluster.start()
             if not cluster.is_ours():
-                msg = f"{cluster.run}: its NameNode does not answer, or is another cluster's; tests touch no Hadoop that they did not start"
+                msg = f"{cluster.run}: its NameNode does not answer, or is another's; tests touch only what they started"
                 raise ClusterError(msg)
             for name, value in cluster.environment().items():
                 patch.setenv(name, value)
