@@ -13,6 +13,7 @@ The driver says which form a job reads. It is never guessed from the text: a log
 
 from __future__ import annotations
 
+import base64
 import binascii
 import mmap
 import os
@@ -71,7 +72,7 @@ def decode(text: bytes) -> bytes:
         If `text` is not base64.
     """
     try:
-        return binascii.a2b_base64(text, strict_mode=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, TypeError) as error:
         msg = f"a record of {len(text)} characters is not base64 ({error}): the file is damaged"
         raise DamagedDataError(msg) from None
