@@ -95,6 +95,28 @@ class InputOptions:
 
 
 @dataclass(frozen=True)
+class SplitOptions:
+    """How logs are split into training, validation and test parts."""
+
+    by: str = option(
+        "random",
+        "time: test pairs are first played after --cut; last: each user's last ones by first play; random: a share of pairs; "
+        "users: a share of users",
+        choices=("time", "last", "random", "users"),
+    )
+    cut: str = option("", "for time: the test begins here, e.g. 2024-03-07 or 2024-03-07T12:00:00Z (UTC)")
+    validation_cut: str = option("", "for time, with --validation: the validation begins here, before --cut")
+    share: float = option(
+        0.1,
+        "for random and users: share of the test part, and of the validation part",
+        type=number,
+        check=(lambda v: 0 < v < 0.5, "a number above 0 and below 0.5"),
+    )
+    last: int = option(1, "for last: pairs of each user in the test part, and in the validation part", type=int, check=_POSITIVE)
+    seed: int = option(0, "seed of what is drawn", type=int)
+
+
+@dataclass(frozen=True)
 class WeightOptions:
     """Confidence and regularisation: the fields of `mr_als.maths.weights.Weights`."""
 

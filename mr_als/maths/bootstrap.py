@@ -11,12 +11,13 @@ what makes it paired, and no result depends on how the users are cut into blocks
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from mr_als.maths.mixing import counters, mix, seed_key
 
 __all__ = ["REPLICATES", "draws", "interval", "replicate_sums"]
 
@@ -24,8 +25,6 @@ Array = npt.NDArray[Any]
 
 REPLICATES = 1000
 
-_GOLDEN = 0x9E3779B97F4A7C15
-_MASK = (1 << 64) - 1
 # users whose draws are held at a time: 8 MB of float64
 _ROWS = 1024
 
@@ -53,21 +52,11 @@ def draws(hashes: Array, seed: int = 0, replicates: int = REPLICATES) -> Array:
     >>> abs(float(often.mean()) - 1) < 0.01, abs(float(often.var()) - 1) < 0.01
     (True, True)
     """
-    digest = hashlib.blake2b(f"bootstrap/{seed}".encode(), digest_size=8).digest()
-    state = _mix(hashes.astype(np.uint64) ^ np.uint64(int.from_bytes(digest, "little")))
+    state = mix(hashes.astype(np.uint64) ^ seed_key(f"bootstrap/{seed}"))
     # four draws of 16 bits in a word
-    counters = np.array([(t + 1) * _GOLDEN & _MASK for t in range(-(-replicates // 4))], np.uint64)
-    words = _mix(state[:, None] + counters)
+    words = mix(state[:, None] + counters(-(-replicates // 4)))
     bits = np.stack([(words >> np.uint64(shift)) & np.uint64(0xFFFF) for shift in (0, 16, 32, 48)], axis=2)
     return _POISSON[bits.reshape(len(hashes), -1)[:, :replicates]]
-
-
-def _mix(bits: Array) -> Array:
-    """Scramble 64-bit numbers by the finalizer of splitmix64: a bijection in which every bit depends on all."""
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: Array = bits ^ (bits >> np.uint64(31))
-    return mixed
 
 
 def replicate_sums(hashes: Array, values: Array, seed: int = 0, replicates: int = REPLICATES) -> Array:

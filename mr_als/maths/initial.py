@@ -5,24 +5,23 @@ from as well, so one task or a hundred, in any order, make the same factors. Num
 
     state = mix(hash xor key(seed, side)),     bits_t = mix(state + (t + 1) golden)
 
-where mix is the finalizer of splitmix64 (Steele, Lea & Flood, OOPSLA 2014), and the two halves of bits_t
+where mix is that of `mr_als.maths.mixing`, and the two halves of bits_t
 become two normal numbers by Box and Muller's sqrt(-2 log u1) (cos, sin)(2 pi u2).
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mr_als.maths.mixing import counters, mix, seed_key
+
 __all__ = ["initial_factors"]
 
 Array = npt.NDArray[Any]
 
-_GOLDEN = 0x9E3779B97F4A7C15
-_MASK = (1 << 64) - 1
 # numbers made at a time: about 30 MB of temporaries
 _CHUNK = 1 << 19
 
@@ -49,8 +48,7 @@ def initial_factors(hashes: Array, seed: int, side: str, rank: int) -> Array:
     >>> bool((initial_factors(np.array([8], np.uint64), 0, "items", 2) == both[1:]).all())
     True
     """
-    digest = hashlib.blake2b(f"{seed}/{side}".encode(), digest_size=8).digest()
-    state = _mix(hashes.astype(np.uint64) ^ np.uint64(int.from_bytes(digest, "little")))
+    state = mix(hashes.astype(np.uint64) ^ seed_key(f"{seed}/{side}"))
     factors = np.empty((len(hashes), rank), np.float32)
     step = max(1, _CHUNK // rank)
     for start in range(0, len(hashes), step):
@@ -61,19 +59,10 @@ def initial_factors(hashes: Array, seed: int, side: str, rank: int) -> Array:
 def _normal(state: Array, rank: int) -> Array:
     """Give standard normal numbers, float64 (n, rank), of rows with these states (n,)."""
     pairs = (rank + 1) // 2
-    counters = np.array([(t + 1) * _GOLDEN & _MASK for t in range(pairs)], np.uint64)
-    bits = _mix(state[:, None] + counters)
+    bits = mix(state[:, None] + counters(pairs))
     # halves of 32 bits, moved by half a step so that the logarithm never sees 0
     u1 = ((bits >> np.uint64(32)).astype(np.float64) + 0.5) / 2.0**32
     u2 = (bits & np.uint64(0xFFFFFFFF)).astype(np.float64) / 2.0**32
     radius, angle = np.sqrt(-2.0 * np.log(u1)), 2.0 * np.pi * u2
     normal = np.stack((radius * np.cos(angle), radius * np.sin(angle)), axis=2)
     return normal.reshape(len(state), 2 * pairs)[:, :rank]
-
-
-def _mix(bits: Array) -> Array:
-    """Scramble 64-bit numbers, uint64 of any shape: a bijection in which every bit depends on all."""
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    bits ^= bits >> np.uint64(31)
-    return bits

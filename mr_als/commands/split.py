@@ -1,0 +1,82 @@
+"""`mr-als split`: training, validation and test parts of play logs that do not leak into one another."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from typing import Any
+
+from mr_als.commands.shared import add_command, add_engine, add_options, engine_of, print_json, print_text, progress_of
+from mr_als.options import InputOptions, SplitOptions, from_namespace
+
+DESCRIPTION = """\
+Split play logs for an evaluation. What is split are pairs of a user and an item, never single plays: a later play of
+what a user has played before is a replay, which no list of new items can contain. Replays are counted and left out.
+
+  time     one cut-off for all; a test pair is one first played after it
+  last     the last items each user came to play
+  random   a share of all pairs
+  users    a share of the users; 80 % of their items are folded in (TEST/_fold_in), the others are to be found
+
+Each directory holds lines `user TAB item TAB plays`, to be given as LOGS again. What is drawn at random is a function of the
+seed, the user and the item, so the same command always gives the same parts, on any engine."""
+
+EXAMPLE = """\
+  mr-als split sample_logs --by time --cut 2024-03-07 --train train --test test
+  mr-als train train --model model
+  mr-als evaluate --model model test"""
+
+
+def add(subparsers: Any) -> None:
+    """Declare the options."""
+    parser = add_command(
+        subparsers,
+        "split",
+        "LOGS... --train DIR --test DIR [--validation DIR] --by RULE [options]",
+        summary="training, validation and test parts of play logs",
+        description=DESCRIPTION,
+        example=EXAMPLE,
+    )
+    parser.add_argument("logs", nargs="+", metavar="LOGS", help="log files, directories or globs")
+    parser.add_argument(
+        "--train", required=True, metavar="DIR", help="new directory of the training part (no default: must be given)"
+    )
+    parser.add_argument("--test", required=True, metavar="DIR", help="new directory of the test part (no default: must be given)")
+    parser.add_argument("--validation", metavar="DIR", help="new directory of a validation part (default: none)")
+    add_options(parser, "what is held out", SplitOptions)
+    add_options(parser, "what counts as a play", InputOptions)
+    add_engine(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Split, and print what is in each part."""
+    engine, progress = engine_of(args), progress_of(args)
+    from mr_als.split import split
+
+    outputs = {part: getattr(args, part) for part in ("train", "validation", "test") if getattr(args, part)}
+    info = split(args.logs, outputs, from_namespace(SplitOptions, args), from_namespace(InputOptions, args), engine, progress)
+    if args.json:
+        print_json({"outputs": outputs, **info})
+    else:
+        print_text(table(info))
+    progress.say(
+        f"next: mr-als train {shlex.quote(args.train)} --model MODEL && mr-als evaluate --model MODEL {shlex.quote(args.test)}"
+    )
+    return 0
+
+
+def table(info: dict[str, Any]) -> str:
+    """Lay the totals out for a reader."""
+    names = {
+        "train": "train", "validation": "validation", "validation_fold_in": "validation, folded in",
+        "test": "test", "test_fold_in": "test, folded in", "replays": "replays, left out",
+    }  # fmt: skip
+    lines = [f"{'part':22}{'users':>10}{'pairs':>12}{'plays':>14}"]
+    for name, shown in names.items():
+        row = info[name]
+        if row["pairs"]:
+            lines.append(f"{shown:22}{row['users'] or '-':>10}{row['pairs']:>12}{row['plays']:>14.12g}")
+    if info["undivided"]["users"]:
+        lines.append(f"{info['undivided']['users']} users have too few items to hold any out")
+    return "\n".join(lines) + "\n"
