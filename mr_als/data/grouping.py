@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mr_als.data.blocks import PlaysBlock
+from mr_als.data.blocks import STRENGTH_UNIT, PlaysBlock
 from mr_als.data.ids import Ids, block_of
-from mr_als.errors import HashCollisionError
+from mr_als.errors import BadInputError, HashCollisionError
 
 __all__ = ["Pairs", "Side", "check_collisions", "merge_blocks", "split_blocks", "sum_pairs"]
 
@@ -44,6 +44,11 @@ def sum_pairs(rows: Array, columns: Array, strengths: Array | None, unit: int = 
     ----------
     rows, columns : integers (n,), each >= 0
     strengths : int64 (n,), each >= 0; None where each is `unit`
+
+    Raises
+    ------
+    BadInputError
+        If a sum is beyond an int64.
     """
     n = len(rows)
     if not n:
@@ -68,9 +73,20 @@ def sum_pairs(rows: Array, columns: Array, strengths: Array | None, unit: int = 
     if strengths is None:
         sums = np.diff(first, append=n).astype(np.int64) * unit
     else:
+        if payload + n.bit_length() > 63:
+            _check_sums(strengths, first)
         sums = strengths if len(first) == n else np.add.reduceat(strengths, first)
     mask = np.uint64((1 << shift) - 1)
     return Pairs((key >> np.uint64(shift)).astype(np.int64), (key & mask).astype(np.int64), sums)
+
+
+def _check_sums(strengths: Array, first: Array) -> None:
+    """Check that sums of the runs of strengths that begin at `first` fit an int64, with room for the rounding of this check."""
+    if np.add.reduceat(strengths.astype(np.float64), first).max() > 2.0**62:
+        msg = (
+            f"the plays of one user and item add up to more than {2.0**62 / STRENGTH_UNIT:.0f}; is that column the number of plays?"
+        )
+        raise BadInputError(msg)
 
 
 def in_hash_order(side: Side) -> tuple[Side, Array]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from mr_als.errors import BadInputError, UsageError
 
@@ -95,10 +96,44 @@ def _described() -> str:
     return " or ".join(f"{len(columns)} ({' '.join(columns)})" for columns in FORMATS.values())
 
 
-def open_log(path: str) -> IO[bytes]:
+def open_log(path: str) -> Any:
     """Open a log for reading, decompressed by its name: all members of a .gz or .bz2 file, one after the other."""
-    opened: Any = gzip.open(path) if path.endswith(".gz") else bz2.open(path) if path.endswith(".bz2") else open(path, "rb")  # noqa: SIM115
-    return opened  # type: ignore[no-any-return]
+    return gzip.open(path) if path.endswith(".gz") else Bz2Streams(path) if path.endswith(".bz2") else open(path, "rb")
+
+
+class Bz2Streams(io.RawIOBase):
+    """All streams of a .bz2 file, which may be empty. Python's own reader silently ends before a later one that is damaged.
+
+    Raises
+    ------
+    OSError, EOFError
+        If the data are damaged or cut off.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._file = open(path, "rb")  # noqa: SIM115  (closed by `close`)
+        self._stream: bz2.BZ2Decompressor | None = None
+
+    def read(self, size: int = 1 << 16) -> bytes:
+        """Give at most `size` more bytes; none at the end."""
+        data = b""
+        while not data:
+            more = b""
+            if self._stream is None or self._stream.eof:
+                more = (self._stream.unused_data if self._stream else b"") or self._file.read(1 << 16)
+                if not more:
+                    return b""
+                self._stream = bz2.BZ2Decompressor()
+            elif self._stream.needs_input and not (more := self._file.read(1 << 16)):
+                msg = "it ends in the middle of a stream"
+                raise EOFError(msg)
+            data = self._stream.decompress(more, size)
+        return data
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
 
 
 class ByteRange:
@@ -157,7 +192,9 @@ def chunks(stream: Any, *, at_start: bool = True) -> Iterator[bytes]:
 
     A BOM at the start is dropped. Of a line longer than `MAX_LINE` only a little more than that is kept.
     """
-    rest = stream.read(CHUNK)
+    rest = b""
+    while len(rest) < len(_BOM) and (data := stream.read(CHUNK)):
+        rest += data
     if at_start:
         rest = rest.removeprefix(_BOM)
     dropping = False

@@ -203,7 +203,8 @@ def parse_time(text: str) -> float:
         msg = f"{text!r} is not a time"
         raise ValueError(msg)
     *fields, fraction, sign, hours, minutes = found.groups()
-    moment = datetime(*(int(field or 0) for field in fields), tzinfo=timezone.utc)
+    year, month, day, hour, minute, second = (int(field or 0) for field in fields)
+    moment = datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc)
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
     if offset >= timedelta(days=1) or int(minutes or 0) > 59:
         msg = f"{text!r}: no zone is so far from UTC"

@@ -18,7 +18,7 @@ __all__ = ["MAX_PLAYS", "Parsed", "parse_chunk"]
 
 Array = npt.NDArray[Any]
 
-# plays of one line; sums of 2^32 such lines still fit the integers they are kept in
+# plays of one line; the integers that sums are kept in hold 2^16 such lines, and `sum_pairs` notices more
 MAX_PLAYS = 2.0**31
 _LF, _CR, _DEL = 10, 13, 127
 
@@ -89,7 +89,8 @@ def parse_chunk(chunk: bytes, layout: Layout, wanted: Filter, bad: BadLines, sou
 def _check_bytes(lines: _Lines, layout: Layout) -> None:
     """Reject lines that are too long, or hold control characters or invalid UTF-8; forget the CR of a line end."""
     buffer, inner = lines.buffer, lines.buffer[PAD:-PAD]
-    lines.reject(np.flatnonzero(lines.ends - lines.starts > MAX_LINE), "line over 1 MiB")
+    long = np.flatnonzero(lines.ends - lines.starts > MAX_LINE)
+    lines.reject(long[lines.ends[long] - (buffer[lines.ends[long] - 1] == _CR) - lines.starts[long] > MAX_LINE], "line over 1 MiB")
     delimiter = layout.delimiter[0]
     n_control = int(np.count_nonzero(inner < 32)) - len(lines.ends)
     if delimiter < 32:
