@@ -24,7 +24,6 @@ import numpy as np  # isort: skip
 
 from mr_als.data.blocks import STRENGTH_UNIT, PlaysBlock
 from mr_als.data.grouping import merge_blocks
-from mr_als.data.lines import Assembler, encode, write_lines
 from mr_als.data.logs import Filter, Layout
 from mr_als.data.table import Aggregator
 from mr_als.engine.logjob import REPORTS, LogJob
@@ -53,7 +52,7 @@ class MRIngest(LogJob):
         name = uuid.uuid4().hex.encode()  # keeps the pieces of a record together in the sort
         for side, n_blocks in zip(SIDES, (self.options.user_blocks, self.options.item_blocks), strict=True):
             for block, plays in grouped.blocks(side, n_blocks):
-                for _, (numbered, text) in write_lines(side, block, plays.pack()):
+                for _, (numbered, text) in self.write_record(side, block, plays.pack()):
                     yield b"%s.%08d" % (side.encode(), block), (name + b"/" + numbered, text)
 
     def reducer(self, key: bytes, values: Iterator[tuple[bytes, bytes]]) -> Iterator[Pair]:
@@ -62,15 +61,15 @@ class MRIngest(LogJob):
             yield from self.reduce_reports(values)
             return
         side, block = key.decode().split(".")
-        assembler = Assembler()
-        records = (assembler.add(side.encode(), order.split(b"/")[1], text) for order, text in values)
+        reader = self.own_reader()
+        records = (reader.add(side.encode(), (order.split(b"/")[1], text)) for order, text in values)
         plays = merge_blocks([PlaysBlock.unpack(record.payload) for record in records if record is not None])
-        assembler.finish()
+        reader.finish()
         threshold = self.options.min_user_plays if side == "users" else self.options.min_item_plays
         plays = at_least(plays, threshold)
-        yield from write_lines(side, int(block), plays.pack())
+        yield from self.write_record(side, int(block), plays.pack())
         total = [side, len(plays.hashes), len(plays.indices), int(plays.strengths.sum())]
-        yield b"total", (b"%08d" % int(block), encode(json.dumps(total).encode()))
+        yield from self.write_record("total", int(block), json.dumps(total).encode())
 
 
 def at_least(plays: PlaysBlock, threshold: float) -> PlaysBlock:

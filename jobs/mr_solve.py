@@ -35,7 +35,7 @@ from mrjob.step import MRStep  # isort: skip
 from mr_als.data.blocks import FACTORS, PLAYS, STATS, FactorBlock, PlaysBlock, StatsBlock, pack, route_bits, unpack
 from mr_als.data.ids import block_of
 from mr_als.data.join import Joined, Scratch, join, match
-from mr_als.data.lines import Assembler, Reader, Record, write_lines
+from mr_als.data.lines import Reader, Record
 from mr_als.errors import BadInputError
 from mr_als.maths.initial import initial_factors
 from mr_als.maths.loss import Loss
@@ -126,14 +126,14 @@ class MRSolve(ALSJob):
             sent = fixed.sent_to(block)
             if sent.any():
                 payload = pack([fixed.hashes[sent], vectors[sent].ravel()])
-                for _, (numbered, text) in write_lines(FACTORS, source, payload):
+                for _, (numbered, text) in self.write_record(FACTORS, source, payload):
                     yield b"%08d" % block, (VECTORS_AFTER + numbered, text)
 
     def reducer(self, key: bytes, values: Iterator[tuple[bytes, bytes]]) -> Iterator[Pair]:
         """Gather the vectors of a block's columns, then solve its rows. The plays come first."""
         block, rank = int(key), self.solver.rank
         reader = Reader(self.options.input, frozenset({PLAYS}))
-        assembler = Assembler()
+        sent = self.own_reader()
         plays = scratch = None
         for order, text in values:
             if order.startswith(PLAYS_FIRST):
@@ -143,14 +143,14 @@ class MRSolve(ALSJob):
                     found = np.zeros(len(plays.columns), bool)
                     scratch = Scratch(len(plays.columns), rank, self.options.task_memory // 4)
                 continue
-            record = assembler.add(FACTORS.encode(), order[2:], text)
+            record = sent.add(FACTORS.encode(), (order[2:], text))
             if record is not None and plays is not None and scratch is not None:
                 hashes, vectors = unpack(record.payload)
                 positions, hit = match(hashes, plays.columns)
                 scratch.put(positions[hit], vectors.reshape(-1, rank)[hit])
                 found[positions[hit]] = True
         reader.finish()
-        assembler.finish()
+        sent.finish()
         if plays is not None and scratch is not None:
             joined = join(plays, np.arange(len(plays.columns)), found, zeros=self.weights.explicit)
             yield from self.solve(block, plays, joined, scratch)
@@ -203,8 +203,8 @@ class MRSolve(ALSJob):
             zlib.crc32(payload),
             solved.gram,
         )
-        self.stats += write_lines(STATS, block, stats.pack())
-        yield from write_lines(FACTORS, block, payload)
+        self.stats += self.write_record(STATS, block, stats.pack())
+        yield from self.write_record(FACTORS, block, payload)
 
     def write_stats(self) -> Iterator[Pair]:
         """Write the statistics of all blocks of this task."""

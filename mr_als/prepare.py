@@ -20,7 +20,7 @@ from mr_als.data.blocks import STRENGTH_UNIT
 from mr_als.data.lines import REFERENCES, Reference
 from mr_als.data.logs import COMPRESSED, ByteRange, Layout, parse_layout, sniff
 from mr_als.data.numbers import parse_time
-from mr_als.engine.datasets import Dataset, Writer, read_parts
+from mr_als.engine.datasets import SHARDS, Dataset, Writer, read_parts, shard_arguments
 from mr_als.engine.launch import run_job
 from mr_als.engine.plan import COMPRESSION, choose_blocks
 from mr_als.engine.storage import LocalStorage
@@ -120,13 +120,14 @@ def prepare(
         "mr_ingest",
         write_ranges(paths, base, tasks),
         os.path.join(base, "output"),
-        ["--input", REFERENCES, *job_arguments(options, layout, blocks)],
+        ["--input", REFERENCES, *shard_arguments(form, base), *job_arguments(options, layout, blocks)],
         runner,
         tasks=tasks,
         mrjob_arguments=mrjob_arguments,
     )
     info = lay_down(parts, base, form, options)
-    storage.remove(os.path.join(base, "output"))
+    for name in ("output", SHARDS):
+        storage.remove(os.path.join(base, name))
     if said := check_lines(info, options, os.path.join(directory, "bad-lines.tsv"), storage):
         progress.say(f"prepare: {said}")
     info |= {"attempt": attempt, "inputs": inputs, "options": chosen, "blocks": blocks, "columns": list(layout.columns)}
@@ -215,7 +216,7 @@ def lay_down(parts: Sequence[str], base: str, form: str, options: InputOptions) 
     writers = {side: Writer("plays", os.path.join(base, f"{side}.raw"), form) for side in ("users", "items")}
     totals = {"users": [0, 0, 0], "items": [0, 0, 0]}
     info: dict[str, Any] = {}
-    for record in read_parts(parts):
+    for record in read_parts(parts, form):
         if record.kind in writers:
             writers[record.kind].add(record.block, record.payload)
         elif record.kind == "total":

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from mr_als.data.blocks import FACTORS, STATS, FactorBlock, StatsBlock, pack
 from mr_als.data.factor_lines import pack_factor_lines
 from mr_als.data.lines import REFERENCES
-from mr_als.engine.datasets import Dataset, Writer, read_parts
+from mr_als.engine.datasets import SHARDS, Dataset, Writer, read_parts, shard_arguments
 from mr_als.engine.launch import run_job
 from mr_als.engine.plan import choose_join
 from mr_als.engine.runs import Lock, Run
@@ -243,6 +243,7 @@ class _Trainer:
             arguments += ["--fixed", self._write_fixed(directory, fixed)]
             if self.join == "shuffle":
                 inputs += fixed.factors.write_input(directory, self.engine.tasks)
+        arguments += shard_arguments(self.engine.form, directory)
         parts = self._run_job(inputs, os.path.join(directory, "output"), arguments)
         half = self._collect(number, parts, directory, plays, fixed, started, solved)
         self._commit(half, directory)
@@ -286,12 +287,13 @@ class _Trainer:
         """Check the output against its own statistics, lay it down, and sum in block order."""
         writer = Writer(FACTORS, os.path.join(directory, "factors.raw"), self.engine.form)
         stats: dict[int, StatsBlock] = {}
-        for record in read_parts(parts):
+        for record in read_parts(parts, self.engine.form):
             if record.kind == FACTORS:
                 writer.add(record.block, record.payload)
             elif record.kind == STATS:
                 stats[record.block] = StatsBlock.unpack(record.payload)
-        self.run.storage.remove(os.path.join(directory, "output"))
+        for name in ("output", SHARDS):
+            self.run.storage.remove(os.path.join(directory, name))
         factors = writer.close()
         blocks = [entry.block for entry in plays.entries]
         if [e.block for e in factors.entries] != blocks or sorted(stats) != blocks:

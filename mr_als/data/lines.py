@@ -6,7 +6,7 @@ A payload is the packed buffer of a block (`mr_als.data.blocks`). It travels in 
   above 0x7f, so a line is ASCII. Buffers longer than `MAX_PAYLOAD` go on in further lines, which
   `write_lines` numbers and `Assembler` joins.
 * `references`: `offset,length,crc,path`, a place in a file of raw buffers that the task memory-maps.
-  For engines whose tasks see the driver's file system.
+  For engines whose tasks see the driver's file system: they write such files, too (`ShardWriter`).
 
 The driver says which form a job reads. It is never guessed from the text: a log line could forge a path.
 """
@@ -17,6 +17,7 @@ import base64
 import binascii
 import mmap
 import os
+import uuid
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -149,9 +150,19 @@ class Reference(NamedTuple):
 
     @classmethod
     def parse(cls, text: bytes) -> Reference:
-        """Read what `text` wrote."""
-        offset, length, crc, path = text.decode().split(",", 3)
-        return cls(int(offset), int(length), int(crc), path)
+        """Read what `text` wrote.
+
+        Raises
+        ------
+        DamagedDataError
+            If it is none.
+        """
+        try:
+            offset, length, crc, path = text.decode().split(",", 3)
+            return cls(int(offset), int(length), int(crc), path)
+        except ValueError:
+            msg = f"{text[:80]!r} is no reference, which is offset,length,checksum,path: the file is damaged"
+            raise DamagedDataError(msg) from None
 
 
 class Shards:
@@ -184,10 +195,31 @@ class Shards:
         return piece
 
 
-class Reader:
-    """Turn (kind, (block, text)) pairs of either form into records, skipping kinds nobody asked for."""
+class ShardWriter:
+    """Append buffers to a raw file of this task alone, and give the references to them that travel instead."""
 
-    def __init__(self, form: str, kinds: frozenset[str]) -> None:
+    def __init__(self, directory: str) -> None:
+        self._path = os.path.join(directory, f"{uuid.uuid4().hex}.raw")
+        # unbuffered: whoever reads a reference finds its bytes
+        self._file = open(self._path, "xb", buffering=0)  # noqa: SIM115  (closed by `close`)
+
+    def write(self, kind: str, block: int, payload: Buffer) -> tuple[bytes, tuple[bytes, bytes]]:
+        """Give the pair, in the sense of `LineProtocol`, of one record."""
+        reference = Reference(self._file.tell(), len(payload), zlib.crc32(payload), self._path)
+        view = memoryview(payload)
+        while view:
+            view = view[self._file.write(view) :]
+        return kind.encode(), (number_field(block, 0, 1), reference.text())
+
+    def close(self) -> None:
+        """Close the file, at the end of the task."""
+        self._file.close()
+
+
+class Reader:
+    """Turn (kind, (block, text)) pairs of either form into records, skipping kinds nobody asked for; no `kinds`: all."""
+
+    def __init__(self, form: str, kinds: frozenset[str] = frozenset()) -> None:
         self._form = form
         self._kinds = {kind.encode() for kind in kinds}
         self._assembler = Assembler()
@@ -195,7 +227,7 @@ class Reader:
 
     def add(self, kind: bytes, value: tuple[bytes, bytes]) -> Record | None:
         """Take one line; give a record when one is complete."""
-        if kind not in self._kinds:
+        if self._kinds and kind not in self._kinds:
             return None
         if self._form == LINES:
             return self._assembler.add(kind, *value)

@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mr_als.data.lines import LINES, REFERENCES, Assembler, Buffer, Record, Reference, Shards, write_lines
+from mr_als.data.lines import LINES, REFERENCES, Buffer, Reader, Record, Reference, Shards, write_lines
 from mr_als.errors import DamagedDataError
+
+# beside a job's output: the buffers that its tasks wrote
+SHARDS = "shards"
 
 
 @dataclass(frozen=True)
@@ -100,10 +103,19 @@ class Dataset:
             pass
 
 
-def read_parts(parts: Iterable[str]) -> Iterator[Record]:
-    """Give the records of a job's output parts."""
+def shard_arguments(form: str, directory: str) -> list[str]:
+    """Give the arguments of a job that writes records in `form`: for references, where to put their buffers."""
+    if form != REFERENCES:
+        return []
+    shards = os.path.join(directory, SHARDS)
+    Path(shards).mkdir()
+    return ["--shards", shards]
+
+
+def read_parts(parts: Iterable[str], form: str = LINES) -> Iterator[Record]:
+    """Give the records of a job's output parts, which are in `form`."""
     for part in parts:
-        assembler = Assembler()
+        reader = Reader(form)
         with open(part, "rb") as file:
             for line in file:
                 fields = line.rstrip(b"\r\n\t").split(b"\t")
@@ -111,10 +123,10 @@ def read_parts(parts: Iterable[str]) -> Iterator[Record]:
                     msg = f"{part}: a line has {len(fields)} fields where kind, block and payload are expected: truncated?"
                     raise DamagedDataError(msg)
                 numbered = fields[1] if fields[1].count(b".") == 2 else fields[1] + b".0000.0001"
-                record = assembler.add(fields[0], numbered, fields[2])
+                record = reader.add(fields[0], (numbered, fields[2]))
                 if record is not None:
                     yield record
-        assembler.finish()
+        reader.finish()
 
 
 class Writer:
@@ -148,4 +160,4 @@ class Writer:
         return Dataset(self.kind, self.path, self.form, tuple(entries))
 
 
-__all__ = ["LINES", "Dataset", "Entry", "Writer", "read_parts"]
+__all__ = ["LINES", "SHARDS", "Dataset", "Entry", "Writer", "read_parts", "shard_arguments"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from mr_als.engine.mrjob_fixes import text_std  # before mrjob
 
 from mrjob.job import MRJob  # isort: skip
 
-from mr_als.data.lines import FORMS, LINES, LineProtocol, Reader, Record
+from mr_als.data.lines import FORMS, LINES, REFERENCES, Buffer, LineProtocol, Reader, Record, ShardWriter, write_lines
 
 Pair = tuple[bytes, tuple[bytes, bytes]]
 
@@ -25,11 +26,15 @@ class ALSJob(MRJob):
     OUTPUT_PROTOCOL: type[Any] = LineProtocol
     KINDS: frozenset[str] = frozenset()
     _stdout: Any  # of mrjob
+    _shard: ShardWriter | None = None
 
     def configure_args(self) -> None:
-        """Add the one option every job has: the form of its input."""
+        """Add the options every job has: the form of its input, and of what it writes."""
         super().configure_args()
         self.add_passthru_arg("--input", choices=FORMS, default=LINES, help="form of the payloads (default: lines)")
+        self.add_passthru_arg(
+            "--shards", default="", metavar="DIR", help="write payloads into files in DIR, and references to them (default: lines)"
+        )
 
     def dirs(self) -> list[str]:
         """Ship the package itself, from wherever it was imported."""
@@ -52,6 +57,19 @@ class ALSJob(MRJob):
         self.reader.finish()
         yield from ()
 
+    def write_record(self, kind: str, block: int, payload: Buffer) -> Iterator[Pair]:
+        """Give the pairs of one record, in the form that was asked for."""
+        if not self.options.shards:
+            yield from write_lines(kind, block, payload)
+            return
+        if self._shard is None:
+            self._shard = ShardWriter(self.options.shards)
+        yield self._shard.write(kind, block, payload)
+
+    def own_reader(self) -> Reader:
+        """Give a reader of what `write_record` wrote."""
+        return Reader(REFERENCES if self.options.shards else LINES)
+
     def map_record(self, record: Record) -> Iterator[Any]:
         """Map one decoded record; a job with a mapper defines it."""
         yield from ()
@@ -69,7 +87,7 @@ class ALSJob(MRJob):
         self._task(super().run_reducer, step_num)
 
     def _task(self, run: Callable[[int], None], step_num: int) -> None:
-        with text_std() as raw:
+        with text_std() as raw, self._shard_closed():
             if self._stdout is not None:  # a sandbox of a test
                 return run(step_num)
             self._stdout = raw
@@ -78,6 +96,16 @@ class ALSJob(MRJob):
             finally:
                 raw.flush()
                 self._stdout = None
+
+    @contextlib.contextmanager
+    def _shard_closed(self) -> Iterator[None]:
+        """Close at the end of a task the file that it wrote buffers to."""
+        try:
+            yield
+        finally:
+            if self._shard is not None:
+                self._shard.close()
+                self._shard = None
 
     def read_options(self, kind: type[Any]) -> Any:
         """Rebuild an options dataclass from the job's own arguments."""

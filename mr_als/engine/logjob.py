@@ -110,4 +110,4 @@ class LogJob(ALSJob):
             lines |= report["lines"]
             counts = {name: counts.get(name, 0) + n for name, n in report["counts"].items()}
         merged = {"bad": bad.to_dict(), "lines": lines, "counts": counts}
-        yield REPORTS, (b"0", encode(json.dumps(merged).encode()))
+        yield from self.write_record(REPORTS.decode(), 0, json.dumps(merged).encode())
