@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -97,3 +99,21 @@ def test_files_that_are_named_exist(page):
     named = set(re.findall(r"`((?:mr_als|jobs|tests|docs|benchmarks|sample_logs)/[\w./-]+)`", text_of(page)))
 
     assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
+def test_pictures_are_those_that_the_script_draws():
+    spec = importlib.util.spec_from_file_location("make_pictures", ROOT / "docs" / "pictures" / "make.py")
+    make = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make)
+
+    folder = ROOT / "docs" / "pictures"
+    assert {path.stem for path in folder.glob("*.svg")} == set(make.PICTURES)
+    for name, draw in make.PICTURES.items():
+        assert (folder / f"{name}.svg").read_text(encoding="utf-8") == draw().svg(), "run: python docs/pictures/make.py"
+
+
+def test_pictures_are_well_formed_and_used():
+    shown = "".join(text_of(page) for page in PAGES)
+    for path in sorted((ROOT / "docs" / "pictures").glob("*.svg")):
+        ElementTree.parse(path)
+        assert f"pictures/{path.name}" in shown

@@ -14,7 +14,8 @@ plays to a recommendation and its reasons, and then the same numbers out of the 
 EXAMPLE = """\
   mr-als walkthrough                          the example of docs/worked-example.md: 4 users, 5 items
   mr-als walkthrough --only gram,users        some sections of it
-  mr-als walkthrough mine.csv --rank 3        a matrix of yours: item names in the first row, then a row for each user"""
+  mr-als walkthrough mine.csv --rank 3        a matrix of yours: item names in the first row, then a row for each user
+  mr-als walkthrough --trace                  the records of docs/scaling.md: broadcast, full grid, half grid, a killed task"""
 
 
 def add(subparsers: Any) -> None:
@@ -36,6 +37,9 @@ def add(subparsers: Any) -> None:
     group = parser.add_argument_group("what is shown")
     group.add_argument("--user", help="the user who is worked out in full (default: the first)")
     group.add_argument("--item", help="the item that is worked out in full (default: the first)")
+    group.add_argument(
+        "--trace", action="store_true", help="every record that the jobs exchange, and arithmetic of scale (default: no)"
+    )
     group.add_argument("--only", metavar="NAMES", help="some sections, names separated by commas (default: all, see --list)")
     group.add_argument("--list", action="store_true", help="list the sections (default: no)")
     parser.set_defaults(run=run)
@@ -43,12 +47,13 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the sections that were asked for."""
-    from mr_als.teaching.walkthrough import choose, text_of, titles
+    from mr_als.teaching.walkthrough import SECTIONS, TRACE, choose, text_of, titles
 
+    sections = TRACE if args.trace else SECTIONS
     if args.list:
-        print("\n".join(titles()))
+        print("\n".join(titles(sections)))
         return 0
-    lesson, chosen = lesson_of(args), choose(args.only.split(",") if args.only else None)
+    lesson, chosen = lesson_of(args), choose(args.only.split(",") if args.only else None, sections)
     if args.json:
         print_json({section.name: "\n".join(section.write(lesson)) for section in chosen})
         return 0

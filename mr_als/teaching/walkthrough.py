@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mr_als.errors import UsageError
-from mr_als.teaching import beyond, first_half, training
+from mr_als.teaching import beyond, first_half, industry, records, spark, training
 from mr_als.teaching.lesson import Lesson, Section
 
 SECTIONS: tuple[Section, ...] = (*first_half.SECTIONS, *training.SECTIONS, *beyond.SECTIONS)
+TRACE: tuple[Section, ...] = (*records.SECTIONS, *spark.SECTIONS, *industry.SECTIONS)
 
 
-def titles() -> Iterator[str]:
+def titles(sections: Sequence[Section] = SECTIONS) -> Iterator[str]:
     """Give a line for each section."""
-    width = max(len(section.name) for section in SECTIONS)
-    return (f"{section.name.ljust(width)}  {section.title}" for section in SECTIONS)
+    width = max(len(section.name) for section in sections)
+    return (f"{section.name.ljust(width)}  {section.title}" for section in sections)
 
 
-def choose(names: Sequence[str] | None) -> Sequence[Section]:
+def choose(names: Sequence[str] | None, sections: Sequence[Section] = SECTIONS) -> Sequence[Section]:
     """Give the sections named, or all.
 
     Raises
@@ -25,11 +26,11 @@ def choose(names: Sequence[str] | None) -> Sequence[Section]:
     UsageError
         If there is no section of that name.
     """
-    known = {section.name: section for section in SECTIONS}
+    known = {section.name: section for section in sections}
     if unknown := [name for name in names or () if name not in known]:
         msg = f"--only {unknown[0]}: no such section; there are {', '.join(known)}"
         raise UsageError(msg)
-    return [known[name] for name in names] if names else SECTIONS
+    return [known[name] for name in names] if names else sections
 
 
 def text_of(lesson: Lesson, chosen: Sequence[Section]) -> Iterator[str]:
