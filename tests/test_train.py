@@ -7,6 +7,7 @@ import gzip
 import json
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -243,3 +244,13 @@ def test_the_rank_of_the_model_is_the_rank_asked_for(logs, tmp_path):
     assert model.user_factors.shape == (120, RANK)
     assert model.item_factors.shape == (50, RANK)
     assert model.item_factors.dtype == np.float32
+
+
+@pytest.mark.parametrize("runner", ["inline", "local"])
+def test_a_model_directory_may_be_relative(runner, logs, undisturbed, tmp_path, monkeypatch):
+    """Tasks have a working directory of their own."""
+    monkeypatch.chdir(tmp_path)
+
+    run([logs], Path("model"), options("shuffle"), runner=runner, tasks=2)
+
+    assert generation_bytes(Path("model")) == undisturbed["shuffle"]

@@ -107,7 +107,8 @@ def shard_arguments(form: str, directory: str) -> list[str]:
     """Give the arguments of a job that writes records in `form`: for references, where to put their buffers."""
     if form != REFERENCES:
         return []
-    shards = os.path.join(directory, SHARDS)
+    # absolute: a task of the inline runner has a working directory of its own
+    shards = os.path.join(os.path.abspath(directory), SHARDS)
     Path(shards).mkdir()
     return ["--shards", shards]
 
