@@ -5,7 +5,8 @@
 2. `decompress` of the inline and local runners reads the first member of a .gz or .bz2 only.
 3. The inline and local runners cut every input by bytes; our pieces of one block must stay together,
    so a file is one map task, as `mapreduce.input.fileinputformat.split.minsize` makes it on Hadoop.
-4. `sys.stderr` of a task is binary inline, and `print` in a task lands in its output: `text_std` cures both.
+4. mrjob imports PySpark, where there is one, to know where its files are: a second a task. It gets the place alone.
+5. `sys.stderr` of a task is binary inline, and `print` in a task lands in its output: `text_std` cures both.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import types
 import warnings
 import zlib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 from mr_als.engine.loose_version import LooseVersion
@@ -35,7 +37,7 @@ def _module(name: str, **names: Any) -> types.ModuleType:
 
 @contextlib.contextmanager
 def _stand_ins() -> Iterator[None]:
-    """Let mrjob import what it wants of `pipes` and `distutils`, and put back what was there."""
+    """Let mrjob import what it wants of `pipes`, `distutils` and `pyspark`, and put back what was there."""
     spawn = _module("distutils.spawn", find_executable=lambda name, path=None: shutil.which(name, path=path))
     version = _module("distutils.version", LooseVersion=LooseVersion)
     ours = {
@@ -44,6 +46,9 @@ def _stand_ins() -> Iterator[None]:
         "distutils.spawn": spawn,
         "distutils.version": version,
     }
+    pyspark = find_spec("pyspark")
+    if pyspark is not None:
+        ours["pyspark"] = _module("pyspark", __file__=pyspark.origin)
     before = {name: sys.modules.get(name) for name in ours}
     sys.modules.update(ours)
     try:
