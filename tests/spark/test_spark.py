@@ -66,7 +66,8 @@ def test_recommends_the_same_as_inline_whatever_alphabet_the_ids_are_in(tmp_path
     assert main([*command, "--output", str(tmp_path / "spark"), "-r", "spark"]) == 0
 
     inline, on_spark = (
-        sorted(line for part in (tmp_path / name).glob("part-*") for line in part.read_bytes().splitlines()) for name in ("inline", "spark")
+        sorted(line for part in (tmp_path / name).glob("part-*") for line in part.read_bytes().splitlines())
+        for name in ("inline", "spark")
     )
     assert len(inline) == 10 * 120
     assert on_spark == inline

@@ -1,0 +1,42 @@
+"""Fixtures for all tests: small logs, the command line, one job in this process."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import pytest
+
+from mr_als import cli as command_line
+from mr_als.engine.launch import load_job
+from tests.toy import toy_lines, write
+
+
+@pytest.fixture(scope="session")
+def small_logs(tmp_path_factory):
+    """Give the path of the counts lines of `toy_lines`: 120 users of four tastes."""
+    return write(tmp_path_factory.mktemp("small-logs") / "counts.tsv", toy_lines())
+
+
+@pytest.fixture
+def cli(capfd):
+    """Run `mr-als` in this process; give exit code, stdout and stderr."""
+
+    def run(*arguments):
+        code = command_line.main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def run_job():
+    """Run the job `name` inline on lines of bytes; give the lines of its output, without their ends."""
+
+    def run(name, lines, *arguments):
+        job = load_job(name)(["-r", "inline", "--no-conf", *arguments, "-"]).sandbox(stdin=BytesIO(b"".join(lines)))
+        with job.make_runner() as runner:
+            runner.run()
+            return b"".join(runner.cat_output()).splitlines()
+
+    return run
