@@ -71,7 +71,8 @@ def test_every_stated_default_is_the_real_one(name):
     for option in options_of(name):
         stated = re.search(r"\(default: ([^\s,)]+)", option.help)
         if stated and option.default not in (None, "", [], False, argparse.SUPPRESS) and not stated[1].endswith("M"):
-            assert str(option.default) == stated[1].replace("%%", "%"), f"{name} {option.option_strings}"
+            real = f"{option.default:g}" if isinstance(option.default, float) else str(option.default)
+            assert real == stated[1].replace("%%", "%").removesuffix(".0"), f"{name} {option.option_strings}"
 
 
 @pytest.mark.parametrize("name", cli.command_names())

@@ -26,7 +26,7 @@ ALLOWED = {
     "data": {"errors", "maths"},
     "engine": {"mr_als", "errors", "options", "maths", "data"},
     DRIVERS: {"mr_als", "errors", "options", "maths", "data", "engine"},
-    "teaching": {"mr_als", "errors", "options", "maths", "data", DRIVERS},
+    "teaching": {"mr_als", "errors", "options", "maths", "data", "engine", DRIVERS},
     "commands": {"mr_als", "errors", "options", "maths", "data", "engine", DRIVERS, "teaching"},
     "cli": {"mr_als", "errors", "commands"},
     "__main__": {"cli"},

@@ -53,7 +53,8 @@ class Drawing:
         if label:
             x, y = x0 + (x1 - x0) * at, y0 + (y1 - y0) * at - lift
             self.parts.append(
-                f"<rect x='{x - 3.3 * len(label):g}' y='{y - 11:g}' width='{6.6 * len(label):g}' height='15' fill='{PAPER}' opacity='0.9'/>"
+                f"<rect x='{x - 3.3 * len(label):g}' y='{y - 11:g}' width='{6.6 * len(label):g}' height='15' "
+                f"fill='{PAPER}' opacity='0.9'/>"
             )
             self.text(x, y, label, size=12)
 

@@ -168,7 +168,7 @@ class ByteRange:
         self._file.close()
 
     def _read_line(self) -> bytes:
-        part = self._file.readline(MAX_LINE)
+        part: bytes = self._file.readline(MAX_LINE)
         self._left -= len(part)
         return part
 
@@ -176,7 +176,7 @@ class ByteRange:
         """Give at most about `size` more bytes; none when the range's last line has ended."""
         try:
             if self._left > 0:
-                data = self._file.read(min(size, self._left))
+                data: bytes = self._file.read(min(size, self._left))
                 self._left -= len(data)
             else:
                 data = b"" if self._last == b"\n" else self._read_line()
