@@ -41,10 +41,11 @@ class MRIngest(LogJob):
         self.add_passthru_arg("--min-item-plays", type=float, default=0.0)
         self.add_passthru_arg("--user-blocks", type=int, default=1)
         self.add_passthru_arg("--item-blocks", type=int, default=1)
+        self.add_passthru_arg("--task-memory", type=int, default=1 << 30, help="bytes")
 
     def make_table(self, layout: Layout, wanted: Filter) -> Aggregator:
         """Make a table of plays summed by pair."""
-        return Aggregator(layout, wanted, self.options.salt)
+        return Aggregator(layout, wanted, self.options.salt, self.options.task_memory)
 
     def flush(self) -> Iterator[Pair]:
         """Write the table as one record per side and block."""

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import os
 import time
@@ -84,10 +85,13 @@ def prepare(
     runner: str = "inline",
     form: str = REFERENCES,
     tasks: int = 1,
+    task_memory: int = 1 << 30,
     progress: Progress | None = None,
     mrjob_arguments: Sequence[str] = (),
 ) -> Plays:
     """Turn play logs into a plays directory; give it as it is if it is finished already.
+
+    A map task takes about `task_memory` bytes at most; what comes out does not depend on it.
 
     Raises
     ------
@@ -120,7 +124,7 @@ def prepare(
         "mr_ingest",
         write_ranges(paths, base, tasks),
         os.path.join(base, "output"),
-        ["--input", REFERENCES, *shard_arguments(form, base), *job_arguments(options, layout, blocks)],
+        ["--input", REFERENCES, f"--task-memory={task_memory}", *shard_arguments(form, base), *job_arguments(options, layout, blocks)],
         runner,
         tasks=tasks,
         mrjob_arguments=mrjob_arguments,
@@ -176,13 +180,17 @@ def write_ranges(paths: Sequence[str], directory: str, tasks: int) -> list[str]:
         step = max(length, 1) if path.endswith(COMPRESSED) else size
         ranges += [Reference(at, min(step, length - at), 0, path) for at in range(0, max(length, 1), step)]
     loads: list[list[tuple[int, Reference]]] = [[] for _ in range(max(1, min(tasks, len(ranges))))]
-    for number, reference in enumerate(sorted(ranges, key=lambda r: -r.length)):
-        min(loads, key=lambda load: sum(r.length for _, r in load)).append((number, reference))
+    sizes = [(0, n) for n in range(len(loads))]
+    for number, reference in sorted(enumerate(ranges), key=lambda row: -row[1].length):
+        size, n = heapq.heappop(sizes)
+        loads[n].append((number, reference))
+        heapq.heappush(sizes, (size + reference.length, n))
     files = []
     for n, load in enumerate(loads):
         files.append(os.path.join(directory, f"ranges-{n:03d}.lines"))
         with open(files[-1], "wb") as file:
-            file.writelines(b"range\t%08d\t%s\n" % (number, reference.text()) for number, reference in load)
+            # in the order of the files, so that the first bad lines of a task are the first of all, and are kept as samples
+            file.writelines(b"range\t%08d\t%s\n" % (number, reference.text()) for number, reference in sorted(load))
     return files
 
 
@@ -255,16 +263,17 @@ def check_lines(info: dict[str, Any], options: InputOptions, quarantine: str, st
     """
     bad = BadLines.from_dict(info["bad"])
     n_lines, n_bad = info["counts"]["lines"], sum(bad.counts.values())
-    storage.replace(quarantine, quarantine_table(bad, info["lines"]).encode())
+    storage.replace(quarantine, quarantine_table(bad, info["lines"]).encode("utf-8", "surrogateescape"))
     limit = options.max_bad_lines
     allowed = float(limit[:-1]) / 100 * n_lines if limit.endswith("%") else float(limit)
     reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(bad.counts.items()))
     if n_bad > allowed:
         msg = f"{n_bad} of {n_lines} lines are bad ({reasons}), more than --max-bad-lines {limit}; see {quarantine}"
         raise BadInputError(msg)
-    if not info["pairs"]:
+    if not (info["plays"] and info["n_users"] and info["n_items"]):
         lost = f"{info['counts'].get('filtered', 0)} left out by filters, {n_bad} bad"
-        msg = f"no usable play in {n_lines} lines ({lost}); check --columns and --min-ms-played"
+        said = "check --columns, and that --min-ms-played, --min-user-plays and --min-item-plays leave something"
+        msg = f"no usable play in {n_lines} lines ({lost}); {said}"
         raise BadInputError(msg)
     return f"{n_bad} of {n_lines} lines are bad ({reasons}) and left out; samples in {quarantine}" if n_bad else ""
 

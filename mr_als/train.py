@@ -124,7 +124,7 @@ def _plays_of(run: Run, logs: Sequence[str], plays: str | None, options: Trainin
         return read_plays(plays, engine.form)
     return prepare(
         logs, run.path("plays"), options.inputs, runner=engine.runner, form=engine.form, tasks=engine.tasks,
-        progress=progress, mrjob_arguments=engine.mrjob_arguments,
+        task_memory=options.plan.task_memory, progress=progress, mrjob_arguments=engine.mrjob_arguments,
     )  # fmt: skip
 
 

@@ -6,8 +6,8 @@ import argparse
 import shlex
 from typing import Any
 
-from mr_als.commands.shared import add_command, add_engine, add_options, engine_of, print_json, print_text, progress_of
-from mr_als.options import InputOptions, from_namespace
+from mr_als.commands.shared import add_command, add_engine, add_options, engine_of, print_json, print_text, progress_of, size
+from mr_als.options import InputOptions, from_namespace, memory
 
 DESCRIPTION = """\
 Read play logs once and keep what training needs: who played what how often, as blocks of users and
@@ -29,6 +29,10 @@ def add(subparsers: Any) -> None:
     )  # fmt: skip
     parser.add_argument("logs", nargs="+", metavar="LOGS", help="log files, directories or globs")
     parser.add_argument("--plays", required=True, metavar="DIR", help="directory to write (no default: must be given)")
+    parser.add_argument(
+        "--task-memory", type=size, default=memory("1G"), metavar="SIZE",
+        help="memory of a map task, e.g. 512M or 2G; the plays do not depend on it (default: 1024M)",
+    )  # fmt: skip
     add_options(parser, "what counts as a play", InputOptions)
     add_engine(parser)
     parser.set_defaults(run=run)
@@ -41,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
     plays = prepare(
         args.logs, args.plays, from_namespace(InputOptions, args), runner=engine.runner, form=engine.form, tasks=engine.tasks,
-        progress=progress, mrjob_arguments=engine.mrjob_arguments,
+        task_memory=args.task_memory, progress=progress, mrjob_arguments=engine.mrjob_arguments,
     )  # fmt: skip
     totals = {"users": plays.n_users, "items": plays.n_items, "pairs": plays.pairs, "plays": plays.plays}
     totals |= {"lines": plays.info["counts"]["lines"], "bad_lines": sum(plays.info["bad"]["counts"].values())}

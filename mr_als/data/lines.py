@@ -17,6 +17,7 @@ import base64
 import binascii
 import mmap
 import os
+import re
 import uuid
 import zlib
 from collections.abc import Iterator
@@ -50,8 +51,18 @@ class LineProtocol:
     """
 
     def read(self, line: bytes) -> tuple[bytes, tuple[bytes, bytes]]:
-        """Split a line; Hadoop may have added a TAB at its end."""
-        first, second, rest = line.rstrip(b"\t").split(b"\t", 2)
+        """Split a line; Hadoop may have added a TAB at its end.
+
+        Raises
+        ------
+        DamagedDataError
+            If it has not three fields.
+        """
+        fields = line.rstrip(b"\t").split(b"\t", 2)
+        if len(fields) != 3:
+            msg = f"a line has {len(fields)} fields where kind, block and payload are expected: {line[:60]!r}"
+            raise DamagedDataError(msg)
+        first, second, rest = fields
         return first, (second, rest)
 
     def write(self, key: bytes, value: tuple[bytes, bytes]) -> bytes:
@@ -99,12 +110,19 @@ def write_lines(kind: str, block: int, payload: Buffer) -> Iterator[tuple[bytes,
         yield kind.encode(), (number_field(block, number, count), encode(piece))
 
 
+_NUMBERED = re.compile(rb"[0-9]{1,12}\.[0-9]{1,12}\.[0-9]{1,12}")
+
+
+def _text(kind: bytes) -> str:
+    return kind.decode("utf-8", "backslashreplace")
+
+
 @dataclass
 class Assembler:
     """Join the numbered pieces of a block, which must come in order."""
 
     pieces: list[bytes] = field(default_factory=list)
-    name: tuple[bytes, bytes] = (b"", b"")
+    name: tuple[bytes, int, int] = (b"", 0, 0)
 
     def add(self, kind: bytes, numbered: bytes, text: bytes) -> Record | None:
         """Take one piece; give the record when it was the last one.
@@ -112,28 +130,35 @@ class Assembler:
         Raises
         ------
         DamagedDataError
-            If a piece is missing, doubled or out of order.
+            If a piece is missing, doubled, out of order or no piece at all.
         """
-        block, number, count = numbered.split(b".")
-        if (int(number), kind + block) != (len(self.pieces), self.name[0] + self.name[1] if self.pieces else kind + block):
+        if not _NUMBERED.fullmatch(numbered):
+            msg = f"a record is named {numbered[:60]!r}; expected block.piece.pieces: the file is not ours or damaged"
+            raise DamagedDataError(msg)
+        block, number, count = map(int, numbered.split(b"."))
+        name = (kind, block, count)
+        if number != len(self.pieces) or (self.pieces and name != self.name):
             msg = (
-                f"piece {int(number) + 1} of {int(count)} of {kind.decode()} block {int(block)} came where piece "
+                f"piece {number + 1} of {count} of {_text(kind)} block {block} came where piece "
                 f"{len(self.pieces) + 1} was expected: a part of the file is missing"
             )
             raise DamagedDataError(msg)
-        self.name = (kind, block)
+        self.name = name
         self.pieces.append(decode(text))
-        if len(self.pieces) < int(count):
+        if len(self.pieces) < count:
             return None
         payload = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
         self.pieces = []
-        return Record(kind.decode(), int(block), payload)
+        return Record(_text(kind), block, payload)
 
     def finish(self) -> None:
         """Check that no block was left half read."""
         if self.pieces:
-            msg = f"{self.name[0].decode()} block {int(self.name[1])} ends after {len(self.pieces)} pieces: the file is truncated"
+            msg = f"{_text(self.name[0])} block {self.name[1]} ends after {len(self.pieces)} pieces: the file is truncated"
             raise DamagedDataError(msg)
+
+
+_REFERENCE = re.compile(rb"([0-9]{1,19}),([0-9]{1,19}),([0-9]{1,19}),(.+)", re.DOTALL)
 
 
 class Reference(NamedTuple):
@@ -146,7 +171,7 @@ class Reference(NamedTuple):
 
     def text(self) -> bytes:
         """Give the payload field of a line; the path comes last, and may hold anything but line ends and TABs."""
-        return f"{self.offset},{self.length},{self.crc},{self.path}".encode()
+        return b"%d,%d,%d,%s" % (self.offset, self.length, self.crc, os.fsencode(self.path))
 
     @classmethod
     def parse(cls, text: bytes) -> Reference:
@@ -157,12 +182,12 @@ class Reference(NamedTuple):
         DamagedDataError
             If it is none.
         """
-        try:
-            offset, length, crc, path = text.decode().split(",", 3)
-            return cls(int(offset), int(length), int(crc), path)
-        except ValueError:
-            msg = f"{text[:80]!r} is no reference, which is offset,length,checksum,path: the file is damaged"
-            raise DamagedDataError(msg) from None
+        match = _REFERENCE.fullmatch(text)
+        if not match:
+            msg = f"{text[:60]!r} is no reference, which is offset,length,checksum,path: the file is damaged"
+            raise DamagedDataError(msg)
+        offset, length, crc = (int(number) for number in match.groups()[:3])
+        return cls(offset, length, crc, os.fsdecode(match[4]))
 
 
 class Shards:

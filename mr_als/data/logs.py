@@ -96,9 +96,15 @@ def _described() -> str:
     return " or ".join(f"{len(columns)} ({' '.join(columns)})" for columns in FORMATS.values())
 
 
-def open_log(path: str) -> Any:
-    """Open a log for reading, decompressed by its name: all members of a .gz or .bz2 file, one after the other."""
-    return gzip.open(path) if path.endswith(".gz") else Bz2Streams(path) if path.endswith(".bz2") else open(path, "rb")
+def open_log(path: str, file: Any = None) -> Any:
+    """Open a log for reading, decompressed by its name: all members of a .gz or .bz2 file, one after the other.
+
+    `file` holds its bytes where `path` is not one of the local file system.
+    """
+    if path.endswith(".gz"):
+        return gzip.open(file or path)
+    file = file or open(path, "rb")  # noqa: SIM115  (closed with what is returned)
+    return Bz2Streams(file) if path.endswith(".bz2") else file
 
 
 class Bz2Streams(io.RawIOBase):
@@ -110,8 +116,8 @@ class Bz2Streams(io.RawIOBase):
         If the data are damaged or cut off.
     """
 
-    def __init__(self, path: str) -> None:
-        self._file = open(path, "rb")  # noqa: SIM115  (closed by `close`)
+    def __init__(self, file: Any) -> None:
+        self._file = file
         self._stream: bz2.BZ2Decompressor | None = None
 
     def read(self, size: int = 1 << 16) -> bytes:

@@ -24,8 +24,12 @@ __all__ = ["Aggregator", "Grouped"]
 
 Array = npt.NDArray[Any]
 
-# lines collected before they are sorted and summed: 32 MB of keys
+# lines collected before they are sorted and summed, at most: 32 MB of keys
 _BUFFERED = 1 << 22
+# bytes of a collected line, and of a summed pair
+_LINE, _PAIR = 16, 24
+# flushing sorts copies, so a table takes several times its capacity then
+_PEAK = 8
 
 
 class IdTable:
@@ -43,8 +47,8 @@ class IdTable:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of all ids."""
-        return 8 * int(self._starts[self.n])
+        """Bytes that the table takes."""
+        return sum(a.nbytes for a in (self._slots, self._hashes, self._starts, self._lengths, self._words))
 
     def side(self) -> Side:
         """Give all ids in the order of their codes."""
@@ -172,12 +176,12 @@ class Aggregator:
 
     Parameters
     ----------
-    capacity : int
-        Bytes of pairs and ids at which the table is `full`.
+    memory : int
+        Bytes that the task may take. The table is `full` long before, as emptying it takes several times its size.
     """
 
-    def __init__(self, layout: Layout, wanted: Filter, salt: int = 0, capacity: int = 1 << 28) -> None:
-        self._layout, self._filter, self._salt, self._capacity = layout, wanted, salt, capacity
+    def __init__(self, layout: Layout, wanted: Filter, salt: int = 0, memory: int = 1 << 30) -> None:
+        self._layout, self._filter, self._salt, self._capacity = layout, wanted, salt, memory // _PEAK
         self.bad = BadLines()
         self._lines = self._filtered = 0
         self._clear()
@@ -204,7 +208,7 @@ class Aggregator:
         self._n_waiting += len(users)
         self._lines += parsed.lines
         self._filtered += parsed.filtered
-        if self._n_waiting >= _BUFFERED:
+        if self._n_waiting >= min(_BUFFERED, self._capacity // (2 * _LINE)):
             self._sum_waiting()
         return parsed.lines
 
@@ -224,7 +228,8 @@ class Aggregator:
     @property
     def full(self) -> bool:
         """Say whether the table should be emptied before more is added."""
-        return 24 * len(self._pairs.rows) + 2 * (self._users.n_bytes + self._items.n_bytes) >= self._capacity
+        held = _PAIR * len(self._pairs.rows) + _LINE * self._n_waiting
+        return held + self._users.n_bytes + self._items.n_bytes >= self._capacity
 
     def flush(self) -> Grouped:
         """Give all that was summed since the last time, and begin anew."""
