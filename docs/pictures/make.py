@@ -51,11 +51,9 @@ class Drawing:
             f"<line x1='{x0}' y1='{y0}' x2='{x1}' y2='{y1}' stroke='{colour}' stroke-width='1.4' marker-end='url(#tip)'/>"
         )
         if label:
-            x, y = x0 + (x1 - x0) * at, y0 + (y1 - y0) * at - lift
-            self.parts.append(
-                f"<rect x='{x - 3.3 * len(label):g}' y='{y - 11:g}' width='{6.6 * len(label):g}' height='15' "
-                f"fill='{PAPER}' opacity='0.9'/>"
-            )
+            x, y, width = x0 + (x1 - x0) * at, y0 + (y1 - y0) * at - lift, 6.6 * len(label)
+            ground = f"x='{x - width / 2:g}' y='{y - 11:g}' width='{width:g}' height='15'"
+            self.parts.append(f"<rect {ground} fill='{PAPER}' opacity='0.9'/>")
             self.text(x, y, label, size=12)
 
     def svg(self) -> str:
