@@ -1,53 +1,65 @@
-"""The inner join of a block's columns with the fixed side's rows."""
+"""The join of columns with rows against dictionaries; the scratch file against memory."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mr_als.data.blocks import STRENGTH_UNIT, PlaysBlock
 from mr_als.data.ids import Ids
 from mr_als.data.join import Scratch, join, match
 
+HASHES = st.lists(st.integers(0, 30), unique=True).map(sorted)
 
-@pytest.fixture
-def plays():
-    """Return two rows: 1.5 of column 10 and 0 of column 20; 3 of column 20 and 4 of column 30."""
-    strengths = np.array([1.5, 0, 3, 4]) * STRENGTH_UNIT
-    return PlaysBlock(
-        np.array([1, 2], np.uint64), Ids.of([b"ann", b"bob"]), np.array([0, 2, 4]), np.array([0, 1, 1, 2]),
-        np.array([10, 20, 30], np.uint64), strengths.astype(np.int64),
+
+@given(HASHES, HASHES)
+def test_match_finds_the_columns_that_are_there(columns, hashes):
+    positions, found = match(np.array(columns, np.uint64), np.array(hashes, np.uint64))
+
+    assert found.tolist() == [column in hashes for column in columns]
+    assert [hashes[place] for place in positions[found]] == [column for column in columns if column in hashes]
+
+
+@given(st.lists(st.dictionaries(st.integers(0, 9), st.integers(0, 3)), max_size=6), HASHES)
+def test_join_keeps_what_has_a_partner_and_was_played(rows, hashes):
+    columns = sorted({column for row in rows for column in row})
+    indices = [columns.index(column) for row in rows for column in sorted(row)]
+    strengths = [row[column] * STRENGTH_UNIT for row in rows for column in sorted(row)]
+    indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+    named = np.array(columns, np.uint64)
+    plays = PlaysBlock(
+        np.arange(len(rows), dtype=np.uint64), Ids.of([b"x"] * len(rows)), indptr, np.array(indices, np.int64), named,
+        np.array(strengths, np.int64),
     )  # fmt: skip
 
+    joined = join(plays, *match(named, np.array(hashes, np.uint64)))
 
-def test_plays_of_a_row_that_was_left_out_vanish(plays):
-    joined = join(plays, *match(plays.columns, np.array([5, 20, 30], np.uint64)))
-
-    np.testing.assert_array_equal(joined.indptr, [0, 0, 2])
-    np.testing.assert_array_equal(joined.indices, [1, 2])
-    np.testing.assert_array_equal(joined.strengths, [3.0, 4.0])
-
-
-@pytest.mark.parametrize(("zeros", "amounts"), [(False, [1.5, 3.0, 4.0]), (True, [1.5, 0.0, 3.0, 4.0])])
-def test_a_strength_of_zero_is_kept_only_where_zeros_count(plays, zeros, amounts):
-    joined = join(plays, *match(plays.columns, plays.columns), zeros=zeros)
-
-    np.testing.assert_array_equal(joined.strengths, amounts)
-    assert joined.indptr[-1] == len(amounts)
+    for n, row in enumerate(rows):
+        part = slice(joined.indptr[n], joined.indptr[n + 1])
+        found = [(hashes[place], strength) for place, strength in zip(joined.indices[part], joined.strengths[part], strict=True)]
+        assert found == [(column, float(row[column])) for column in sorted(row) if row[column] and column in hashes]
 
 
-def test_nothing_matches_an_empty_side(plays):
-    joined = join(plays, *match(plays.columns, np.zeros(0, np.uint64)))
+@pytest.mark.parametrize("budget", [0, 1, 4096, 20_000])
+def test_a_scratch_file_gives_what_memory_would(budget):
+    rng = np.random.default_rng(0)
+    n, rank = 2000, 3
+    vectors = rng.normal(size=(n, rank)).astype(np.float32)
+    memory, file = Scratch(n, rank, n * rank * 4), Scratch(n, rank, budget)
 
-    assert joined.indptr.tolist() == [0, 0, 0]
+    for part in np.array_split(np.arange(0, n, 2), 13):  # every second one stays zero
+        memory.put(part, vectors[part])
+        file.put(part, vectors[part])
+        some = rng.integers(0, n, 50)
+        np.testing.assert_array_equal(file[some], memory[some])
+
+    everything = memory[np.arange(n)]
+    np.testing.assert_array_equal(file[np.arange(n)], everything)
+    np.testing.assert_array_equal(everything[::2], vectors[::2])
+    assert not everything[1::2].any()
 
 
-@pytest.mark.parametrize("budget", [1 << 20, 1, 10_000])
-def test_scratch_gives_back_what_was_put_in_memory_or_in_a_file(budget):
-    vectors = np.random.default_rng(0).standard_normal((1000, 5)).astype(np.float32)
-    scratch = Scratch(1000, 5, budget)
-    for first in range(0, 1000, 300):
-        scratch.put(np.arange(first, min(first + 300, 1000)), vectors[first : first + 300])
-    wanted = np.array([999, 0, 5, 5, 500])
-
-    np.testing.assert_array_equal(scratch[wanted], vectors[wanted])
+def test_a_scratch_of_no_columns_is_empty():
+    assert Scratch(0, 4, 0)[np.zeros(0, np.int64)].shape == (0, 4)
