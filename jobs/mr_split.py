@@ -24,7 +24,6 @@ import numpy as np  # isort: skip
 
 from mr_als.data.blocks import STRENGTH_UNIT, pack
 from mr_als.data.dated import DatedBlock, DatedTable, merge_dated
-from mr_als.data.lines import Assembler, encode, write_lines
 from mr_als.data.logs import Filter, Layout
 from mr_als.data.partition import PARTS, RULES, Partition, Rule, partition
 from mr_als.engine.logjob import REPORTS, LogJob
@@ -62,7 +61,7 @@ class MRSplit(LogJob):
         """Write the table as one record per block of users."""
         name = uuid.uuid4().hex.encode()  # keeps the pieces of a record together in the sort
         for block, dated in self.table.flush().blocks(self.options.user_blocks):
-            for _, (numbered, text) in write_lines(DATED, block, dated.pack()):
+            for _, (numbered, text) in self.write_record(DATED, block, dated.pack()):
                 yield b"%08d" % block, (name + b"/" + numbered, text)
 
     def reducer(self, key: bytes, values: Iterator[tuple[bytes, bytes]]) -> Iterator[Pair]:
@@ -70,15 +69,15 @@ class MRSplit(LogJob):
         if key == REPORTS:
             yield from self.reduce_reports(values)
             return
-        assembler = Assembler()
-        records = (assembler.add(DATED.encode(), order.split(b"/")[1], text) for order, text in values)
+        reader = self.own_reader()
+        records = (reader.add(DATED.encode(), (order.split(b"/")[1], text)) for order, text in values)
         dated = merge_dated([DatedBlock.unpack(record.payload) for record in records if record is not None])
-        assembler.finish()
+        reader.finish()
         o = self.options
         found = partition(dated, Rule(o.by, o.with_validation, o.share, o.last, o.seed))
         for part, text in texts(dated, found):
-            yield from write_lines(part, int(key), pack([np.frombuffer(text, np.uint8)]))
-        yield b"total", (b"%08d" % int(key), encode(json.dumps(totals(found)).encode()))
+            yield from self.write_record(part, int(key), pack([np.frombuffer(text, np.uint8)]))
+        yield from self.write_record("total", int(key), json.dumps(totals(found)).encode())
 
 
 def texts(dated: DatedBlock, found: Partition) -> Iterator[tuple[str, bytes]]:

@@ -130,6 +130,11 @@ class WeightOptions:
         choices=("frequency", "count", "none"),
     )
     regularization_exponent: float = option(1.0, "the exponent of 'frequency'", type=number, check=_NOT_NEGATIVE)
+    feedback: str = option(
+        "implicit",
+        "implicit: plays, all cells count; explicit: the plays column holds ratings, and only rated cells count (ALS-WR)",
+        choices=("implicit", "explicit"),
+    )
 
 
 @dataclass(frozen=True)

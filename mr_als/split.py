@@ -25,7 +25,7 @@ from mr_als.data.lines import REFERENCES
 from mr_als.data.logs import Layout
 from mr_als.data.numbers import parse_time
 from mr_als.data.partition import PARTS
-from mr_als.engine.datasets import read_parts
+from mr_als.engine.datasets import read_parts, shard_arguments
 from mr_als.engine.launch import run_job
 from mr_als.engine.storage import LocalStorage
 from mr_als.errors import BadInputError, UsageError
@@ -76,6 +76,7 @@ def split(
             [
                 "--input",
                 REFERENCES,
+                *shard_arguments(engine.form, work),
                 *log_arguments(inputs, layout),
                 *_arguments(rule, cuts, "validation" in outputs, paths, inputs),
             ],
@@ -83,7 +84,7 @@ def split(
             tasks=engine.tasks,
             mrjob_arguments=engine.mrjob_arguments,
         )
-        info = lay_down(parts, directories)
+        info = lay_down(parts, engine.form, directories)
         if said := check_lines(
             {**info, "pairs": info["train"]["pairs"]}, inputs, os.path.join(directories["train"], "_bad-lines.tsv"), storage
         ):
@@ -154,14 +155,14 @@ def _whole(part: str, path: str) -> Iterator[str]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def lay_down(parts: Sequence[str], directories: dict[str, str]) -> dict[str, Any]:
+def lay_down(parts: Sequence[str], form: str, directories: dict[str, str]) -> dict[str, Any]:
     """Write the lines of each part, one file a block, and add up the totals."""
     places = dict(directories) | {
         f"{part}_fold_in": os.path.join(path, FOLD_IN) for part, path in directories.items() if part != "train"
     }
     totals = {name: [0, 0, 0] for name in (*PARTS, "replays", "undivided")}
     info: dict[str, Any] = {}
-    for record in read_parts(parts):
+    for record in read_parts(parts, form):
         if record.kind in places:
             Path(places[record.kind]).mkdir(exist_ok=True)
             with open(os.path.join(places[record.kind], f"part-{record.block:05d}.tsv"), "wb") as file:

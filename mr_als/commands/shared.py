@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +56,17 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, metavar="DIR", help="directory of a trained model (no default: must be given)")
 
 
-def add_options(parser: argparse.ArgumentParser, title: str, kind: type[Any]) -> None:
-    """Add the flags of an options dataclass as a group of their own."""
-    add_arguments(kind, parser.add_argument_group(title).add_argument)
+def add_options(parser: argparse.ArgumentParser, title: str, kind: type[Any], hidden: Sequence[str] = ()) -> None:
+    """Add the flags of an options dataclass as a group of their own; `hidden` ones only have their default."""
+    group = parser.add_argument_group(title)
+
+    def add(flag: str, **keys: Any) -> None:
+        if flag in hidden:
+            parser.set_defaults(**{keys["dest"]: keys["default"]})
+        else:
+            group.add_argument(flag, **keys)
+
+    add_arguments(kind, add)
 
 
 def count(text: str) -> int:

@@ -21,7 +21,7 @@ above them, is known in closed form (McSherry & Najork, ECIR 2008). Cost: O(test
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +33,8 @@ __all__ = [
     "average_precision",
     "capped_recall",
     "hit_rate",
+    "metric_names",
+    "metric_table",
     "ndcg",
     "percentile_rank",
     "precision",
@@ -220,3 +222,21 @@ AT_K: dict[str, Callable[[Groups, int], Array]] = {
     "map": average_precision,
     "hit_rate": hit_rate,
 }
+
+
+def metric_names(ks: Sequence[int]) -> list[str]:
+    """Give the names of all metrics, in the order of the columns of `metric_table`.
+
+    >>> metric_names([10])[:3]
+    ['recall@10', 'capped_recall@10', 'precision@10']
+    """
+    return [f"{name}@{k}" for k in ks for name in AT_K] + ["mrr", "percentile_rank"]
+
+
+def metric_table(groups: Groups, ks: Sequence[int]) -> Array:
+    """Give all metrics of users who all have test items, float64 (n_users, n_metrics).
+
+    The last column is the numerator of the percentile rank; each other one has the mean over users.
+    """
+    columns = [metric(groups, k) for k in ks for metric in AT_K.values()]
+    return np.column_stack([*columns, reciprocal_rank(groups), percentile_rank(groups)[0]])

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from mr_als.maths.ranking import top_n
 
-__all__ = ["best_items", "best_of", "cosines", "exact_scores", "in_order", "longest_norm"]
+__all__ = ["best_items", "best_of", "best_scored", "cosines", "exact_scores", "in_order", "longest_norm"]
 
 Array = npt.NDArray[Any]
 Namer = Callable[[int], bytes]
@@ -61,7 +61,20 @@ def best_items(
     >>> best_items(np.array([[2, 1]], np.float32), Y, 2, [b"b", b"c", b"a"].__getitem__, longest_norm(Y))
     (array([[2, 0]]), array([[2., 2.]], dtype=float32))
     """
-    scores = users @ items.T
+    return best_scored(users @ items.T, users, items, n, name, longest, indptr, indices)
+
+
+def best_scored(
+    scores: Array,
+    users: Array,
+    items: Array,
+    n: int,
+    name: Namer,
+    longest: float,
+    indptr: Array | None = None,
+    indices: Array | None = None,
+) -> tuple[Array, Array]:
+    """Do as `best_items` with the product users @ items.T that is there already; what is left out becomes -inf in it."""
     rows, rough = top_n(scores, n + _SPARE, indptr, indices)
     exact = _scores_at(users, items, rows)
     lengths = np.sqrt(np.einsum("ij,ij->i", users, users, dtype=np.float64))

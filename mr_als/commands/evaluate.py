@@ -1,0 +1,127 @@
+"""`mr-als evaluate`: how well a model finds what its users played later, beside popularity."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from mr_als.commands.shared import (
+    add_command,
+    add_engine,
+    add_model,
+    add_options,
+    count,
+    engine_of,
+    print_json,
+    print_text,
+    progress_of,
+    size,
+)
+from mr_als.options import InputOptions, from_namespace
+
+DESCRIPTION = """\
+Rank for each user of the test part all items that were not played in training, and print where the test items stand: for
+the model, and for popularity (the number of listeners in training), which knows nothing of the user. The 95 % interval
+is that of the difference, from 1000 bootstrap samples of the users. Items of equal score count their expected value.
+
+  recall@k           hits among the first k / test items        capped_recall@k    hits / min(k, test items)
+  precision@k        hits / k                                   hit_rate@k         share of users with a hit
+  ndcg@k, map@k      hits, early ones more                      mrr                1 / rank of the first hit
+  percentile_rank    mean place of the test items, weighted by plays, 0 best, 0.5 random (Hu et al. 2008)
+  coverage@k         share of all items that are among anybody's first k
+
+Users and items that the model does not know, and pairs played in training, are left out and counted. New users with a history
+(--history, or TEST/_fold_in of `mr-als split --by users`) are folded in: their vectors are solved from it."""
+
+EXAMPLE = """\
+  mr-als split sample_logs --by time --cut 2024-03-07 --train train --test test
+  mr-als train train --model model
+  mr-als evaluate --model model test -k 5,10"""
+
+LIMITS = {
+    "candidates": "Ranks within given candidates are not comparable with full ranking (Krichene and Rendle, KDD 2020).",
+    "wrmse": "The weighted RMSE is not comparable across alpha, epsilon or confidence.",
+}
+
+# what counts as a play in the test part: thresholds, blocks and salt are the model's
+HIDDEN = ("--min-user-plays", "--min-item-plays", "--user-blocks", "--item-blocks", "--salt")
+
+
+def add(subparsers: Any) -> None:
+    """Declare the options."""
+    parser = add_command(
+        subparsers,
+        "evaluate",
+        "--model DIR TEST... [options]",
+        summary="how well a model finds what users played later, beside popularity",
+        description=DESCRIPTION,
+        example=EXAMPLE,
+    )
+    parser.add_argument("test", nargs="+", metavar="TEST", help="logs of the test part: files, directories or globs")
+    add_model(parser)
+    parser.add_argument("-k", type=ranks, default=(10, 20), metavar="K,K,...", help="first ranks that count (default: 10,20)")
+    parser.add_argument(
+        "--candidates",
+        metavar="FILE",
+        default="",
+        help="rank only the items in FILE, lines `user TAB item ...`, and the test items (default: none, all items not played)",
+    )
+    parser.add_argument(
+        "--history",
+        metavar="LOGS",
+        action="append",
+        default=[],
+        help="what users who were not in training played before; may be repeated (default: TEST/_fold_in, if there is one)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    parser.add_argument("--task-memory", type=size, default=1 << 30, metavar="SIZE", help="memory of a task (default: 1024M)")
+    add_options(parser, "what counts as a play", InputOptions, hidden=HIDDEN)
+    add_engine(parser)
+    parser.set_defaults(run=run)
+
+
+def ranks(text: str) -> tuple[int, ...]:
+    """Read ranks such as 10,20: ascending, each once."""
+    return tuple(sorted({count(part) for part in text.split(",")}))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, and print the table."""
+    engine, progress = engine_of(args), progress_of(args)
+    from mr_als.evaluation import Asked, evaluate
+    from mr_als.model import Model
+
+    asked = Asked(args.k, tuple(args.history), args.candidates, args.seed, args.task_memory)
+    report = evaluate(Model.open(args.model), args.test, asked, from_namespace(InputOptions, args), engine, progress)
+    if args.json:
+        notes = [LIMITS["candidates"]] * bool(args.candidates) + [LIMITS["wrmse"]] * ("wrmse" in report["held_out"])
+        print_json({**report, "notes": notes})
+    else:
+        print_text(table(report))
+    return 0
+
+
+def table(report: dict[str, Any]) -> str:
+    """Lay the report out for a reader."""
+    left = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in report["left_out"].items() if n)
+    lines = [
+        f"{report['users']} users, {report['pairs']} test pairs; ranked: {report['ranked']}",
+        f"left out: {left or 'nothing'}",
+        "",
+        f"{'metric':20}{'model':>10}{'popularity':>12}{'difference':>12}   95 % interval",
+    ]
+    for name, row in report["metrics"].items():
+        low, high = row["interval"]
+        lines.append(
+            f"{name:20}{row['model']:10.4f}{row['popularity']:12.4f}{row['difference']:+12.4f}   [{low:+.4f}, {high:+.4f}]"
+        )
+    for name, row in report.get("coverage", {}).items():
+        lines.append(f"{name:20}{row['model']:10.4f}{row['popularity']:12.4f}")
+    held_out = report["held_out"]
+    name = "wrmse" if "wrmse" in held_out else "rmse"
+    lines += ["", f"held-out {name} {held_out[name]:.6g}; of the zero model, which scores all 0: {held_out['zero_model']:.6g}"]
+    if name == "wrmse":
+        lines.append(LIMITS["wrmse"])
+    if "coverage" not in report:
+        lines.append(LIMITS["candidates"])
+    return "\n".join([*lines, "percentile_rank: lower is better; all others: higher"]) + "\n"
