@@ -39,14 +39,23 @@ def whitened(lesson: Lesson) -> Iterator[str]:
     yield f"eigenvalues {vector(np.linalg.eigvalsh(system))}: none is below 1"
     yield f"right-hand side {vector(z.T @ c)}"
     yield from code(formulas.conjugate_gradient)
-    exact = lesson.first_users[u]
-    rows = []
-    for n, v in enumerate(formulas.conjugate_gradient(z, c, lesson.rank), 1):
-        x = Q @ (scale * v)
-        rows.append([str(n), vector(v), vector(x), tiny(np.abs(x - exact).max())])
-    yield from table(["step", "v", "x", "off by"], rows)
+    yield from steps(z, c, system, scale, Q)
+    yield f"exact x = {vector(lesson.first_users[u])}"
+
+
+def steps(z: Array, c: Array, system: Array, scale: Array, Q: Array) -> Iterator[str]:
+    """Show what each step of conjugate gradient computes."""
+    r = z.T @ c
+    p = r
+    for n, v in enumerate(formulas.conjugate_gradient(z, c, min(len(r), len(z))), 1):
+        q = system @ p
+        step = (r @ r) / (p @ q)
+        division = f"{number(r @ r, 6)} / {number(p @ q, 6)}"
+        yield f"step {n}:  p = {vector(p)}   q = {vector(q)}   step = r.r / p.q = {division} = {number(step)}"
+        r, before = r - step * q, r
+        p = r + (r @ r) / (before @ before) * p
+        yield f"         v = {vector(v)}   r = {'(rounding only)' if r @ r < 1e-20 else vector(r)}   x = {vector(Q @ (scale * v))}"
     yield ""
-    yield f"exact x = {vector(exact)}"
 
 
 # here every cell pulls, there the rated ones alone: they need a smaller lambda

@@ -46,6 +46,7 @@ def cheap_error(lesson: Lesson) -> Iterator[str]:
     yield from table(["item", "c", "s = x.y", "c (1 - s)^2 - s^2"], rows)
     yield ""
     whole = float(x @ gram @ x)
+    yield f"x' (Y'Y) x = {number(whole)}"
     yield f"user {lesson.matrix.users[u]}: {sum_of([*terms, whole])} = {number(terms.sum() + whole)}"
     every = (lesson.confidence[u] * (lesson.preference[u] - Y @ x) ** 2).sum()
     yield f"    and cell by cell, the row of the table above: {number(every)}"
@@ -136,9 +137,14 @@ def explain(lesson: Lesson) -> Iterator[str]:
     yield f"score of {items[new[0]]} for {users[u]} = sum over the played items j of c_j y_new' A^-1 y_j"
     yield from code(formulas.parts_of_score)
     parts = formulas.parts_of_score(a, Y[played], c, Y[new[0]])
-    share = parts / parts.sum()
-    rows = [[items[i], number(plays[u, i]), number(parts[n]), f"{100 * share[n]:.0f} %"] for n, i in enumerate(played)]
-    yield from table(["because of", "plays", "part", "share"], rows)
+    toward = np.linalg.solve(a, Y[new[0]])
+    yield f"A^-1 y_new = {vector(toward)}, with the item vectors of the model"
+    yield ""
+    rows = [
+        [items[i], number(c[n]), vector(Y[i]), number(Y[i] @ toward), number(parts[n]), f"{100 * parts[n] / parts.sum():.0f} %"]
+        for n, i in enumerate(played)
+    ]
+    yield from table(["because of", "c", "y", "y A^-1 y_new", "part", "share"], rows)
     yield ""
     yield f"sum of the parts {number(parts.sum())}, score x.y {number(float(lesson.scores[u, new[0]]))}"
 
