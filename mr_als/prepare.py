@@ -140,6 +140,7 @@ def prepare(
         storage.remove(os.path.join(base, name))
     if said := check_lines(info, options, os.path.join(directory, "bad-lines.tsv"), storage):
         progress.say(f"prepare: {said}")
+    check_usable(info, info["plays"] and info["n_users"] and info["n_items"])
     info |= {"attempt": attempt, "inputs": inputs, "options": chosen, "blocks": blocks, "columns": list(layout.columns)}
     info["seconds"] = time.monotonic() - started
     storage.replace(os.path.join(directory, "plays.json"), json.dumps(info, indent=1).encode())
@@ -265,7 +266,7 @@ def check_lines(info: dict[str, Any], options: InputOptions, quarantine: str, st
     Raises
     ------
     BadInputError
-        If there are too many bad lines, or no usable one.
+        If there are too many bad lines.
     """
     bad = BadLines.from_dict(info["bad"])
     n_lines, n_bad = info["counts"]["lines"], sum(bad.counts.values())
@@ -276,12 +277,16 @@ def check_lines(info: dict[str, Any], options: InputOptions, quarantine: str, st
     if n_bad > allowed:
         msg = f"{n_bad} of {n_lines} lines are bad ({reasons}), more than --max-bad-lines {limit}; see {quarantine}"
         raise BadInputError(msg)
-    if not (info["plays"] and info["n_users"] and info["n_items"]):
-        lost = f"{info['counts'].get('filtered', 0)} left out by filters, {n_bad} bad"
-        said = "check --columns, and that --min-ms-played, --min-user-plays and --min-item-plays leave something"
-        msg = f"no usable play in {n_lines} lines ({lost}); {said}"
-        raise BadInputError(msg)
     return f"{n_bad} of {n_lines} lines are bad ({reasons}) and left out; samples in {quarantine}" if n_bad else ""
+
+
+def check_usable(info: dict[str, Any], plays: float) -> None:
+    """Raise BadInputError if the lines hold no plays that count."""
+    if not plays:
+        lost = f"{info['counts'].get('filtered', 0)} left out by filters, {sum(info['bad']['counts'].values())} bad"
+        said = "check --columns, and that --min-ms-played, --min-user-plays and --min-item-plays leave something"
+        msg = f"no usable play in {info['counts']['lines']} lines ({lost}); {said}"
+        raise BadInputError(msg)
 
 
 __all__ = ["Plays", "prepare", "read_plays"]

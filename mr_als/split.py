@@ -30,7 +30,7 @@ from mr_als.engine.launch import run_job
 from mr_als.engine.storage import LocalStorage
 from mr_als.errors import BadInputError, UsageError
 from mr_als.options import InputOptions, SplitOptions
-from mr_als.prepare import check_lines, count_blocks, find_layout, fingerprint, log_arguments, write_ranges
+from mr_als.prepare import check_lines, check_usable, count_blocks, find_layout, fingerprint, log_arguments, write_ranges
 from mr_als.progress import Progress
 
 if TYPE_CHECKING:
@@ -85,10 +85,13 @@ def split(
             mrjob_arguments=engine.mrjob_arguments,
         )
         info = lay_down(parts, engine.form, directories)
-        if said := check_lines(
-            {**info, "pairs": info["train"]["pairs"]}, inputs, os.path.join(directories["train"], "_bad-lines.tsv"), storage
-        ):
-            progress.say(f"split: {said.replace(directories['train'], outputs['train'])}")
+        # beside the training part, where it stays when the split is refused
+        quarantine = f"{outputs['train'].rstrip('/')}-bad-lines.tsv"
+        if said := check_lines(info, inputs, quarantine, storage):
+            progress.say(f"split: {said}")
+        else:
+            storage.remove(quarantine)
+        check_usable(info, sum(info[part]["plays"] for part in PARTS))
         check_parts(info, outputs)
         made = {"inputs": fingerprint(paths), "rule": asdict(rule), "options": asdict(inputs), "totals": info}
         for directory in directories.values():

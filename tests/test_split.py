@@ -239,6 +239,23 @@ def test_an_empty_part_is_an_error_and_leaves_nothing_behind(logs, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"a.tsv", "b.tsv"}
 
 
+def test_bad_lines_are_sampled_beside_the_training_part_and_fatal_when_too_many(logs, tmp_path):
+    (tmp_path / "bad.tsv").write_text("0\tuser\titem\tsoon\n" * 20)
+
+    with pytest.raises(BadInputError, match=r"train-bad-lines\.tsv"):
+        run([*logs, str(tmp_path / "bad.tsv")], tmp_path)
+
+    assert (tmp_path / "train-bad-lines.tsv").read_text().count("not a number") == 20
+    assert not (tmp_path / "train").exists()
+
+
+def test_logs_without_a_usable_play_are_refused(tmp_path):
+    (tmp_path / "short.tsv").write_text("0\tuser\titem\t1000\n")
+
+    with pytest.raises(BadInputError, match=r"no usable play in 1 lines \(1 left out by filters"):
+        run([str(tmp_path / "short.tsv")], tmp_path)
+
+
 def test_the_command_prints_what_is_in_each_part_and_never_overwrites(logs, tmp_path, capsys):
     command = ["split", *logs, "--by", "last", "--train", str(tmp_path / "train"), "--test", str(tmp_path / "test"), "--json"]
 
