@@ -33,9 +33,18 @@ _ISO = re.compile(
     r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?(?:Z|([+-])([0-9]{2}):?([0-9]{2}))?)?",
     re.IGNORECASE,
 )
-# places of the digits and of the other characters in 2024-03-01T12:30:00
-_DIGITS = np.array([0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18])
-_MARKS = ((4, b"--"), (7, b"--"), (10, b"T "), (13, b"::"), (16, b"::"))
+# 0001-01-01 in days since 1970
+_DAY_ONE = -719162
+_SIXES, _HIGH_HALVES = np.uint64(0x0606060606060606), np.uint64(0xF0F0F0F0F0F0F0F0)
+
+
+def _form(text: str) -> tuple[np.uint64, np.uint64, np.uint64]:
+    """Give eight characters of a form as words: the characters; 255 where a digit is; 255 where not anything (a dot) may be."""
+    masks = bytes(255 * (c == "0") for c in text), bytes(255 * (c != ".") for c in text)
+    return tuple(np.uint64(int.from_bytes(word, "little")) for word in (text.encode(), *masks))  # type: ignore[return-value]
+
+
+_FORM = (_form("0000-00-"), _form("00.00:00"), _form(":00....."))
 
 
 def padded(chunk: bytes) -> Array:
@@ -161,22 +170,46 @@ def times(buffer: Array, starts: Array, ends: Array) -> tuple[Array, dict[int, s
 
 def _iso_times(buffer: Array, starts: Array) -> tuple[Array, Array]:
     """Read YYYY-MM-DDTHH:MM:SS at each start: seconds, and which fields are of that form and in range."""
-    digits = buffer[starts[:, None] + _DIGITS].astype(np.int64) - ord("0")
-    fine: Array = ((digits >= 0) & (digits <= 9)).all(axis=1)
-    for place, either in _MARKS:
-        mark = buffer[starts + place]
-        fine &= (mark == either[0]) | (mark == either[1])
-    year = digits[:, 0] * 1000 + digits[:, 1] * 100 + digits[:, 2] * 10 + digits[:, 3]
-    month, day, hour, minute, second = (digits[:, i] * 10 + digits[:, i + 1] for i in (4, 6, 8, 10, 12))
-    fine &= (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1) & (hour < 24) & (minute < 60) & (second < 60)
+    every = np.ndarray((len(buffer) - 23,), "V24", buffer=buffer.data, strides=(1,))
+    words = every[starts].view("<u8").reshape(-1, 3)
+    between = (words[:, 1] >> np.uint64(16)) & np.uint64(255)
+    fine: Array = (between == ord("T")) | (between == ord(" "))
+    pairs = []  # each byte with the next one, read as a number of two digits
+    for word, (form, digits, used) in zip(words.T, _FORM, strict=True):
+        # what should be a digit becomes its value, and what should be a mark zero
+        values = (word ^ form) & used
+        # 6 is added to digits only: it takes what is above 9 above 15
+        fine &= ((values | (values + (digits & _SIXES))) & (~digits | _HIGH_HALVES)) == 0
+        pairs.append(values * np.uint64(10) + (values >> np.uint64(8)))
+    (century, year, month), (day, hour, minute), (second,) = (
+        [(pair >> np.uint64(8 * byte)) & np.uint64(255) for byte in bytes_]
+        for pair, bytes_ in zip(pairs, ((0, 2, 5), (0, 3, 6), (1,)), strict=True)
+    )
+    fine &= (month <= 12) & (day <= 31) & (hour < 24) & (minute < 60) & (second < 60)
+    date = np.where(fine, ((century * np.uint64(100) + year) << np.uint64(9)) | (month << np.uint64(5)) | day, 0).astype(np.int64)
+    days = _days_of(date)
+    fine &= days >= _DAY_ONE
+    seconds = (hour * np.uint64(60) + minute) * np.uint64(60) + second
+    return days * 86400.0 + seconds, fine
+
+
+def _days_of(dates: Array) -> Array:
+    """Give the days since 1970 of dates, int64 (n,), (year << 9) + (month << 5) + day; before _DAY_ONE for no date."""
+    first = int(dates.min(initial=0))
+    # there are few different dates in a log: the calendar is asked once for each
+    seen = np.zeros(int(dates.max(initial=0)) - first + 1, bool)
+    seen[dates - first] = True
+    date = np.flatnonzero(seen) + first
+    year, month, day = date >> 9, (date >> 5) & 15, date & 31
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
-    in_month = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])[np.where(fine, month, 1)] + (leap & (month == 2))
-    fine &= day <= in_month
-    # days since 1970 of the civil calendar, years beginning in March
+    in_month = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0, 0, 0])[month] + (leap & (month == 2))
+    # the civil calendar, years beginning in March
     shifted = year - (month <= 2)
     month_of = (month + 9) % 12
     days = shifted * 365 + shifted // 4 - shifted // 100 + shifted // 400 + (153 * month_of + 2) // 5 + day - 1 - 719468
-    return (days * 86400 + hour * 3600 + minute * 60 + second).astype(np.float64), fine
+    table = np.zeros(len(seen), np.int64)
+    table[seen] = np.where((year >= 1) & (day >= 1) & (day <= in_month), days, _DAY_ONE - 1)
+    return table[dates - first]
 
 
 def parse_time(text: str) -> float:
