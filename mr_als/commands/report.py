@@ -1,0 +1,64 @@
+"""`mr-als report`: the training run of a model as one HTML page."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from mr_als.commands.shared import add_command, add_model, print_json, print_text, progress_of
+from mr_als.errors import BadInputError, UsageError
+
+DESCRIPTION = """\
+Write one HTML page about the training run of a model: convergence, time, how plays are spread, the lengths of the factors,
+sample recommendations with their reasons, log lines, options and inputs. The page needs no network to be read, and is light
+or dark as the browser is."""
+
+EXAMPLE = """\
+  mr-als report --model model -o report.html
+  mr-als evaluate --model model test --json > evaluation.json
+  mr-als report --model model --evaluation evaluation.json -o report.html"""
+
+
+def add(subparsers: Any) -> None:
+    """Declare the options."""
+    parser = add_command(
+        subparsers, "report", "--model DIR -o FILE [options]",
+        summary="the training run of a model as an HTML page", description=DESCRIPTION, example=EXAMPLE,
+    )  # fmt: skip
+    add_model(parser)
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the page to write (no default: must be given)")
+    parser.add_argument("--evaluation", metavar="FILE", help="what `mr-als evaluate --json` printed (default: none)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the page, and say where it is."""
+    from mr_als.model import Model
+    from mr_als.reporting.page import report
+
+    page = report(Model.open(args.model), _evaluation(args.evaluation) if args.evaluation else None)
+    try:
+        Path(args.output).write_text(page, encoding="utf-8")
+    except OSError as error:
+        msg = f"-o {args.output}: cannot be written ({error.strerror}); name a file in a directory that you may write to"
+        raise UsageError(msg) from None
+    if args.json:
+        print_json({"report": args.output, "bytes": len(page.encode())})
+    else:
+        print_text(f"{args.output}\n")
+    progress_of(args).say("next: open it in a browser")
+    return 0
+
+
+def _evaluation(path: str) -> dict[str, Any]:
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        msg = f"--evaluation {path}: cannot be read ({error}); expected what `mr-als evaluate --json` prints"
+        raise BadInputError(msg) from None
+    if not isinstance(data, dict):
+        msg = f"--evaluation {path}: expected one JSON object, as `mr-als evaluate --json` prints it, got {type(data).__name__}"
+        raise BadInputError(msg)
+    return data

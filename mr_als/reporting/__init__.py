@@ -1,0 +1,1 @@
+"""The report of a training run: one self-contained HTML page."""

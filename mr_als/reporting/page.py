@@ -1,0 +1,220 @@
+"""The sections of the report, and the page around them: HTML that needs nothing but itself.
+
+Every picture is followed by a sentence that says what to see in it, so that the page explains itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mr_als.model import Model
+from mr_als.reporting.charts import Series, bar_chart, line_chart, number, point_chart
+
+__all__ = ["report"]
+
+Array = npt.NDArray[Any]
+
+SIDES = ("users", "items")
+# users shown with their recommendations, and items a user
+SHOWN_USERS, SHOWN_ITEMS, SHOWN_REASONS = 6, 5, 2
+STYLE = (Path(__file__).parent / "style.css").read_text()
+
+
+def report(model: Model, evaluation: dict[str, Any] | None = None) -> str:
+    """Give the page of a model's training run, as HTML.
+
+    Parameters
+    ----------
+    evaluation : what `mr-als evaluate --json` printed, if it was run
+    """
+    sections = [
+        ("Convergence", convergence(model.info)),
+        ("Time and bytes", time_and_bytes(model.info)),
+        ("The plays", plays(model)),
+        ("The factors", norms(model)),
+        ("Recommendations", recommendations(model)),
+        *([("Evaluation", evaluated(evaluation))] if evaluation else []),
+        ("Log lines", log_lines(model.info)),
+        ("Options and inputs", options(model.info)),
+    ]
+    body = "".join(f"<section><h2>{escape(title)}</h2>{html}</section>" for title, html in sections)
+    title = f"Training report of {escape(model.info['generation'])}"
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
+        f"<style>{STYLE}</style></head><body><main><h1>{title}</h1>{summary(model)}{body}</main></body></html>\n"
+    )
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Give a table; numbers stand to the right."""
+    lines = ["".join(f"<th>{escape(cell)}</th>" for cell in head)]
+    for row in rows:
+        cells = ((cell, number(float(cell)) if isinstance(cell, int | float) else escape(str(cell))) for cell in row)
+        lines.append("".join(f"<td{' class=n' if isinstance(cell, int | float) else ''}>{text}</td>" for cell, text in cells))
+    return f'<div class="wide"><table>{"".join(f"<tr>{line}</tr>" for line in lines)}</table></div>'
+
+
+def summary(model: Model) -> str:
+    """Give the figures one looks for first."""
+    info, last = model.info, model.info["history"][-1]
+    tiles = [
+        ("users", number(info["n_users"])),
+        ("items", number(info["n_items"])),
+        ("plays", number(info["plays"])),
+        ("pairs", number(info["pairs"])),
+        ("of all cells", f"{info['pairs'] / max(info['n_users'] * info['n_items'], 1):.2%}"),
+        ("rank", str(model.rank)),
+        ("half-iterations", str(last["half"])),
+        ("weighted RMSE", f"{last['wrmse']:.5f}"),
+        ("of the zero model's", f"{last['to_zero_model']:.1%}"),
+    ]
+    shown = "".join(f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in tiles)
+    return f'<div class="tiles">{shown}</div><p>Training stopped because: {escape(info["stopped"])}.</p>'
+
+
+def convergence(info: dict[str, Any]) -> str:
+    """Draw weighted RMSE and objective, half by half."""
+    history = info["history"]
+    halves = [Series(side, *_of(history, side, "wrmse")) for side in SIDES if any(e["solved"] == side for e in history)]
+    objective = Series("objective", *(np.array([e[key] for e in history], float) for key in ("half", "objective")))
+    return (
+        '<div class="pair"><figure>'
+        + line_chart("weighted RMSE after each half", halves, "half-iteration", "weighted RMSE")
+        + "<figcaption>The weighted RMSE over all pairs, played or not, after each half. Training stops when the users' line is flat. "
+        "It may rise a little between halves: what a half lowers is the objective, which also has the lengths of the vectors in it."
+        "</figcaption></figure><figure>"
+        + line_chart("objective after each half", [objective], "half-iteration", "objective", log_y=True)
+        + "<figcaption>The objective that is minimised: weighted squared error plus regularization. It never rises."
+        "</figcaption></figure></div>"
+    )
+
+
+def _of(history: list[dict[str, Any]], side: str, key: str) -> tuple[Array, Array]:
+    """Give the numbers of the halves that solved a side, and one of their figures."""
+    entries = [entry for entry in history if entry["solved"] == side]
+    return np.array([e["half"] for e in entries], float), np.array([e[key] for e in entries], float)
+
+
+def time_and_bytes(info: dict[str, Any]) -> str:
+    """Draw the seconds of each half; say what the plan was, and compare it with what came."""
+    history, plan = info["history"], info["plan"]
+    series = [Series(side, *_of(history, side, "seconds")) for side in SIDES if any(e["solved"] == side for e in history)]
+    total = sum(entry["seconds"] for entry in history)
+    rows = [["join", plan["join"]], ["why", plan["why"]], ["blocks of users, of items", " and ".join(map(str, plan["blocks"]))]]
+    rows += [["seconds in halves, together", total], ["bytes of factors written, together", sum(e["bytes"] for e in history)]]
+    return (
+        "<figure>"
+        + bar_chart("seconds of each half", series, "half-iteration", "seconds")
+        + "<figcaption>How long each half took, the start of its job included.</figcaption></figure>"
+        + table(["plan", ""], rows)
+        + _expected(plan, total)
+    )
+
+
+def _expected(plan: dict[str, Any], seconds: float) -> str:
+    """Compare what was planned with what came, where a plan foretold it."""
+    expected = plan.get("expected")
+    if not expected:
+        return ""
+    rows = [[name.replace("_", " "), value, plan.get("actual", {}).get(name, "")] for name, value in expected.items()]
+    if "seconds" in expected and "seconds" not in plan.get("actual", {}):
+        rows = [[name, value, seconds if name == "seconds" else actual] for name, value, actual in rows]
+    return table(["foretold before the run", "plan", "actual"], rows)
+
+
+def plays(model: Model) -> str:
+    """Draw how plays are spread over users and items."""
+    per_user = np.diff(model.plays_start)
+    per_item = np.bincount(np.asarray(model.plays_item), minlength=len(model.item_hashes))
+    series = [Series(name, *_survival(counts)) for name, counts in (("users", per_user), ("items", per_item))]
+    return (
+        "<figure>"
+        + point_chart("distribution of pairs over users and items", series, "pairs, at least", "share of users or items")
+        + "<figcaption>Read a point at (x, y) as: a share y of the users (items) has at least x pairs. "
+        f"The median user played {number(float(np.median(per_user)))} items, the most active one {number(float(per_user.max()))}; "
+        f"the median item was played by {number(float(np.median(per_item)))} users, the most popular one by "
+        f"{number(float(per_item.max()))}. A straight line means a heavy tail: few have most.</figcaption></figure>"
+    )
+
+
+def _survival(counts: Array) -> tuple[Array, Array]:
+    values, n = np.unique(counts, return_counts=True)
+    return values.astype(float), np.cumsum(n[::-1])[::-1] / max(n.sum(), 1)
+
+
+def norms(model: Model) -> str:
+    """Draw the lengths of item vectors against the popularity of the items."""
+    popularity = np.bincount(np.asarray(model.plays_item), minlength=len(model.item_hashes)).astype(float)
+    lengths = np.sqrt(np.einsum("ij,ij->i", model.item_factors, model.item_factors, dtype=np.float64))
+    return (
+        "<figure>"
+        + point_chart("length of item vectors against popularity", [Series("items", popularity, lengths)],
+                      "users who played the item", "length of its vector", log_y=False)
+        + "<figcaption>Items that few played have short vectors: regularization holds back what is not well known. "
+        "If all were short, regularization would be too large; if rare items had the longest, too small.</figcaption></figure>"
+    )  # fmt: skip
+
+
+def recommendations(model: Model) -> str:
+    """Show some users, from the most active to the least, with reasons for what they get."""
+    per_user = np.diff(model.plays_start)
+    order = np.argsort(-per_user, kind="stable")
+    chosen = order[np.linspace(0, len(order) - 1, min(SHOWN_USERS, len(order))).astype(int)]
+    return "<p>Users from the most active to the least. Each item's reasons are the plays that carry most of its score.</p>" + "".join(
+        _user(model, model.user_ids[int(row)], int(per_user[row])) for row in chosen
+    )
+
+
+def _user(model: Model, user: str, n_played: int) -> str:
+    rows = []
+    for item, score in model.recommend(user, SHOWN_ITEMS):
+        reasons = [f"{name} ({part:.2f})" for name, _, part in model.explain(user, item)["parts"][:SHOWN_REASONS]]
+        rows.append([item, f"{score:.3f}", "because of " + ", ".join(reasons)])
+    most = ", ".join(item for item, _ in model.plays(user)[:SHOWN_ITEMS])
+    return f"<h3>{escape(user)}</h3><p>played {number(n_played)} items, most often {escape(most)}</p>" + table(
+        ["recommended", "score", "reasons"], rows
+    )
+
+
+def evaluated(evaluation: dict[str, Any]) -> str:
+    """Show what evaluation found, as it printed it."""
+    flat = [(name, value) for name, value in _leaves(evaluation) if isinstance(value, int | float | str)]
+    return table(["figure", "value"], flat)
+
+
+def _leaves(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    pairs = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    if not isinstance(data, dict | list):
+        yield path, data
+    for name, value in pairs:
+        yield from _leaves(value, f"{path} {name}".strip())
+
+
+def log_lines(info: dict[str, Any]) -> str:
+    """Show what became of the log lines."""
+    counts, bad = info["lines"]["counts"], info["lines"]["bad"]
+    n_bad = sum(bad.values())
+    rows: list[list[Any]] = [["lines", counts["lines"]], ["left out by filters", counts.get("filtered", 0)], ["bad", n_bad]]
+    rows += [[f"bad: {reason}", n] for reason, n in sorted(bad.items(), key=lambda pair: (-pair[1], pair[0]))]
+    where = "<p>Samples of the bad lines are in <code>bad-lines.tsv</code> of the model's generation.</p>" if n_bad else ""
+    return table(["log lines", "number"], rows) + where
+
+
+def options(info: dict[str, Any]) -> str:
+    """Show every option, the inputs and the versions."""
+    chosen = [[name, value if not isinstance(value, bool) else str(value)] for name, value in _leaves(info["options"]) if value != ""]
+    inputs = [[path, *(stamp if isinstance(stamp, list) else [stamp])][:2] for path, stamp in info["inputs"].items()]
+    versions = [[name, str(version)] for name, version in info["versions"].items()]
+    return (
+        table(["option", "value"], [[name, json.dumps(value) if value is None else value] for name, value in chosen])
+        + table(["input", "bytes"], inputs)
+        + table(["version of", ""], versions)
+    )

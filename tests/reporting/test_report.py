@@ -1,0 +1,174 @@
+"""The report is one page that needs nothing else, says what the model says, and shows well in a browser."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import mr_als
+from mr_als.cli import main
+from mr_als.reporting.charts import Series, bar_chart, line_chart, point_chart
+from tests.toy import options, run, toy_lines, write
+
+VOID = {"meta", "line", "rect", "circle", "polyline"}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    lines = [*toy_lines(), "user-0\t<b>&\"quoted\"</b>\t3\n", "user-1\titem\tmany\n"]
+    run([write(folder / "counts.tsv", lines)], folder / "model", options())
+    return folder / "model"
+
+
+@pytest.fixture(scope="module")
+def page(model):
+    path = model.parent / "report.html"
+    assert main(["report", "--model", str(model), "-o", str(path), "-q"]) == 0
+    return path
+
+
+class _Balanced(HTMLParser):
+    """Checks that what is opened is closed, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_is_well_formed_and_needs_nothing_but_itself(page):
+    text = page.read_text()
+    parser = _Balanced()
+    parser.feed(text)
+
+    assert parser.open == []
+    assert not re.search(r"https?://|<script|<link|<img|url\(|@import", text)
+
+
+def test_shows_the_figures_of_the_model(model, page):
+    text, info = page.read_text(), mr_als.load(str(model)).info
+
+    assert f"{info['history'][-1]['wrmse']:.5f}" in text
+    assert info["stopped"] in text
+    assert text.count("<svg") == 5
+    for entry in info["history"]:
+        assert f"{entry['half']}, {entry['wrmse']:.6g}<" in text
+    assert "bad: not a number" in text
+    for name in ("alpha", "regularization", "rank", "tolerance"):
+        assert re.search(rf"<td>\w+ {name}</td>", text)
+
+
+def test_explains_its_recommendations_as_the_model_does(model, page):
+    text, loaded = page.read_text(), mr_als.load(str(model))
+    user = html.unescape(re.findall(r"<h3>(.*?)</h3>", text)[0])
+
+    for item, score in loaded.recommend(user, 5):
+        reason = loaded.explain(user, item)["parts"][0]
+        assert f"<td>{html.escape(item)}</td><td>{score:.3f}</td><td>because of {html.escape(reason[0])} ({reason[2]:.2f})" in text
+
+
+def test_ids_are_shown_as_they_are_and_never_become_markup(page):
+    text = page.read_text()
+
+    assert "<b>&\"quoted\"" not in text
+    assert "&lt;b&gt;&amp;&quot;quoted&quot;&lt;/b&gt;" in text
+
+
+def test_evaluation_is_shown_where_it_was_run(model, tmp_path):
+    (tmp_path / "evaluation.json").write_text(json.dumps({"recall@10": {"model": 0.4321, "popularity": 0.1}}))
+
+    code = main(
+        ["report", "--model", str(model), "-o", str(tmp_path / "r.html"), "--evaluation", str(tmp_path / "evaluation.json"), "-q"]
+    )
+
+    assert code == 0
+    assert "<td>recall@10 model</td><td class=n>0.4321</td>" in (tmp_path / "r.html").read_text()
+
+
+@pytest.mark.parametrize("content", ["[1, 2]", "not json", None])
+def test_what_is_no_evaluation_is_refused(content, model, tmp_path, capsys):
+    if content is not None:
+        (tmp_path / "e.json").write_text(content)
+
+    code = main(["report", "--model", str(model), "-o", str(tmp_path / "r.html"), "--evaluation", str(tmp_path / "e.json")])
+
+    assert code == 1
+    assert "mr-als evaluate --json" in capsys.readouterr().err
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_an_unwritable_page_is_a_clear_error(model, tmp_path, capsys):
+    assert main(["report", "--model", str(model), "-o", str(tmp_path / "no" / "r.html")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("chart", [line_chart, bar_chart, point_chart])
+@pytest.mark.parametrize("values", [[], [0.0], [5.0], [1.0, 1.0], [1e-9, 1e12]])
+def test_charts_take_any_number_of_values(chart, values):
+    text = chart("title", [Series("one", np.arange(1.0, 1 + len(values)), np.array(values))], "x", "y")
+
+    assert "nan" not in text
+    assert "inf" not in text
+    places = [float(v) for v in re.findall(r' (?:cx|x)="([-\d.]+)"', text)]
+    assert all(-1 <= place <= 641 for place in places)
+
+
+# what a person would see at once: a page wider than the window, a label cut off, two labels on each other
+PROBE = """
+<script>
+const wrong = [];
+if (document.documentElement.scrollWidth > window.innerWidth) wrong.push("wider than the window");
+for (const svg of document.querySelectorAll("svg")) {
+  const outer = svg.getBoundingClientRect(), boxes = [];
+  if (outer.width < 100 || outer.height < 50) wrong.push("a picture is missing");
+  for (const label of svg.querySelectorAll("text")) {
+    const box = label.getBoundingClientRect();
+    if (box.left < outer.left - 1 || box.right > outer.right + 1 || box.bottom > outer.bottom + 1 || box.top < outer.top - 1)
+      wrong.push("cut: " + label.textContent);
+    for (const other of boxes)
+      if (box.left < other.right && other.left < box.right && box.top + 2 < other.bottom && other.top + 2 < box.bottom)
+        wrong.push("overlap: " + label.textContent);
+    boxes.push(box);
+  }
+}
+document.body.setAttribute("data-pictures", document.querySelectorAll("svg").length);
+document.body.setAttribute("data-wrong", wrong.join("; "));
+</script>
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1200, 520])
+def test_nothing_is_cut_or_overlaps_in_a_browser(width, page, tmp_path):
+    """In headless Chromium, which the test needs: the page's own geometry, by a script in a copy of it."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert browser, "this test needs Chromium: install it (Debian: apt-get install chromium)"
+    copy = tmp_path / "copy.html"
+    copy.write_text(page.read_text().replace("</body>", PROBE + "</body>"))
+    quiet = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync"
+
+    found = subprocess.run(
+        [browser, *quiet.split(), "--disable-component-update", f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900",
+         "--dump-dom", copy.as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+
+    assert 'data-pictures="5"' in found.stdout
+    assert 'data-wrong=""' in found.stdout, re.findall(r'data-wrong="[^"]*"', found.stdout)
