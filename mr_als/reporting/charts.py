@@ -80,8 +80,8 @@ def number(value: float) -> str:
 def _frame(title: str, x: _Axis, y: _Axis, x_label: str, y_label: str, body: str, names: Sequence[str]) -> str:
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}"><title>{escape(title)}</title>']
     for tick in y.ticks:
-        at = f"{y.place(tick):.1f}"
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
+        height = f"{y.place(tick):.1f}"
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height}" y2="{height}"/>')
         parts.append(f'<text class="tick" text-anchor="end" x="{LEFT - 8}" y="{y.place(tick) + 4:.1f}">{number(tick)}</text>')
     for tick in x.ticks:
         # the last label would reach over the edge
@@ -105,7 +105,9 @@ def _axes(series: Sequence[Series], *, log_x: bool, log_y: bool, from_zero: bool
     return _Axis(every_x, LEFT, WIDTH - RIGHT, log=log_x, ticks=6), _Axis(every_y, HEIGHT - BOTTOM, TOP, log=log_y)
 
 
-def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str, *, log_x: bool = False, log_y: bool = False) -> str:
+def line_chart(
+    title: str, series: Sequence[Series], x_label: str, y_label: str, *, log_x: bool = False, log_y: bool = False
+) -> str:
     """Draw each series as a line with a dot at every value."""
     x, y = _axes(series, log_x=log_x, log_y=log_y)
     body = []

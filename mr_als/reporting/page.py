@@ -88,8 +88,8 @@ def convergence(info: dict[str, Any]) -> str:
     return (
         '<div class="pair"><figure>'
         + line_chart("weighted RMSE after each half", halves, "half-iteration", "weighted RMSE")
-        + "<figcaption>The weighted RMSE over all pairs, played or not, after each half. Training stops when the users' line is flat. "
-        "It may rise a little between halves: what a half lowers is the objective, which also has the lengths of the vectors in it."
+        + "<figcaption>The weighted RMSE over all pairs, played or not, after each half. Training stops when the users' line "
+        "is flat. It may rise a little between halves: what a half lowers is the objective, which also has the lengths of the vectors in it."
         "</figcaption></figure><figure>"
         + line_chart("objective after each half", [objective], "half-iteration", "objective", log_y=True)
         + "<figcaption>The objective that is minimised: weighted squared error plus regularization. It never rises."
@@ -168,8 +168,9 @@ def recommendations(model: Model) -> str:
     per_user = np.diff(model.plays_start)
     order = np.argsort(-per_user, kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(SHOWN_USERS, len(order))).astype(int)]
-    return "<p>Users from the most active to the least. Each item's reasons are the plays that carry most of its score.</p>" + "".join(
-        _user(model, model.user_ids[int(row)], int(per_user[row])) for row in chosen
+    return (
+        "<p>Users from the most active to the least. Each item's reasons are the plays that carry most of its score.</p>"
+        + "".join(_user(model, model.user_ids[int(row)], int(per_user[row])) for row in chosen)
     )
 
 
@@ -210,7 +211,9 @@ def log_lines(info: dict[str, Any]) -> str:
 
 def options(info: dict[str, Any]) -> str:
     """Show every option, the inputs and the versions."""
-    chosen = [[name, value if not isinstance(value, bool) else str(value)] for name, value in _leaves(info["options"]) if value != ""]
+    chosen = [
+        [name, value if not isinstance(value, bool) else str(value)] for name, value in _leaves(info["options"]) if value != ""
+    ]
     inputs = [[path, *(stamp if isinstance(stamp, list) else [stamp])][:2] for path, stamp in info["inputs"].items()]
     versions = [[name, str(version)] for name, version in info["versions"].items()]
     return (
