@@ -4,8 +4,9 @@ Input   `range <TAB> number <TAB> offset,length,0,path`: the log lines that star
         the log lines themselves (lines).
 Map     parses, filters and sums whole chunks in NumPy; one record per (side, block) each time its table is full
 Reduce  (side, block): merges and sums, leaves out rows below the thresholds
-Output  `users|items <TAB> block <TAB> PlaysBlock`, `total <TAB> block <TAB> [side, rows, pairs, units]` for each,
-        and `bad <TAB> 0 <TAB> ...`: what became of the lines, by reason, with samples.
+Output  `users|items <TAB> block <TAB> PlaysBlock`; at the end of each task for each of them
+        `total <TAB> block <TAB> [side, rows, pairs, units, bytes, checksum]`, in one of the tasks
+        `bad <TAB> 0 <TAB> ...`: what became of the lines, by reason, with samples, and `end <TAB> 0 <TAB> their length`.
 Shuffle about 6 bytes a pair and side, and each id once per map task and block.
 
     python jobs/mr_ingest.py --input lines sample_logs/*.tsv          (a laptop)
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import json
 import uuid
+import zlib
 from collections.abc import Iterator
 
 from mr_als.engine.job import Pair  # before NumPy: it sets the number of BLAS threads
@@ -56,10 +58,14 @@ class MRIngest(LogJob):
                 for _, (numbered, text) in self.write_record(side, block, plays.pack()):
                     yield b"%s.%08d" % (side.encode(), block), (name + b"/" + numbered, text)
 
+    def reducer_init(self) -> None:
+        """Begin the reports that end the output."""
+        self.reports: list[Pair] = []
+
     def reducer(self, key: bytes, values: Iterator[tuple[bytes, bytes]]) -> Iterator[Pair]:
         """Merge the records of one block, or the reports."""
         if key == REPORTS:
-            yield from self.reduce_reports(values)
+            self.reports += self.reduce_reports(values)
             return
         side, block = key.decode().split(".")
         reader = self.own_reader()
@@ -68,9 +74,14 @@ class MRIngest(LogJob):
         reader.finish()
         threshold = self.options.min_user_plays if side == "users" else self.options.min_item_plays
         plays = at_least(plays, threshold)
-        yield from self.write_record(side, int(block), plays.pack())
-        total = [side, len(plays.hashes), len(plays.indices), int(plays.strengths.sum())]
-        yield from self.write_record("total", int(block), json.dumps(total).encode())
+        payload = plays.pack()
+        yield from self.write_record(side, int(block), payload)
+        total = [side, len(plays.hashes), len(plays.indices), int(plays.strengths.sum()), len(payload), zlib.crc32(payload)]
+        self.reports += self.write_record("total", int(block), json.dumps(total).encode())
+
+    def reducer_final(self) -> Iterator[Pair]:
+        """Write the reports last, where the driver looks for them."""
+        yield from self.ended(self.reports)
 
 
 def at_least(plays: PlaysBlock, threshold: float) -> PlaysBlock:

@@ -8,9 +8,10 @@ Nothing here says "user" or "item": there is the side being *solved* and the *fi
             -> factors of block b                 reduce  block b: plays, then vectors by source block
                                                           -> factors of block b
 
-Input   `plays <TAB> block <TAB> PlaysBlock` of the solved side; for `shuffle` also
+Input   `users|items <TAB> block <TAB> PlaysBlock` of the solved side (other kinds are skipped); for `shuffle` also
         `factors <TAB> block <TAB> FactorBlock` of the fixed side.
-Output  `factors <TAB> block <TAB> FactorBlock`, and at the end of each task `stats <TAB> block <TAB> StatsBlock`.
+Output  `factors <TAB> block <TAB> FactorBlock`, and at the end of each task `stats <TAB> block <TAB> StatsBlock`
+        for each, and `end <TAB> 0 <TAB> their length`.
 Shuffle per half at most min(pairs, rows x blocks) vectors of 4 rank bytes: each vector once per block that needs it.
 
 With `--init` the rows get their initial factors instead (half 0): nothing is joined.
@@ -51,7 +52,6 @@ class MRSolve(ALSJob):
     """Solve the rows of one side, the other side fixed."""
 
     SORT_VALUES = True
-    KINDS = frozenset({PLAYS, FACTORS})
 
     def configure_args(self) -> None:
         """Add what a half needs to know."""
@@ -59,6 +59,7 @@ class MRSolve(ALSJob):
         self.add_options(SolverOptions)
         self.add_options(WeightOptions)
         self.add_passthru_arg("--join", choices=("broadcast", "shuffle"), default="broadcast")
+        self.add_passthru_arg("--solved", default=PLAYS, metavar="KIND", help="kind of the records to solve (default: plays)")
         self.add_passthru_arg("--init", default="", metavar="SIDE", help="write initial factors of this side instead")
         self.add_file_arg("--initial", help="for --init: hashes and factors to use instead of random ones")
         self.add_passthru_arg("--n-fixed", type=int, default=0, help="number of rows of the fixed side")
@@ -69,12 +70,18 @@ class MRSolve(ALSJob):
     def steps(self) -> list[MRStep]:
         """Map only, unless the join is done in the reducer."""
         task = {"mapper_init": self.mapper_init, "mapper": self.mapper, "mapper_final": self.mapper_final}
-        if self.options.join == "shuffle" and not self.options.init:
+        if self.in_reducer:
             task |= {"reducer_init": self.start, "reducer": self.reducer, "reducer_final": self.write_stats}
         return [MRStep(**task)]
 
+    @property
+    def in_reducer(self) -> bool:
+        """Say whether the join is done in the reducer."""
+        return self.options.join == "shuffle" and not self.options.init
+
     def mapper_init(self) -> None:
         """Open the fixed side."""
+        self.KINDS = frozenset({self.options.solved, FACTORS})
         super().mapper_init()
         self.start()
 
@@ -96,7 +103,7 @@ class MRSolve(ALSJob):
 
     def mapper(self, kind: bytes, value: tuple[bytes, bytes]) -> Iterator[Pair]:
         """For `shuffle`, send plays on as they came; decode all else."""
-        if kind == PLAYS.encode() and self.options.join == "shuffle" and not self.options.init:
+        if kind == self.options.solved.encode() and self.in_reducer:
             numbered, text = value
             yield numbered.split(b".")[0], (PLAYS_FIRST + numbered, text)
         else:
@@ -117,7 +124,8 @@ class MRSolve(ALSJob):
     def mapper_final(self) -> Iterator[Pair]:
         """Write the statistics last, where the driver looks for them."""
         yield from super().mapper_final()
-        yield from self.write_stats()
+        if not self.in_reducer:
+            yield from self.write_stats()
 
     def route(self, source: int, fixed: FactorBlock) -> Iterator[Pair]:
         """Send each vector, projected, to the blocks its route names: each gets them in hash order."""
@@ -208,8 +216,7 @@ class MRSolve(ALSJob):
 
     def write_stats(self) -> Iterator[Pair]:
         """Write the statistics of all blocks of this task."""
-        yield from self.stats
-        self.stats = []
+        yield from self.ended(self.stats)
 
 
 JOB = MRSolve

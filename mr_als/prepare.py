@@ -1,7 +1,7 @@
 """prepare: play logs become plays, blocks of users and blocks of items (`jobs/mr_ingest.py`).
 
 <directory>/plays.json        written last: without it nothing below counts
-<directory>/<attempt>/users.raw, items.raw
+<directory>/<attempt>/users.raw, items.raw; on a cluster output/part-*, the parts of the job
 <directory>/bad-lines.tsv     samples of the lines that were left out
 """
 
@@ -12,23 +12,27 @@ import json
 import os
 import time
 import uuid
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mr_als.data.badlines import BadLines, quarantine_table
 from mr_als.data.blocks import STRENGTH_UNIT
-from mr_als.data.lines import REFERENCES, Reference
-from mr_als.data.logs import COMPRESSED, ByteRange, Layout, parse_layout, sniff
+from mr_als.data.lines import LINES, REFERENCES, Record, Reference
+from mr_als.data.logs import COMPRESSED, Layout, open_log, parse_layout, sniff
 from mr_als.data.numbers import parse_time
-from mr_als.engine.datasets import SHARDS, Dataset, Writer, read_parts, shard_arguments
-from mr_als.engine.launch import run_job
+from mr_als.engine.engines import Data, Engine, Output, Written
 from mr_als.engine.plan import COMPRESSION, choose_blocks
-from mr_als.engine.storage import LocalStorage
+from mr_als.engine.storage import storage_of
 from mr_als.errors import BadInputError, DamagedDataError
 from mr_als.options import InputOptions, check_times
 from mr_als.progress import Progress
 
+if TYPE_CHECKING:
+    from mr_als.engine.storage import Storage
+
+SIDES = ("users", "items")
 RANGE_BYTES = 256 << 20
 
 
@@ -36,8 +40,8 @@ RANGE_BYTES = 256 << 20
 class Plays:
     """Prepared plays: two data sets of the same plays, and their totals."""
 
-    users: Dataset
-    items: Dataset
+    users: Data
+    items: Data
     n_users: int
     n_items: int
     pairs: int
@@ -45,12 +49,33 @@ class Plays:
     info: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Logs:
+    """The log files of a run, as the input of a job that reads logs."""
+
+    paths: tuple[str, ...]
+    form: str = REFERENCES
+
+    @classmethod
+    def of(cls, patterns: Sequence[str], form: str = REFERENCES) -> Logs:
+        """Find the files that paths, directories and globs name, all of one file system."""
+        return cls(tuple(storage_of(patterns[0]).expand(list(patterns))), form)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Identify them by path, size and time of change."""
+        return fingerprint(self.paths)
+
+    def write_input(self, directory: str, n_files: int) -> list[str]:
+        """Give the files themselves, or the line files that name ranges of them."""
+        return list(self.paths) if self.form == LINES else write_ranges(self.paths, directory, n_files)
+
+
 def fingerprint(paths: Sequence[str]) -> dict[str, Any]:
     """Identify inputs by path, size and time of change."""
-    return {path: [os.stat(path).st_size, os.stat(path).st_mtime_ns] for path in paths}
+    return {path: storage_of(path).identify(path) for path in paths}
 
 
-def read_plays(directory: str, form: str = REFERENCES) -> Plays:
+def read_plays(directory: str, engine: Engine = Engine()) -> Plays:
     """Open a prepared plays directory.
 
     Raises
@@ -58,22 +83,23 @@ def read_plays(directory: str, form: str = REFERENCES) -> Plays:
     DamagedDataError
         If it is none, or a file is missing or has another size.
     """
-    storage = LocalStorage()
-    found = storage.read(os.path.join(directory, "plays.json"))
+    found = storage_of(directory).read(os.path.join(directory, "plays.json"))
     if found is None:
         msg = f"{directory}: no plays.json in it, so it is no finished plays directory; make one with `mr-als prepare`"
         raise DamagedDataError(msg)
     try:
         info = json.loads(found)
         base = os.path.join(directory, info["attempt"])
-        users, items = (Dataset.from_json({**info[side], "form": form}, base) for side in ("users", "items"))
+        users, items = (engine.load(info[side], base) for side in SIDES)
     except (ValueError, KeyError, TypeError) as error:
         msg = f"{directory}/plays.json is damaged ({error}); prepare the plays again"
         raise DamagedDataError(msg) from None
     for data in (users, items):
-        if storage.size(data.path) != data.n_bytes:
-            msg = f"{data.path}: {storage.size(data.path)} bytes where plays.json says {data.n_bytes}; prepare the plays again"
-            raise DamagedDataError(msg)
+        try:
+            data.check_sizes()
+        except DamagedDataError as error:
+            msg = f"{error}; prepare the plays again"
+            raise DamagedDataError(msg) from None
     return Plays(users, items, info["n_users"], info["n_items"], info["pairs"], info["plays"], info)
 
 
@@ -81,13 +107,9 @@ def prepare(
     logs: Sequence[str],
     directory: str,
     options: InputOptions,
-    *,
-    runner: str = "inline",
-    form: str = REFERENCES,
-    tasks: int = 1,
-    task_memory: int = 1 << 30,
+    engine: Engine = Engine(),
     progress: Progress | None = None,
-    mrjob_arguments: Sequence[str] = (),
+    task_memory: int = 1 << 30,
 ) -> Plays:
     """Turn play logs into a plays directory; give it as it is if it is finished already.
 
@@ -99,18 +121,18 @@ def prepare(
         If there is no usable line, or too many bad ones.
     """
     progress = progress or Progress(quiet=True)
-    storage = LocalStorage()
-    paths = storage.expand(list(logs))
-    inputs, chosen = fingerprint(paths), asdict(options)
+    storage = storage_of(directory)
+    found_logs = Logs.of(logs, engine.form)
+    inputs, chosen = found_logs.fingerprint(), asdict(options)
     storage.make_directory(directory)
     if (found := storage.read(os.path.join(directory, "plays.json"))) is not None:
         if _same(found, inputs, chosen):
-            return read_plays(directory, form)
+            return read_plays(directory, engine)
         storage.remove(os.path.join(directory, "plays.json"))
     started = time.monotonic()
-    layout = find_layout(paths, options)
+    layout = find_layout(found_logs.paths, options)
     progress.say(
-        f"prepare: {len(paths)} log file(s), columns {', '.join(layout.columns)}; job mr_ingest: "
+        f"prepare: {len(found_logs.paths)} log file(s), columns {', '.join(layout.columns)}; job mr_ingest: "
         "mappers parse and sum plays, the shuffle brings each block of users and each block of items to a reducer, which merges it"
     )
     for name in storage.names(directory):
@@ -119,32 +141,17 @@ def prepare(
     attempt = f"attempt-{uuid.uuid4().hex[:8]}"
     base = os.path.join(directory, attempt)
     storage.make_directory(base)
-    blocks = count_blocks(paths, options)
-    parts = run_job(
-        "mr_ingest",
-        write_ranges(paths, base, tasks),
-        os.path.join(base, "output"),
-        [
-            "--input",
-            REFERENCES,
-            f"--task-memory={task_memory}",
-            *shard_arguments(form, base),
-            *job_arguments(options, layout, blocks),
-        ],
-        runner,
-        tasks=tasks,
-        mrjob_arguments=mrjob_arguments,
-    )
-    info = lay_down(parts, base, form, options)
-    for name in ("output", SHARDS):
-        storage.remove(os.path.join(base, name))
+    blocks = count_blocks(found_logs.paths, options)
+    arguments = job_arguments(options, layout, blocks)
+    output = engine.run("mr_ingest", [found_logs], base, arguments, SIDES, written, task_memory)
+    info = add_up(output, options)
     if said := check_lines(info, options, os.path.join(directory, "bad-lines.tsv"), storage):
         progress.say(f"prepare: {said}")
     check_usable(info, info["plays"] and info["n_users"] and info["n_items"])
     info |= {"attempt": attempt, "inputs": inputs, "options": chosen, "blocks": blocks, "columns": list(layout.columns)}
     info["seconds"] = time.monotonic() - started
     storage.replace(os.path.join(directory, "plays.json"), json.dumps(info, indent=1).encode())
-    plays = read_plays(directory, form)
+    plays = read_plays(directory, engine)
     counts = f"{plays.n_users} users, {plays.n_items} items, {plays.pairs} pairs, {plays.plays:.0f} plays"
     progress.say(f"prepare: {counts}, {info['seconds']:.1f} s")
     return plays
@@ -164,16 +171,31 @@ def find_layout(paths: Sequence[str], options: InputOptions) -> Layout:
     if options.columns or options.format != "auto":
         return parse_layout(options.format, options.columns, options.delimiter)
     for path in paths:
-        with ByteRange(path, 0, os.stat(path).st_size) as stream:
-            if head := stream.read(1 << 16):
-                return sniff(head, options.delimiter, path)
+        if head := read_head(path):
+            return sniff(head, options.delimiter, path)
     msg = f"{paths[0]}: empty, and so are all other logs; there is nothing to learn from"
     raise BadInputError(msg)
 
 
+def read_head(path: str) -> bytes:
+    """Give the first 64 kB of a log, decompressed.
+
+    Raises
+    ------
+    BadInputError
+        If it cannot be read.
+    """
+    try:
+        with storage_of(path).open(path) as file, open_log(path, file) as stream:
+            return bytes(stream.read(1 << 16))
+    except (OSError, EOFError, zlib.error) as error:
+        msg = f"{path}: cannot be read, or its compressed data are damaged ({error}); fetch or write the file again"
+        raise BadInputError(msg) from None
+
+
 def count_blocks(paths: Sequence[str], options: InputOptions) -> list[int]:
     """Give the number of user blocks and item blocks."""
-    n_bytes = sum(os.stat(p).st_size * (COMPRESSION if p.endswith(COMPRESSED) else 1) for p in paths)
+    n_bytes = sum(storage_of(p).size(p) * (COMPRESSION if p.endswith(COMPRESSED) else 1) for p in paths)
     return [choose_blocks(n_bytes) if b == "auto" else int(b) for b in (options.user_blocks, options.item_blocks)]
 
 
@@ -226,21 +248,27 @@ def log_arguments(options: InputOptions, layout: Layout) -> list[str]:
     return arguments
 
 
-def lay_down(parts: Sequence[str], base: str, form: str, options: InputOptions) -> dict[str, Any]:
-    """Check the job's output, lay both sides down and add up the totals."""
-    writers = {side: Writer("plays", os.path.join(base, f"{side}.raw"), form) for side in ("users", "items")}
-    totals = {"users": [0, 0, 0], "items": [0, 0, 0]}
-    info: dict[str, Any] = {}
-    for record in read_parts(parts, form):
-        if record.kind in writers:
-            writers[record.kind].add(record.block, record.payload)
-        elif record.kind == "total":
-            side, *numbers = json.loads(bytes(record.payload))
-            totals[side] = [a + b for a, b in zip(totals[side], numbers, strict=True)]
-        elif record.kind == "bad":
-            info |= json.loads(bytes(record.payload))
-    for side, writer in writers.items():
-        info[side] = writer.close().to_json()
+def written(record: Record) -> Written | None:
+    """Read what a task of the job reports of a block."""
+    if record.kind != "total":
+        return None
+    side, _, _, _, length, crc = json.loads(bytes(record.payload))
+    return Written(side, record.block, length, crc)
+
+
+def add_up(output: Output, options: InputOptions) -> dict[str, Any]:
+    """Add up the reports of the job, and check that both sides hold the same plays."""
+    totals = {side: [0, 0, 0] for side in SIDES}
+    info: dict[str, Any] = {side: output.data[side].to_json() for side in SIDES}
+    for record in output.reports:
+        report = json.loads(bytes(record.payload))
+        if record.kind == "bad":
+            info |= report
+        else:
+            totals[report[0]] = [a + b for a, b in zip(totals[report[0]], report[1:4], strict=True)]
+    if "bad" not in info:
+        msg = "the report of the log lines is missing: a task's output was lost; prepare again"
+        raise DamagedDataError(msg)
     check_sides(totals, options)
     info |= {"n_users": totals["users"][0], "n_items": totals["items"][0]}
     info |= {"pairs": totals["users"][1], "plays": totals["users"][2] / STRENGTH_UNIT}
@@ -260,7 +288,7 @@ def check_sides(totals: dict[str, list[int]], options: InputOptions) -> None:
         raise DamagedDataError(msg)
 
 
-def check_lines(info: dict[str, Any], options: InputOptions, quarantine: str, storage: LocalStorage) -> str:
+def check_lines(info: dict[str, Any], options: InputOptions, quarantine: str, storage: Storage) -> str:
     """Write the quarantine file; give what is to be said of bad lines.
 
     Raises

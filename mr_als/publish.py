@@ -24,7 +24,7 @@ import mr_als
 from mr_als.data.badlines import BadLines, quarantine_table
 from mr_als.data.blocks import FactorBlock, PlaysBlock
 from mr_als.data.join import join, match
-from mr_als.engine.datasets import Dataset
+from mr_als.engine.engines import Data
 from mr_als.engine.runs import crash_point
 from mr_als.engine.storage import storage_of
 from mr_als.errors import NonFiniteError
@@ -61,7 +61,7 @@ class ArrayFile:
         self._file.close()
 
 
-def publish(model: str, run: str, plays: Plays, users: Dataset, items: Dataset, info: dict[str, Any]) -> dict[str, Any]:
+def publish(model: str, run: str, plays: Plays, users: Data, items: Data, info: dict[str, Any]) -> dict[str, Any]:
     """Write the generation `run` and let `model.json` name it; give the content of `model.json`.
 
     Raises
@@ -118,7 +118,7 @@ def _size_and_crc(path: str) -> list[int]:
     return [os.path.getsize(path), crc]
 
 
-def _write_side(directory: str, plays: Dataset, factors: Dataset, item_hashes: npt.NDArray[Any] | None = None) -> None:
+def _write_side(directory: str, plays: Data, factors: Data, item_hashes: npt.NDArray[Any] | None = None) -> None:
     """Write ids and factors of one side, and of the users also their plays; rows in hash order."""
     files: dict[str, ArrayFile] = {}
 

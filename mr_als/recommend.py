@@ -27,7 +27,7 @@ from mr_als.model import Model
 from mr_als.progress import Progress
 
 if TYPE_CHECKING:
-    from mr_als.train import Engine
+    from mr_als.engine.engines import Engine
 
 USERS_PER_BLOCK = 2048
 

@@ -34,7 +34,7 @@ from mr_als.prepare import check_lines, check_usable, count_blocks, find_layout,
 from mr_als.progress import Progress
 
 if TYPE_CHECKING:
-    from mr_als.train import Engine
+    from mr_als.engine.engines import Engine
 
 __all__ = ["FOLD_IN", "split"]
 

@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mr_als.data.blocks import FACTORS, STATS, FactorBlock, StatsBlock, pack
+from mr_als.data.blocks import FACTORS, FactorBlock, StatsBlock, pack
 from mr_als.data.factor_lines import pack_factor_lines
-from mr_als.data.lines import REFERENCES
-from mr_als.engine.datasets import SHARDS, Dataset, Writer, read_parts, shard_arguments
-from mr_als.engine.launch import run_job
+from mr_als.data.lines import Record
+from mr_als.engine.engines import Data, Engine, Output, Written
 from mr_als.engine.plan import choose_join
 from mr_als.engine.runs import Lock, Run
 from mr_als.engine.storage import LocalStorage, storage_of
@@ -29,7 +28,7 @@ from mr_als.errors import DamagedDataError, ModelError, ObjectiveRoseError, Usag
 from mr_als.maths.loss import Loss, weighted_rmse, zero_rmse
 from mr_als.maths.normal_equations import eigenbasis, project
 from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, WeightOptions, to_arguments
-from mr_als.prepare import Plays, fingerprint, prepare, read_plays
+from mr_als.prepare import Logs, Plays, fingerprint, prepare, read_plays
 from mr_als.progress import Progress, what_a_half_does
 from mr_als.publish import publish
 
@@ -37,16 +36,6 @@ from mr_als.publish import publish
 ROUNDING = 1e-5
 # above this share of the objective of X = Y = 0 the factors have learnt nothing yet
 LEARNT = 0.999
-
-
-@dataclass(frozen=True)
-class Engine:
-    """Where the jobs run, and in which form they get their records."""
-
-    runner: str = "inline"
-    form: str = REFERENCES
-    tasks: int = 1
-    mrjob_arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,7 +54,7 @@ class Half:
     """A finished half-iteration: its factors, their Gram matrix, and the sums of its loss terms."""
 
     number: int
-    factors: Dataset
+    factors: Data
     gram: npt.NDArray[np.float64]
     totals: dict[str, float]
     entry: dict[str, Any]
@@ -111,9 +100,9 @@ def describe(logs: Sequence[str], plays: str | None, options: Training) -> dict[
         raise UsageError(msg)
     if plays:
         read_plays(plays)  # refuses a damaged directory before a run is bound to it
-        inputs = fingerprint([os.path.abspath(os.path.join(plays, "plays.json"))])
+        inputs = fingerprint([storage_of(plays).absolute(os.path.join(plays, "plays.json"))])
     else:
-        inputs = fingerprint(storage_of(logs[0]).expand(list(logs)))
+        inputs = Logs.of(logs).fingerprint()
     if options.loop.initial_factors:
         inputs |= fingerprint(LocalStorage().expand([options.loop.initial_factors]))
     return {"inputs": inputs, "options": asdict(options)}
@@ -121,11 +110,8 @@ def describe(logs: Sequence[str], plays: str | None, options: Training) -> dict[
 
 def _plays_of(run: Run, logs: Sequence[str], plays: str | None, options: Training, engine: Engine, progress: Progress) -> Plays:
     if plays:
-        return read_plays(plays, engine.form)
-    return prepare(
-        logs, run.path("plays"), options.inputs, runner=engine.runner, form=engine.form, tasks=engine.tasks,
-        task_memory=options.plan.task_memory, progress=progress, mrjob_arguments=engine.mrjob_arguments,
-    )  # fmt: skip
+        return read_plays(plays, engine)
+    return prepare(logs, run.path("plays"), options.inputs, engine, progress, options.plan.task_memory)
 
 
 def _alternate(trainer: _Trainer, model: str) -> dict[str, Any]:
@@ -220,7 +206,7 @@ class _Trainer:
         record = self.run.record(_name(number)) if number >= 0 else None
         if record is None:
             return None
-        factors = Dataset.from_json({**record["factors"], "form": self.engine.form}, self.run.path(record["attempt"]))
+        factors = self.engine.load(record["factors"], self.run.path(record["attempt"]))
         rank = self.options.solver.rank
         gram = np.frombuffer(base64.b64decode(record["gram"]), "<f8").reshape(rank, rank)
         return Half(number, factors, gram, record["totals"], record["entry"])
@@ -229,23 +215,24 @@ class _Trainer:
         """Run half `number` against the `fixed` side's last half; it counts once its record is written."""
         started = time.monotonic()
         solved, other = ("users", "items") if number % 2 else ("items", "users")
-        plays: Dataset = getattr(self.plays, solved)
+        plays: Data = getattr(self.plays, solved)
         if words := what_a_half_does(number, solved, other, self.join):
             self.progress.say(words)
         directory = self.run.attempt(_name(number))
-        inputs = plays.write_input(directory, self.engine.tasks)
         # all blocks, not only those that hold a row: the number decides which block a hash belongs to
         fixed_blocks = self.plays.info["blocks"][other == "items"]
-        arguments = [f"--n-fixed={getattr(self.plays, f'n_{other}')}", f"--fixed-blocks={fixed_blocks}"]
+        arguments = [f"--solved={solved}", f"--n-fixed={getattr(self.plays, f'n_{other}')}", f"--fixed-blocks={fixed_blocks}"]
+        inputs = [plays]
         if fixed is None:
             arguments += [f"--init={solved}", *self._write_initial(directory)]
         else:
             arguments += ["--fixed", self._write_fixed(directory, fixed)]
             if self.join == "shuffle":
-                inputs += fixed.factors.write_input(directory, self.engine.tasks)
-        arguments += shard_arguments(self.engine.form, directory)
-        parts = self._run_job(inputs, os.path.join(directory, "output"), arguments)
-        half = self._collect(number, parts, directory, plays, fixed, started, solved)
+                inputs.append(fixed.factors)
+        arguments += [f"--join={self.join}", *to_arguments(self.options.solver), *to_arguments(self.options.weights)]
+        memory = self.options.plan.task_memory
+        output = self.engine.run("mr_solve", inputs, directory, arguments, [FACTORS], written, memory)
+        half = self._collect(number, output, plays, fixed, started, solved)
         self._commit(half, directory)
         return half
 
@@ -255,18 +242,8 @@ class _Trainer:
         if not given:
             return []
         path = os.path.join(directory, "initial.bin")
-        with open(path, "wb") as file:
-            file.write(pack_factor_lines(given, self.options.solver.rank, self.options.inputs.salt))
+        self.run.storage.write(path, pack_factor_lines(given, self.options.solver.rank, self.options.inputs.salt))
         return ["--initial", path]
-
-    def _run_job(self, inputs: list[str], output: str, arguments: list[str]) -> list[str]:
-        o = self.options
-        return run_job(
-            "mr_solve", inputs, output,
-            [*arguments, "--input", self.engine.form, "--join", self.join, f"--task-memory={o.plan.task_memory}",
-             *to_arguments(o.solver), *to_arguments(o.weights)],
-            self.engine.runner, tasks=self.engine.tasks, mrjob_arguments=self.engine.mrjob_arguments,
-        )  # fmt: skip
 
     def _write_fixed(self, directory: str, fixed: Half) -> str:
         """Write what every task needs: G = Q D Q'; for broadcast also Z = Y Q, in hash order."""
@@ -277,30 +254,16 @@ class _Trainer:
             arrays.append(np.concatenate([b.hashes for b in blocks]))
             arrays.append(np.concatenate([project(b.factors, basis).ravel() for b in blocks]))
         path = os.path.join(directory, "fixed.bin")
-        with open(path, "wb") as file:
-            file.write(pack(arrays))
+        self.run.storage.write(path, pack(arrays))
         return path
 
-    def _collect(
-        self, number: int, parts: list[str], directory: str, plays: Dataset, fixed: Half | None, started: float, solved: str
-    ) -> Half:
-        """Check the output against its own statistics, lay it down, and sum in block order."""
-        writer = Writer(FACTORS, os.path.join(directory, "factors.raw"), self.engine.form)
-        stats: dict[int, StatsBlock] = {}
-        for record in read_parts(parts, self.engine.form):
-            if record.kind == FACTORS:
-                writer.add(record.block, record.payload)
-            elif record.kind == STATS:
-                stats[record.block] = StatsBlock.unpack(record.payload)
-        for name in ("output", SHARDS):
-            self.run.storage.remove(os.path.join(directory, name))
-        factors = writer.close()
+    def _collect(self, number: int, output: Output, plays: Data, fixed: Half | None, started: float, solved: str) -> Half:
+        """Check that all blocks are there, and sum their statistics in block order."""
+        factors = output.data[FACTORS]
+        stats = {record.block: StatsBlock.unpack(record.payload) for record in output.reports}
         blocks = [entry.block for entry in plays.entries]
         if [e.block for e in factors.entries] != blocks or sorted(stats) != blocks:
             msg = f"half {number}: the job wrote {len(factors.entries)} of {len(blocks)} blocks; run the same command again"
-            raise DamagedDataError(msg)
-        if any((e.length, e.crc) != (stats[e.block].n_bytes, stats[e.block].crc) for e in factors.entries):
-            msg = f"half {number}: a block differs from its checksum; run the same command again"
             raise DamagedDataError(msg)
         gram = np.zeros_like(stats[blocks[0]].gram)
         for block in blocks:
@@ -311,7 +274,7 @@ class _Trainer:
         return Half(number, factors, gram, totals, entry)
 
     def _entry(
-        self, number: int, solved: str, totals: dict[str, Any], fixed: Half | None, factors: Dataset, seconds: float
+        self, number: int, solved: str, totals: dict[str, Any], fixed: Half | None, factors: Data, seconds: float
     ) -> dict[str, Any]:
         """Give the history entry of a half: the loss over all cells and the regularised objective."""
         entry: dict[str, Any] = {"half": number, "iteration": number // 2, "solved": solved, "rows": int(totals["rows"])}
@@ -351,6 +314,12 @@ class _Trainer:
         if now > before + ROUNDING * abs(before):
             msg = f"half {half.number}: the objective rose from {before:.8g} to {now:.8g}; try --solver cholesky, and report this"
             raise ObjectiveRoseError(msg)
+
+
+def written(record: Record) -> Written:
+    """Read what a task of the job reports of a block."""
+    stats = StatsBlock.unpack(record.payload)
+    return Written(FACTORS, record.block, stats.n_bytes, stats.crc)
 
 
 def _name(number: int) -> str:

@@ -43,10 +43,7 @@ def run(args: argparse.Namespace) -> int:
     engine, progress = engine_of(args), progress_of(args)
     from mr_als.prepare import prepare
 
-    plays = prepare(
-        args.logs, args.plays, from_namespace(InputOptions, args), runner=engine.runner, form=engine.form, tasks=engine.tasks,
-        task_memory=args.task_memory, progress=progress, mrjob_arguments=engine.mrjob_arguments,
-    )  # fmt: skip
+    plays = prepare(args.logs, args.plays, from_namespace(InputOptions, args), engine, progress, args.task_memory)
     totals = {"users": plays.n_users, "items": plays.n_items, "pairs": plays.pairs, "plays": plays.plays}
     totals |= {"lines": plays.info["counts"]["lines"], "bad_lines": sum(plays.info["bad"]["counts"].values())}
     if args.json:

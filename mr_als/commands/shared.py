@@ -16,8 +16,8 @@ from mr_als.errors import UsageError
 from mr_als.options import add_arguments, memory
 
 if TYPE_CHECKING:
+    from mr_als.engine.engines import Engine
     from mr_als.progress import Progress
-    from mr_als.train import Engine
 
 RUNNERS = ("inline", "local", "hadoop", "emr", "spark")
 
@@ -106,7 +106,7 @@ def engine_of(args: argparse.Namespace) -> Engine:
     """
     from mr_als.data.lines import LINES, REFERENCES
     from mr_als.engine import launch
-    from mr_als.train import Engine
+    from mr_als.engine.engines import Engine
 
     if args.runner not in launch.RUNNERS:
         msg = f"-r {args.runner}: this version runs on {', '.join(launch.RUNNERS)} only; choose one of these"

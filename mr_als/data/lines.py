@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import mmap
 import os
 import re
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -29,6 +30,9 @@ from mr_als.errors import DamagedDataError
 LINES = "lines"
 REFERENCES = "references"
 FORMS = (LINES, REFERENCES)
+
+# kind of the last line a task writes: `Parts` reads a part from its end
+END = "end"
 
 # base64 makes 4 bytes of 3; with kind, block and number a line stays below 4 MB
 MAX_PAYLOAD = 2_900_000
@@ -108,6 +112,13 @@ def write_lines(kind: str, block: int, payload: Buffer) -> Iterator[tuple[bytes,
     """Give the (key, value) pairs, in the sense of `LineProtocol`, of one record."""
     for number, count, piece in cut(payload):
         yield kind.encode(), (number_field(block, number, count), encode(piece))
+
+
+def end_line(reports: Sequence[tuple[bytes, tuple[bytes, bytes]]]) -> tuple[bytes, tuple[bytes, bytes]]:
+    """Give the line that ends a task's output, after its reports; it says how long they are."""
+    # two TABs and a line end besides the fields
+    n_bytes = sum(len(kind) + len(numbered) + len(text) + 3 for kind, (numbered, text) in reports)
+    return END.encode(), (number_field(0, 0, 1), encode(json.dumps({"bytes": n_bytes}).encode()))
 
 
 _NUMBERED = re.compile(rb"[0-9]{1,12}\.[0-9]{1,12}\.[0-9]{1,12}")

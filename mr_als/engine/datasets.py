@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,13 +79,13 @@ class Dataset:
     def to_json(self) -> dict[str, Any]:
         """Give what `from_json` reads; the path is relative to the manifest's directory."""
         rows = [[e.block, e.offset, e.length, e.crc] for e in self.entries]
-        return {"kind": self.kind, "file": os.path.basename(self.path), "form": self.form, "entries": rows}
+        return {"kind": self.kind, "file": os.path.basename(self.path), "entries": rows}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any], directory: str) -> Dataset:
-        """Read a manifest entry."""
+    def from_json(cls, data: Mapping[str, Any], directory: str, form: str = REFERENCES) -> Dataset:
+        """Read a manifest entry; `form` is that in which a job is to get it."""
         entries = tuple(Entry(*row) for row in data["entries"])
-        return cls(data["kind"], os.path.join(directory, os.path.basename(data["file"])), data["form"], entries)
+        return cls(data["kind"], os.path.join(directory, os.path.basename(data["file"])), form, entries)
 
     def check(self) -> None:
         """Check file size and every checksum.
@@ -95,12 +95,16 @@ class Dataset:
         DamagedDataError
             If anything differs from the manifest.
         """
+        self.check_sizes()
+        for _ in self.blocks():
+            pass
+
+    def check_sizes(self) -> None:
+        """Check the file size alone."""
         size = Path(self.path).stat().st_size if Path(self.path).exists() else -1
         if size != self.n_bytes:
             msg = f"{self.path}: {size} bytes where the manifest says {self.n_bytes}"
             raise DamagedDataError(msg)
-        for _ in self.blocks():
-            pass
 
 
 def shard_arguments(form: str, directory: str) -> list[str]:
@@ -116,18 +120,31 @@ def shard_arguments(form: str, directory: str) -> list[str]:
 def read_parts(parts: Iterable[str], form: str = LINES) -> Iterator[Record]:
     """Give the records of a job's output parts, which are in `form`."""
     for part in parts:
-        reader = Reader(form)
         with open(part, "rb") as file:
-            for line in file:
-                fields = line.rstrip(b"\r\n\t").split(b"\t")
-                if len(fields) != 3 or not line.endswith(b"\n"):
-                    msg = f"{part}: a line has {len(fields)} fields where kind, block and payload are expected: truncated?"
-                    raise DamagedDataError(msg)
-                numbered = fields[1] if fields[1].count(b".") == 2 else fields[1] + b".0000.0001"
-                record = reader.add(fields[0], (numbered, fields[2]))
-                if record is not None:
-                    yield record
-        reader.finish()
+            yield from records_of(part, file, form)
+
+
+def records_of(name: str, lines: Iterable[bytes], form: str = LINES, kind: str = "") -> Iterator[Record]:
+    """Give the records of the lines of one part, only those of one kind if it is named.
+
+    Raises
+    ------
+    DamagedDataError
+        If a line is not one of ours, or a record ends in its middle.
+    """
+    reader = Reader(form)
+    for line in lines:
+        if kind and not line.startswith(kind.encode() + b"\t"):
+            continue
+        fields = line.rstrip(b"\r\n\t").split(b"\t")
+        if len(fields) != 3 or not line.endswith(b"\n"):
+            msg = f"{name}: a line has {len(fields)} fields where kind, block and payload are expected: truncated?"
+            raise DamagedDataError(msg)
+        numbered = fields[1] if fields[1].count(b".") == 2 else fields[1] + b".0000.0001"
+        record = reader.add(fields[0], (numbered, fields[2]))
+        if record is not None:
+            yield record
+    reader.finish()
 
 
 class Writer:

@@ -13,7 +13,7 @@ from mr_als.engine.mrjob_fixes import text_std  # before mrjob
 
 from mrjob.job import MRJob  # isort: skip
 
-from mr_als.data.lines import FORMS, LINES, REFERENCES, Buffer, LineProtocol, Reader, Record, ShardWriter, write_lines
+from mr_als.data.lines import FORMS, LINES, REFERENCES, Buffer, LineProtocol, Reader, Record, ShardWriter, end_line, write_lines
 
 Pair = tuple[bytes, tuple[bytes, bytes]]
 
@@ -65,6 +65,10 @@ class ALSJob(MRJob):
         if self._shard is None:
             self._shard = ShardWriter(self.options.shards)
         yield self._shard.write(kind, block, payload)
+
+    def ended(self, reports: list[Pair]) -> list[Pair]:
+        """Give the last lines of a task: its reports, and in a part that is read from its end how long they are."""
+        return reports if self.options.shards else [*reports, end_line(reports)]
 
     def own_reader(self) -> Reader:
         """Give a reader of what `write_record` wrote."""

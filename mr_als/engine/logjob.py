@@ -16,6 +16,8 @@ from mr_als.data.lines import LINES, Reference, decode, encode
 from mr_als.data.logs import ByteRange, Filter, Layout, chunks
 from mr_als.engine.job import ALSJob, Pair
 
+from mrjob.compat import jobconf_from_env  # isort: skip  (after mr_als.engine.job)
+
 REPORTS = b"bad"
 
 
@@ -90,7 +92,10 @@ class LogJob(ALSJob):
     def map_stream(self) -> Iterator[Pair]:
         """Map the whole standard input."""
         self.mapper_init()
-        yield from self.read(self.stdin, "input")
+        # a name for people, in the table of bad lines; on Spark there is none
+        path = jobconf_from_env("mapreduce.map.input.file", "input").removeprefix("file://")
+        offset = int(jobconf_from_env("mapreduce.map.input.start", "0"))
+        yield from self.read(self.stdin, f"{path}@{offset}", offset)
         yield from self.mapper_final()
 
     def mapper_final(self) -> Iterator[Pair]:

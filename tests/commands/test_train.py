@@ -74,7 +74,7 @@ def test_prepare_prints_its_totals_as_json(logs, tmp_path, capsys):
     [
         (lambda plays: (plays / "plays.json").unlink(), "no plays.json"),
         (lambda plays: (plays / "plays.json").write_text("{"), "plays.json is damaged"),
-        (lambda plays: next(plays.glob("attempt-*/users.raw")).write_bytes(b"x"), "1 bytes where plays.json says"),
+        (lambda plays: next(plays.glob("attempt-*/users.raw")).write_bytes(b"x"), "1 bytes where the manifest says"),
     ],
 )
 def test_a_damaged_plays_directory_is_one_sentence(damage, text, logs, tmp_path, capsys):

@@ -1,0 +1,132 @@
+"""Where the jobs run: an `Engine` runs a job on data sets and gives back checked data sets.
+
+It hides the one thing in which engines differ, how records travel:
+
+* `references`: tasks see the driver's files (inline, local, Spark on one machine). The driver checks each output record and
+  lays it down in a raw file; a job's input are lines that say where a block lies, and tasks memory-map it.
+* `lines`: tasks see the file system of a cluster (Hadoop). The part files of a job are the data set, and the input of the next
+  job; the driver reads only the reports at their ends.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from mr_als.data.lines import LINES, REFERENCES, Record
+from mr_als.engine.datasets import SHARDS, Dataset, Writer, read_parts, shard_arguments
+from mr_als.engine.launch import run_job
+from mr_als.engine.parts import Parts, read_reports
+from mr_als.engine.storage import storage_of
+from mr_als.errors import DamagedDataError
+
+Data = Dataset | Parts
+
+
+class Written(NamedTuple):
+    """What a task reports of a block that it wrote."""
+
+    kind: str
+    block: int
+    length: int
+    crc: int
+
+
+class Output(NamedTuple):
+    """What came out of a job: a checked data set of each kind, and the reports of its tasks."""
+
+    data: Mapping[str, Data]
+    reports: list[Record]
+
+
+class Input(Protocol):
+    """What a job can read: a data set, or the logs."""
+
+    def write_input(self, directory: str, n_files: int) -> list[str]:
+        """Give the paths of a job's input files, each one map task; write them to `directory` if need be."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where the jobs run, in which form they get their records, and in how many tasks."""
+
+    runner: str = "inline"
+    form: str = REFERENCES
+    tasks: int = 1
+    mrjob_arguments: tuple[str, ...] = ()
+
+    def run(
+        self, job: str, inputs: Sequence[Input], directory: str, arguments: Sequence[str],
+        kinds: Sequence[str], written: Callable[[Record], Written | None], task_memory: int = 1 << 30,
+    ) -> Output:  # fmt: skip
+        """Run a job whose tasks write blocks of some `kinds`, and at their end a report of each.
+
+        Parameters
+        ----------
+        directory : an existing directory of this attempt alone
+        written : reads a report; None for a report of another matter
+        task_memory : bytes
+
+        Raises
+        ------
+        JobFailedError
+            If the job failed.
+        DamagedDataError
+            If its output is not what its reports say.
+        """
+        paths = [path for data in inputs for path in data.write_input(directory, self.tasks)]
+        output = os.path.join(directory, "output")
+        parts = run_job(
+            job, paths, output,
+            ["--input", self.form, f"--task-memory={task_memory}", *shard_arguments(self.form, directory), *arguments],
+            self.runner, tasks=self.tasks, mrjob_arguments=self.mrjob_arguments,
+        )  # fmt: skip
+        if self.form == LINES:
+            return keep(output, parts, kinds, written)
+        laid = lay_down(parts, directory, kinds, written)
+        for name in ("output", SHARDS):
+            storage_of(directory).remove(os.path.join(directory, name))
+        return laid
+
+    def load(self, manifest: Mapping[str, Any], directory: str) -> Data:
+        """Open a data set again by what its `to_json` gave."""
+        return Parts.from_json(manifest, directory) if "parts" in manifest else Dataset.from_json(manifest, directory, self.form)
+
+
+def lay_down(parts: Sequence[str], directory: str, kinds: Sequence[str], written: Callable[[Record], Written | None]) -> Output:
+    """Lay the records of each kind down in a raw file, and check them against the reports."""
+    writers = {kind: Writer(kind, os.path.join(directory, f"{kind}.raw")) for kind in kinds}
+    reports = []
+    for record in read_parts(parts, REFERENCES):
+        if record.kind in writers:
+            writers[record.kind].add(record.block, record.payload)
+        else:
+            reports.append(record)
+    data = {kind: writer.close() for kind, writer in writers.items()}
+    found = [Written(kind, e.block, e.length, e.crc) for kind in kinds for e in data[kind].entries]
+    reported = [block for record in reports if (block := written(record)) is not None]
+    if differing := set(found) ^ set(reported):
+        block = min(differing)
+        msg = f"{directory}: {block.kind} block {block.block} is not what its task reported; run the same command again"
+        raise DamagedDataError(msg)
+    return Output(data, reports)
+
+
+def keep(output: str, parts: Sequence[str], kinds: Sequence[str], written: Callable[[Record], Written | None]) -> Output:
+    """Take the parts as they are: their reports say which blocks are in them."""
+    storage = storage_of(output)
+    sizes = storage.sizes(output)
+    reports: list[Record] = []
+    blocks: dict[str, dict[str, list[Written]]] = {kind: {} for kind in kinds}
+    for name in (os.path.basename(part) for part in parts):
+        found = read_reports(storage, os.path.join(output, name), sizes[name])
+        reports += found
+        for record in found:
+            if (block := written(record)) is not None:
+                blocks[block.kind].setdefault(name, []).append(block)
+    return Output({kind: Parts.of(kind, output, sizes, blocks[kind]) for kind in kinds}, reports)
+
+
+__all__ = ["Data", "Engine", "Input", "Output", "Written"]
