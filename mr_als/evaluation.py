@@ -33,7 +33,7 @@ from mr_als.recommend import write_tiles
 from mr_als.split import FOLD_IN
 
 if TYPE_CHECKING:
-    from mr_als.train import Engine
+    from mr_als.engine.engines import Engine
 
 __all__ = ["Asked", "evaluate"]
 

@@ -28,7 +28,7 @@ from mr_als.prepare import Plays, prepare
 from mr_als.progress import Progress
 
 if TYPE_CHECKING:
-    from mr_als.train import Engine
+    from mr_als.engine.engines import Engine
 
 __all__ = ["LeftOut", "Reading", "candidate_pairs", "unknown_items", "write_blocks"]
 

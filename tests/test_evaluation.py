@@ -14,7 +14,7 @@ from mr_als.errors import BadInputError
 from mr_als.evaluation import Asked, evaluate
 from mr_als.options import InputOptions
 from mr_als.progress import Progress
-from mr_als.train import Engine
+from mr_als.engine.engines import Engine
 from tests.toy import dense_plays, options, run, toy_lines, write
 
 KS = (3, 10)

@@ -15,7 +15,7 @@ from mr_als.errors import BadInputError, UsageError
 from mr_als.options import InputOptions, SplitOptions
 from mr_als.progress import Progress
 from mr_als.split import FOLD_IN, split
-from mr_als.train import Engine
+from mr_als.engine.engines import Engine
 
 DAY = 86400
 

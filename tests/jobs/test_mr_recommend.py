@@ -12,7 +12,7 @@ import mr_als
 from mr_als.errors import UsageError
 from mr_als.progress import Progress
 from mr_als.recommend import published, recommend_to, write_tiles
-from mr_als.train import Engine
+from mr_als.engine.engines import Engine
 from tests.toy import RANK, options, run, toy_lines, write
 
 
