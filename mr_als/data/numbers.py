@@ -209,7 +209,8 @@ def _days_of(dates: Array) -> Array:
     days = shifted * 365 + shifted // 4 - shifted // 100 + shifted // 400 + (153 * month_of + 2) // 5 + day - 1 - 719468
     table = np.zeros(len(seen), np.int64)
     table[seen] = np.where((year >= 1) & (day >= 1) & (day <= in_month), days, _DAY_ONE - 1)
-    return table[dates - first]
+    found: Array = table[dates - first]
+    return found
 
 
 def parse_time(text: str) -> float:
