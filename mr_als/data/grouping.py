@@ -17,7 +17,7 @@ from mr_als.data.blocks import STRENGTH_UNIT, PlaysBlock
 from mr_als.data.ids import Ids, block_of
 from mr_als.errors import BadInputError, HashCollisionError
 
-__all__ = ["Pairs", "Side", "check_collisions", "merge_blocks", "split_blocks", "sum_pairs"]
+__all__ = ["Pairs", "Side", "by_columns", "check_collisions", "merge_blocks", "split_blocks", "sum_pairs"]
 
 Array = npt.NDArray[Any]
 
@@ -30,7 +30,7 @@ class Side(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """Distinct pairs in ascending order of (row, column): int64 (n,) each, strengths in units of 2^-16."""
+    """Distinct pairs in ascending order of (row, column): integers (n,) each, strengths int64 in units of 2^-16."""
 
     rows: Array
     columns: Array
@@ -54,9 +54,11 @@ def sum_pairs(rows: Array, columns: Array, strengths: Array | None, unit: int = 
     if not n:
         return Pairs(*(np.zeros(0, np.int64) for _ in range(3)))
     shift = int(columns.max()).bit_length()
-    key = (rows.astype(np.uint64) << np.uint64(shift)) | columns.astype(np.uint64)
     payload = 0 if strengths is None else int(strengths.max()).bit_length()
     key_bits = int(rows.max()).bit_length() + shift
+    # half as wide is twice as fast
+    word: type[np.unsignedinteger[Any]] = np.uint32 if strengths is None and key_bits <= 32 and shift < 32 else np.uint64
+    key = (rows.astype(word) << word(shift)) | columns.astype(word)
     if strengths is not None and key_bits + payload <= 64:
         # key and strength side by side in one word: sorting words is several times as fast as sorting places
         joined = np.sort((key << np.uint64(payload)) | strengths.astype(np.uint64))
@@ -76,8 +78,16 @@ def sum_pairs(rows: Array, columns: Array, strengths: Array | None, unit: int = 
         if payload + n.bit_length() > 63:
             _check_sums(strengths, first)
         sums = strengths if len(first) == n else np.add.reduceat(strengths, first)
-    mask = np.uint64((1 << shift) - 1)
-    return Pairs((key >> np.uint64(shift)).astype(np.int64), (key & mask).astype(np.int64), sums)
+    return Pairs((key >> word(shift)).astype(np.int64), (key & word((1 << shift) - 1)).astype(np.int64), sums)
+
+
+def by_columns(pairs: Pairs, n_columns: int) -> Pairs:
+    """Give pairs as pairs of (column, row), in that order; columns are below `n_columns`."""
+    # rows ascend already, so stable sorts of 16 bits at a time are enough; NumPy's is linear for these
+    order = np.argsort(pairs.columns.astype(np.uint16), kind="stable")
+    for bits in range(16, n_columns.bit_length(), 16):
+        order = order[np.argsort((pairs.columns[order] >> bits).astype(np.uint16), kind="stable")]
+    return Pairs(pairs.columns[order], pairs.rows[order], pairs.strengths[order])
 
 
 def _check_sums(strengths: Array, first: Array) -> None:
@@ -115,7 +125,7 @@ def _dictionary(columns: Array, n_columns: int) -> tuple[Array, Array]:
     seen = np.zeros(n_columns, bool)
     seen[columns] = True
     used = np.flatnonzero(seen)
-    place = np.zeros(n_columns, np.int64)
+    place = np.zeros(n_columns, np.uint32)
     place[used] = np.arange(len(used))
     return used, place[columns]
 

@@ -1,7 +1,7 @@
 """The table of a map task: which pairs it has seen and how strong they are, emptied when it is full.
 
 Ids become codes (0, 1, 2 ... in order of appearance) through a hash table whose look-ups are array arithmetic; pairs of codes
-are collected and summed by sorting.
+wait in buckets (`mr_als.data.buckets`) and are summed by sorting these.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from mr_als.data.badlines import BadLines
 from mr_als.data.blocks import STRENGTH_UNIT, PlaysBlock
-from mr_als.data.grouping import Pairs, Side, collision, in_hash_order, split_blocks, sum_pairs
+from mr_als.data.buckets import Buckets
+from mr_als.data.grouping import Pairs, Side, by_columns, collision, in_hash_order, split_blocks
 from mr_als.data.ids import Ids, hash_ids
 from mr_als.data.logs import Filter, Layout
 from mr_als.data.numbers import words_at
@@ -24,10 +25,6 @@ __all__ = ["Aggregator", "Grouped"]
 
 Array = npt.NDArray[Any]
 
-# lines collected before they are sorted and summed, at most: 32 MB of keys
-_BUFFERED = 1 << 22
-# bytes of a collected line, and of a summed pair
-_LINE, _PAIR = 16, 24
 # flushing sorts copies, so a table takes several times its capacity then
 _PEAK = 8
 
@@ -49,6 +46,11 @@ class IdTable:
     def n_bytes(self) -> int:
         """Bytes that the table takes."""
         return sum(a.nbytes for a in (self._slots, self._hashes, self._starts, self._lengths, self._words))
+
+    def hashes(self, codes: Array) -> Array:
+        """Give the hashes of codes, uint64 (n,)."""
+        found: Array = self._hashes[codes]
+        return found
 
     def side(self) -> Side:
         """Give all ids in the order of their codes."""
@@ -167,8 +169,7 @@ class Grouped(NamedTuple):
         """Give the blocks of one side, "users" or "items"."""
         if side == "users":
             return split_blocks(self.pairs, self.users, self.items.hashes, n_blocks)
-        swapped = sum_pairs(self.pairs.columns, self.pairs.rows, self.pairs.strengths)
-        return split_blocks(swapped, self.items, self.users.hashes, n_blocks)
+        return split_blocks(by_columns(self.pairs, len(self.items.hashes)), self.items, self.users.hashes, n_blocks)
 
 
 class Aggregator:
@@ -177,7 +178,8 @@ class Aggregator:
     Parameters
     ----------
     memory : int
-        Bytes that the task may take. The table is `full` long before, as emptying it takes several times its size.
+        Bytes that the task may take. The table is `full` long before, as emptying it takes several times its size: that is
+        when there is little to gain from summing any more.
     """
 
     def __init__(self, layout: Layout, wanted: Filter, salt: int = 0, memory: int = 1 << 30) -> None:
@@ -188,9 +190,8 @@ class Aggregator:
 
     def _clear(self) -> None:
         self._users, self._items = IdTable(self._salt), IdTable(self._salt)
-        self._pairs = sum_pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), None)
-        self._waiting: list[tuple[Array, Array, Array | None]] = []
-        self._n_waiting = 0
+        self._pairs = Buckets(STRENGTH_UNIT)
+        self.full = False
 
     def add_chunk(self, chunk: bytes, source: str, first_line: int) -> int:
         """Add the plays of a chunk of whole lines; give its number of lines.
@@ -204,39 +205,22 @@ class Aggregator:
         users = self._users.codes(ids_at(parsed.buffer, *parsed.users))
         items = self._items.codes(ids_at(parsed.buffer, *parsed.items))
         units = None if parsed.amounts is None else np.rint(parsed.amounts * STRENGTH_UNIT).astype(np.int64)
-        self._waiting.append((users.astype(np.int32), items.astype(np.int32), units))
-        self._n_waiting += len(users)
+        self._pairs.add(self._users.hashes(users), users, items, units)
         self._lines += parsed.lines
         self._filtered += parsed.filtered
-        if self._n_waiting >= min(_BUFFERED, self._capacity // (2 * _LINE)):
-            self._sum_waiting()
+        if self._held() >= self._capacity:
+            self._pairs.sum()
+            self.full = self._held() >= self._capacity // 2
         return parsed.lines
 
-    def _sum_waiting(self) -> None:
-        """Sum what was collected into the table's pairs."""
-        if not self._waiting:
-            return
-        users, items = (np.concatenate([w[0] for w in self._waiting]), np.concatenate([w[1] for w in self._waiting]))
-        units = None if self._waiting[0][2] is None else np.concatenate([w[2] for w in self._waiting if w[2] is not None])
-        self._waiting, self._n_waiting = [], 0
-        new = sum_pairs(users, items, units, STRENGTH_UNIT)
-        if len(self._pairs.rows):
-            both = Pairs(*(np.concatenate(arrays) for arrays in zip(self._pairs, new, strict=True)))
-            new = sum_pairs(both.rows, both.columns, both.strengths)
-        self._pairs = new
-
-    @property
-    def full(self) -> bool:
-        """Say whether the table should be emptied before more is added."""
-        held = _PAIR * len(self._pairs.rows) + _LINE * self._n_waiting
-        return held + self._users.n_bytes + self._items.n_bytes >= self._capacity
+    def _held(self) -> int:
+        return self._pairs.n_bytes + self._users.n_bytes + self._items.n_bytes
 
     def flush(self) -> Grouped:
         """Give all that was summed since the last time, and begin anew."""
-        self._sum_waiting()
         users, user_place = in_hash_order(self._users.side())
         items, item_place = in_hash_order(self._items.side())
-        pairs = sum_pairs(user_place[self._pairs.rows], item_place[self._pairs.columns], self._pairs.strengths)
+        pairs = self._pairs.take(user_place, item_place)
         self._clear()
         return Grouped(users, items, pairs)
 

@@ -86,12 +86,13 @@ def test_the_bytes_do_not_depend_on_order_chunks_or_memory(plays, data):
     assert {name: block.pack() for name, block in one.items()} == {name: block.pack() for name, block in other.items()}
 
 
-def test_lines_that_wait_are_summed_at_any_number(monkeypatch):
+def test_plays_that_wait_are_summed_at_any_number(monkeypatch):
     plays = [(f"u{n % 7}", f"i{n % 5}", "1") for n in range(200)]
     whole = grouped(plays, [])
 
-    for waiting in (1, 10, 64):
-        monkeypatch.setattr(table, "_BUFFERED", waiting)
+    for held in (1, 500, 1500):  # bytes of pairs, besides the ids
+        monkeypatch.setattr(Aggregator, "_held", lambda self: self._pairs.n_bytes)
+        monkeypatch.setattr(table, "_PEAK", (1 << 30) // held)
         assert {n: b.pack() for n, b in grouped(plays, [20] * 10).items()} == {n: b.pack() for n, b in whole.items()}
 
 
