@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from mr_als.data import table
 from mr_als.data.blocks import STRENGTH_UNIT, PlaysBlock
-from mr_als.data.grouping import merge_blocks, sum_pairs
+from mr_als.data.buckets import Buckets
+from mr_als.data.grouping import Pairs, by_columns, merge_blocks, sum_pairs
 from mr_als.data.ids import Ids, block_of, hash_id, hash_ids
 from mr_als.data.logs import Filter, parse_layout
 from mr_als.data.table import Aggregator, IdTable
@@ -205,3 +206,33 @@ def test_the_table_stays_within_the_memory_of_its_task():
     assert peak < memory
     assert len(flushed) >= 8
     assert flushed[::2] == flushed[1::2]
+
+
+@given(st.dictionaries(st.tuples(st.integers(0, 9), st.integers(0, 200_000)), st.integers(0, 2**40), max_size=30))
+def test_pairs_are_turned_into_the_order_of_their_columns(held):
+    rows, columns = (np.array([pair[n] for pair in sorted(held)], np.int32) for n in (0, 1))
+    strengths = np.array([held[pair] for pair in sorted(held)], np.int64)
+
+    turned = by_columns(Pairs(rows, columns, strengths), 200_001)
+
+    expected = sorted((column, row, units) for (row, column), units in held.items())
+    assert list(zip(*(array.tolist() for array in turned), strict=True)) == expected
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.none() | st.integers(0, 2**40)), max_size=60), st.data())
+def test_buckets_sum_pairs_with_and_without_strengths_whenever_asked(rows, data):
+    hashes, expected = hash_ids(Ids.of([b"%d" % n for n in range(10)])), {}
+    order = np.argsort(hashes)
+    places = np.argsort(order)
+    buckets = Buckets(7)
+
+    for row, column, units in rows:
+        expected[int(places[row]), column] = expected.get((int(places[row]), column), 0) + (7 if units is None else units)
+        strengths = None if units is None else np.array([units])
+        buckets.add(hashes[[row]], np.array([row]), np.array([column]), strengths)
+        if data.draw(st.booleans()):
+            buckets.sum()
+    found = buckets.take(places, np.arange(10))
+
+    assert list(zip(found.rows.tolist(), found.columns.tolist(), strict=True)) == sorted(expected)
+    assert found.strengths.tolist() == [expected[pair] for pair in sorted(expected)]
