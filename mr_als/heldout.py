@@ -59,17 +59,7 @@ class Reading:
 
     def plays(self, name: str, logs: Sequence[str], inputs: InputOptions | None = None) -> Plays:
         """Prepare logs."""
-        engine = self._engine
-        return prepare(
-            logs,
-            os.path.join(self._work, name),
-            inputs or self._inputs,
-            runner=engine.runner,
-            form=engine.form,
-            tasks=engine.tasks,
-            progress=self._progress,
-            mrjob_arguments=engine.mrjob_arguments,
-        )
+        return prepare(logs, os.path.join(self._work, name), inputs or self._inputs, self._engine, self._progress)
 
     def candidates(self, path: str) -> Plays:
         """Prepare the candidates in a file."""
