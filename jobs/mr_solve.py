@@ -41,7 +41,7 @@ from mr_als.errors import BadInputError
 from mr_als.maths.initial import initial_factors
 from mr_als.maths.loss import Loss
 from mr_als.maths.normal_equations import gram_matrix, project
-from mr_als.maths.solve import Solved, solve_block
+from mr_als.maths.solve import KERNELS, Solved, solve_block
 from mr_als.maths.weights import Weights
 from mr_als.options import SolverOptions, WeightOptions, memory
 
@@ -58,6 +58,8 @@ class MRSolve(ALSJob):
         super().configure_args()
         self.add_options(SolverOptions)
         self.add_options(WeightOptions)
+        self.add_passthru_arg("--kernel", choices=KERNELS, default="numpy", help="who does the arithmetic (default: numpy)")
+        self.add_passthru_arg("--threads", type=int, default=1, help="threads of the numba kernel (default: 1)")
         self.add_passthru_arg("--join", choices=("broadcast", "shuffle"), default="broadcast")
         self.add_passthru_arg("--solved", default=PLAYS, metavar="KIND", help="kind of the records to solve (default: plays)")
         self.add_passthru_arg("--init", default="", metavar="SIDE", help="write initial factors of this side instead")
@@ -168,6 +170,7 @@ class MRSolve(ALSJob):
         solved = solve_block(
             *joined, vectors, self.spectrum, self.basis, self.options.n_fixed, self.weights, self.solver.solver,
             max_gather=max(self.options.task_memory // 8, 1 << 20),
+            kernel=self.options.kernel, threads=self.options.threads,
         )  # fmt: skip
         yield from self.write(block, plays, solved)
 

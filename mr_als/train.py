@@ -21,7 +21,7 @@ from mr_als.data.blocks import FACTORS, FactorBlock, StatsBlock, pack
 from mr_als.data.factor_lines import pack_factor_lines
 from mr_als.data.lines import Record
 from mr_als.engine.engines import Data, Engine, Output, Written
-from mr_als.engine.plan import choose_join
+from mr_als.engine.plan import choose_join, choose_kernel
 from mr_als.engine.runs import Lock, Run
 from mr_als.engine.storage import LocalStorage, storage_of
 from mr_als.errors import DamagedDataError, ModelError, ObjectiveRoseError, UsageError
@@ -168,11 +168,15 @@ class _Trainer:
         self.join, self.why = choose_join(
             options.plan.join, plays.n_users, plays.n_items, options.solver.rank, options.plan.task_memory
         )
-        progress.say(f"join: {self.join}, {self.why}")
+        begun = run.record(_name(0))
+        self.kernel = (
+            begun["kernel"] if begun else choose_kernel(options.plan.kernel, engine.runner, plays.pairs, options.solver.rank)
+        )
+        progress.say(f"join: {self.join}, {self.why}; kernel: {self.kernel}")
 
     def describe(self, reason: str) -> dict[str, Any]:
         """Give what `model.json` says of the run."""
-        plan = {"join": self.join, "why": self.why, "blocks": self.plays.info["blocks"], "kernel": "numpy"}
+        plan = {"join": self.join, "why": self.why, "blocks": self.plays.info["blocks"], "kernel": self.kernel}
         lines = {"counts": self.plays.info["counts"], "bad": self.plays.info["bad"]["counts"]}
         keys = {"options": asdict(self.options), "plan": plan, "inputs": self.plays.info["inputs"], "lines": lines}
         return {**keys, "seed": self.options.solver.seed, "stopped": reason, "history": self.history}
@@ -229,7 +233,8 @@ class _Trainer:
             arguments += ["--fixed", self._write_fixed(directory, fixed)]
             if self.join == "shuffle":
                 inputs.append(fixed.factors)
-        arguments += [f"--join={self.join}", *to_arguments(self.options.solver), *to_arguments(self.options.weights)]
+        arguments += [f"--join={self.join}", f"--kernel={self.kernel}", f"--threads={_threads(self.engine)}"]
+        arguments += [*to_arguments(self.options.solver), *to_arguments(self.options.weights)]
         memory = self.options.plan.task_memory
         output = self.engine.run("mr_solve", inputs, directory, arguments, [FACTORS], written, memory)
         half = self._collect(number, output, plays, fixed, started, solved)
@@ -294,7 +299,12 @@ class _Trainer:
             self._check_objective(half)
             self.history.append(half.entry)
         gram = base64.b64encode(half.gram.astype("<f8").tobytes()).decode()
-        record = {"attempt": os.path.basename(directory), "factors": half.factors.to_json(), "totals": half.totals}
+        record = {
+            "attempt": os.path.basename(directory),
+            "kernel": self.kernel,
+            "factors": half.factors.to_json(),
+            "totals": half.totals,
+        }
         self.run.commit(_name(half.number), {**record, "entry": half.entry, "gram": gram})
         if half.number >= 2:
             self.run.clean(_name(half.number - 2))
@@ -320,6 +330,11 @@ def written(record: Record) -> Written:
     """Read what a task of the job reports of a block."""
     stats = StatsBlock.unpack(record.payload)
     return Written(FACTORS, record.block, stats.n_bytes, stats.crc)
+
+
+def _threads(engine: Engine) -> int:
+    """Give a task's threads: inline there is one task at a time, elsewhere tasks share the cores."""
+    return (os.cpu_count() or 1) if engine.runner == "inline" else 1
 
 
 def _name(number: int) -> str:

@@ -5,8 +5,13 @@ So the same command gives the same bytes on one core and on a hundred.
 
 from __future__ import annotations
 
+import math
+from importlib.util import find_spec
+
 MIN_BLOCKS = 4
 LOG_BYTES_PER_BLOCK = 64 << 20
+# pairs x rank from which compiled code saves more than loading it costs: once a run inline, locally once a task
+COMPILED_WORK = {"inline": 1 << 25, "local": 1 << 30}
 COMPRESSION = 5  # plain bytes per byte of .gz or .bz2, about
 
 
@@ -37,3 +42,15 @@ def choose_join(join: str, n_users: int, n_items: int, rank: int, task_memory: i
     if need <= task_memory // 2:
         return "broadcast", f"{size}: they fit in half of it, so nothing needs to be shuffled"
     return "shuffle", f"{size}: they do not fit in half of it, so each block gets only the vectors it needs"
+
+
+def choose_kernel(kernel: str, runner: str, pairs: int, rank: int) -> str:
+    """Choose who does the arithmetic, numpy or numba: nobody knows what is installed on a cluster's nodes.
+
+    >>> choose_kernel("auto", "hadoop", 10**9, 64), choose_kernel("auto", "local", 1000, 64)
+    ('numpy', 'numpy')
+    """
+    if kernel != "auto":
+        return kernel
+    worth_it = pairs * rank >= COMPILED_WORK.get(runner, math.inf)
+    return "numba" if worth_it and find_spec("numba") else "numpy"

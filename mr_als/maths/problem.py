@@ -76,10 +76,14 @@ class Problem(NamedTuple):
             gathered = self.vectors[wanted]
         return gathered
 
+    @property
+    def rounding(self) -> float:
+        """What an element of D + lambda must exceed to be safely above 0, as a preconditioner must be."""
+        return float(self.rank * np.finfo(np.float64).eps * self.spectrum.max())
+
     def well_posed(self, rows: Array) -> bool:
-        """Say whether D + lambda of all these rows is safely above 0, as a preconditioner must be."""
-        rounding = self.rank * np.finfo(np.float64).eps * self.spectrum.max()
-        return bool(self.spectrum.min() + self.regularization[rows].min() > rounding)
+        """Say whether D + lambda of all these rows is safely above 0."""
+        return bool(self.spectrum.min() + self.regularization[rows].min() > self.rounding)
 
     def store(self, rows: Array, w: Array, factors: Array) -> Array:
         """Store x = Q w, rounded to float32; give w = Q'x of the rounded x, float64."""

@@ -2,7 +2,8 @@
 
 What a row's equations are is told in `mr_als.maths.normal_equations`, what its observations weigh in
 `mr_als.maths.weights`, what the loss is in `mr_als.maths.loss`. How rows are solved is told in
-`mr_als.maths.padded`. The same block gives the same bytes wherever it is solved.
+`mr_als.maths.padded` (kernel `numpy`) and `mr_als.maths.flat` (kernel `numba`). With one kernel, the same block gives
+the same bytes wherever it is solved; with the other it differs by the solver's tolerance.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 from mr_als.errors import UsageError
+from mr_als.maths.flat import solve_flat
 from mr_als.maths.loss import Loss
 from mr_als.maths.normal_equations import gram_matrix
 from mr_als.maths.padded import solve_padded
 from mr_als.maths.problem import Options, Problem, check_finite
 from mr_als.maths.weights import Weights
 
-__all__ = ["SOLVERS", "Solved", "solve_block"]
+__all__ = ["KERNELS", "SOLVERS", "Solved", "solve_block"]
 
 Array = npt.NDArray[Any]
 
 SOLVERS = ("cg", "cholesky")
+KERNELS = ("numpy", "numba")
 # conjugate gradients take 4 to 12 steps; beyond this many an exact solution is cheaper
 MAX_STEPS = 32
 # vectors of a single row held at once; a row with more accumulates its equations and is solved exactly
@@ -56,6 +59,8 @@ def solve_block(
     tolerance: float = 1e-4,
     max_steps: int = MAX_STEPS,
     max_gather: int = MAX_GATHER,
+    kernel: str = "numpy",
+    threads: int = 1,
 ) -> Solved:
     """Solve every row of a block for its factors.
 
@@ -83,17 +88,24 @@ def solve_block(
         Steps after which a row is solved exactly instead.
     max_gather : int
         Bytes of vectors held for one row.
+    kernel : "numpy" or "numba"
+        Part of the plan, never guessed: a task that was asked for numba and has none fails.
+    threads : int
+        Of the numba kernel; changes no result.
 
     Raises
     ------
+    UsageError
+        If solver or kernel is unknown, or numba is not installed.
     SingularSystemError
         If a row's equations have no unique solution, which takes a regularization of 0 or nearly so.
     NonFiniteError
         If a factor is not finite.
     """
-    if solver not in SOLVERS:
-        msg = f"solver must be one of {', '.join(SOLVERS)}, got {solver!r}"
-        raise UsageError(msg)
+    for name, value, known in (("solver", solver, SOLVERS), ("kernel", kernel, KERNELS)):
+        if value not in known:
+            msg = f"{name} must be one of {', '.join(known)}, got {value!r}"
+            raise UsageError(msg)
     degrees = np.diff(indptr)
     exact = solver == "cholesky" or weights.explicit
     # only the cells that were not observed give the equations a shared part
@@ -101,12 +113,13 @@ def solve_block(
     regularization = weights.row_regularization(degrees, n_fixed)
     problem = Problem(
         indptr, indices, strengths, vectors, shared, basis, weights, regularization,
-        Options(exact, tolerance, max_steps, max_gather, 1),
+        Options(exact, tolerance, max_steps, max_gather, threads),
     )  # fmt: skip
     factors = np.zeros((len(degrees), len(spectrum)), np.float32)
     # overflow shows as a factor that is not finite, which is an error below; a warning would say less
     with np.errstate(all="ignore"):
-        sums = solve_padded(problem, np.arange(len(degrees)), factors, exact)
+        all_rows = np.arange(len(degrees))
+        sums = solve_flat(problem, factors) if kernel == "numba" else solve_padded(problem, all_rows, factors, exact)
     check_finite(factors)
     norms = np.einsum("ij,ij->i", factors, factors, dtype=np.float64)
     loss = Loss(

@@ -43,11 +43,11 @@ def start(n_items=24, rank=5):
 
 @pytest.mark.parametrize("rank", [2, 5, 40])
 @pytest.mark.parametrize("solver", ["cg", "cholesky"])
-def test_agrees_with_the_formula_of_als_wr(solver, rank):
+def test_agrees_with_the_formula_of_als_wr(solver, rank, kernel):
     """x_u = (sum of y y' over the items u rated + lambda n_u I)^-1 (sum of r y)."""
     ratings, fixed = ratings_of_two_tastes(), start(rank=rank)
 
-    factors = solve(ratings, fixed, ALS_WR, solver=solver).factors
+    factors = solve(ratings, fixed, ALS_WR, solver=solver, kernel=kernel).factors
 
     for row, r in enumerate(ratings):
         seen = ~np.isnan(r)
@@ -59,10 +59,10 @@ def test_agrees_with_the_formula_of_als_wr(solver, rank):
 
 
 @pytest.mark.parametrize("max_gather", [1 << 20, 200])
-def test_loss_is_over_the_rated_cells_only(max_gather):
+def test_loss_is_over_the_rated_cells_only(max_gather, kernel):
     ratings, fixed = ratings_of_two_tastes(), start()
 
-    solved = solve(ratings, fixed, ALS_WR, max_gather=max_gather)
+    solved = solve(ratings, fixed, ALS_WR, max_gather=max_gather, kernel=kernel)
 
     seen = ~np.isnan(ratings)
     error = (ratings - solved.factors.astype(float) @ fixed.T.astype(float))[seen]
@@ -84,11 +84,11 @@ def test_a_rating_of_zero_is_data():
     assert np.abs(scores[0]).sum() < np.abs(scores[1]).sum()
 
 
-def test_a_row_of_zeros_only_gets_zeros():
+def test_a_row_of_zeros_only_gets_zeros(kernel):
     ratings = np.full((2, 24), np.nan)
     ratings[0, :3] = 0.0
 
-    solved = solve(ratings, start(), ALS_WR)
+    solved = solve(ratings, start(), ALS_WR, kernel=kernel)
 
     assert not solved.factors.any()
     assert weighted_rmse(solved.loss) == 0.0
@@ -101,14 +101,14 @@ def test_the_default_scaling_is_that_of_als_wr():
     np.testing.assert_allclose(frequency.row_regularization(counts, 100), ALS_WR.row_regularization(counts, 100))
 
 
-def test_the_block_solver_goes_the_way_of_the_reference():
+def test_the_block_solver_goes_the_way_of_the_reference(kernel):
     """Nine halves of both from one start: the same RMSE and objective at each, to 1e-5."""
     ratings, fixed = ratings_of_two_tastes(), start()
     _, _, history = reference_als(ratings, fixed, ALS_WR, tolerance=0.0, max_iterations=4)
 
     penalty = float(ALS_WR.row_regularization((~np.isnan(ratings)).sum(axis=0), 30) @ (fixed.astype(float) ** 2).sum(axis=1))
     for entry in history:
-        solved = solve(ratings if entry["solved"] == "users" else ratings.T, fixed, ALS_WR)
+        solved = solve(ratings if entry["solved"] == "users" else ratings.T, fixed, ALS_WR, kernel=kernel)
 
         assert weighted_rmse(solved.loss) == pytest.approx(entry["wrmse"], rel=1e-5)
         objective = solved.loss.squared_error + solved.loss.penalty + penalty
@@ -128,8 +128,8 @@ def test_the_objective_of_the_reference_never_rises_and_the_ratings_are_learnt()
     assert history[-1]["wrmse"] < 0.5 * ratings[seen].std()
 
 
-def test_without_regularization_a_row_with_few_ratings_is_singular():
+def test_without_regularization_a_row_with_few_ratings_is_singular(kernel):
     weights = Weights(feedback="explicit", regularization=0.0)
 
     with pytest.raises(SingularSystemError, match="regularization is 0,"):
-        solve(ratings_of_two_tastes(), start(rank=20), weights)
+        solve(ratings_of_two_tastes(), start(rank=20), weights, kernel=kernel)

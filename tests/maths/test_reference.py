@@ -74,7 +74,7 @@ def test_recommends_the_withheld_diagonal_of_a_checkerboard():
 
 @pytest.mark.parametrize("solver", ["cg", "cholesky"])
 @pytest.mark.parametrize("scaling", SCALINGS)
-def test_the_block_solver_goes_the_same_way(solver, scaling):
+def test_the_block_solver_goes_the_same_way(solver, scaling, kernel):
     """Five halves of both from the same start: the same weighted RMSE and objective at each."""
     plays, weights = random_plays(40, 30), Weights(regularization=0.02, regularization_scaling=scaling)
     fixed = start(30, 4)
@@ -87,7 +87,7 @@ def test_the_block_solver_goes_the_same_way(solver, scaling):
         gram = gram_matrix(fixed)
         spectrum, basis = eigenbasis(gram)
         csr = np.searchsorted(rows, np.arange(len(r) + 1)), columns, r[rows, columns]
-        solved = solve_block(*csr, project(fixed, basis), spectrum, basis, len(fixed), weights, solver=solver)
+        solved = solve_block(*csr, project(fixed, basis), spectrum, basis, len(fixed), weights, solver=solver, kernel=kernel)
 
         assert weighted_rmse(solved.loss) == pytest.approx(entry["wrmse"], rel=1e-4)
         objective = solved.loss.squared_error + solved.loss.penalty + penalty

@@ -1,12 +1,14 @@
-"""solve_block against eq. 4 and the loss written out over all cells, for both solvers."""
+"""solve_block against eq. 4 and the loss written out over all cells, for both solvers and both kernels."""
 
 from __future__ import annotations
+
+import sys
 
 import numpy as np
 import pytest
 
 from mr_als.errors import NonFiniteError, SingularSystemError, UsageError
-from mr_als.maths import padded
+from mr_als.maths import flat, padded
 from mr_als.maths.loss import Loss, weighted_rmse, zero_rmse
 from mr_als.maths.normal_equations import eigenbasis, gram_matrix, project, solve_row
 from mr_als.maths.solve import solve_block
@@ -17,8 +19,15 @@ RESIDUAL = {"cg": 1.5e-4, "cholesky": 5e-6}
 SOLVERS = tuple(RESIDUAL)
 
 
+@pytest.fixture(autouse=True)
+def _each_test_runs_with_each_kernel(kernel, monkeypatch):
+    monkeypatch.setattr(Block, "kernel", kernel)
+
+
 class Block:
     """Rows of the given degrees over n_fixed random factors of a rank, with plays of 1 to `most`."""
+
+    kernel = "numpy"
 
     def __init__(self, degrees, n_fixed=60, rank=8, most=20, seed=0, scale=0.4):
         rng = np.random.default_rng(seed)
@@ -34,6 +43,7 @@ class Block:
         spectrum, basis = eigenbasis(self.gram)
         z = project(self.fixed, basis)
         csr = self.indptr, self.indices, self.strengths
+        options = {"kernel": self.kernel, **options}
         return solve_block(*csr, z, spectrum, basis, self.n_fixed, weights or Weights(), **options)
 
     def rows(self, weights):
@@ -160,6 +170,7 @@ def test_batch_mates_change_a_row_by_rounding_only(solver, monkeypatch):
     together = block.solve(solver=solver).factors
 
     monkeypatch.setattr(padded, "BATCH_BYTES", 1)  # every row a batch of its own
+    monkeypatch.setattr(flat, "GROUP", 1)
     alone = block.solve(solver=solver).factors
 
     np.testing.assert_allclose(together, alone, atol=2e-5 * np.abs(alone).max())
@@ -282,7 +293,7 @@ def test_fixed_factors_of_zero_give_zeros(solver):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_what_is_not_finite_never_leaves(solver):
+def test_what_is_not_finite_never_leaves(solver, kernel):
     block = Block(DEGREES)
     spectrum, basis = eigenbasis(gram_matrix(block.fixed))
     z = project(block.fixed, basis)
@@ -290,11 +301,11 @@ def test_what_is_not_finite_never_leaves(solver):
     csr = block.indptr, block.indices, block.strengths
 
     with pytest.raises(NonFiniteError, match="NaN or infinity"):
-        solve_block(*csr, z, spectrum, basis, block.n_fixed, Weights(), solver=solver)
+        solve_block(*csr, z, spectrum, basis, block.n_fixed, Weights(), solver=solver, kernel=kernel)
 
 
 @pytest.mark.parametrize("max_gather", [1 << 20, 400])
-def test_vectors_are_only_ever_indexed_by_places(max_gather):
+def test_vectors_are_only_ever_indexed_by_places(max_gather, kernel):
     """A store backed by a file offers no more than that."""
 
     class Store:
@@ -311,7 +322,9 @@ def test_vectors_are_only_ever_indexed_by_places(max_gather):
     z = project(block.fixed, basis)
     csr = block.indptr, block.indices.astype(np.uint8), block.strengths
 
-    plain, stored = (solve_block(*csr, v, spectrum, basis, block.n_fixed, Weights(), max_gather=max_gather) for v in (z, Store(z)))
+    plain, stored = (
+        solve_block(*csr, v, spectrum, basis, block.n_fixed, Weights(), max_gather=max_gather, kernel=kernel) for v in (z, Store(z))
+    )
 
     assert plain.factors.tobytes() == stored.factors.tobytes()
 
@@ -319,3 +332,15 @@ def test_vectors_are_only_ever_indexed_by_places(max_gather):
 def test_an_unknown_solver_is_refused():
     with pytest.raises(UsageError, match="solver must be one of cg, cholesky, got 'lu'"):
         Block([1]).solve(solver="lu")
+
+
+def test_an_unknown_kernel_is_refused():
+    with pytest.raises(UsageError, match="kernel must be one of numpy, numba, got 'fortran'"):
+        Block([1]).solve(kernel="fortran")
+
+
+def test_a_task_without_numba_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mr_als.maths.kernels_numba", None)
+
+    with pytest.raises(UsageError, match=r"numba is not installed here; pip install mr_als\[fast\]"):
+        Block([1]).solve(kernel="numba")
