@@ -27,6 +27,7 @@ from mr_als.maths.bootstrap import interval
 from mr_als.maths.metrics import metric_names
 from mr_als.maths.normal_equations import eigenbasis
 from mr_als.model import Model
+from mr_als.newcomers import listeners_of
 from mr_als.options import InputOptions, WeightOptions, to_arguments
 from mr_als.progress import Progress
 from mr_als.recommend import write_tiles
@@ -120,10 +121,7 @@ def _arguments(model: Model, asked: Asked, work: str) -> list[str]:
     spectrum, basis = eigenbasis(model.item_gram)
     shared, popular = os.path.join(work, "shared.bin"), os.path.join(work, "popularity.bin")
     Path(shared).write_bytes(pack([spectrum, basis.ravel()]))
-    listeners = np.zeros(len(model.item_hashes), np.int64)
-    for start in range(0, len(model.plays_item), 1 << 22):
-        listeners += np.bincount(np.asarray(model.plays_item[start : start + (1 << 22)]), minlength=len(listeners))
-    Path(popular).write_bytes(Popularity.of(listeners).pack())
+    Path(popular).write_bytes(Popularity.of(listeners_of(model)).pack())
     tiles = [word for tile in write_tiles(model, work, asked.task_memory) for word in ("--items", tile)]
     weights = to_arguments(WeightOptions(**asdict(model.weights)))
     arguments = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,72 +19,114 @@ import numpy.typing as npt
 
 from mr_als.data.catalogue import USERS, ItemsTile, UsersBlock
 from mr_als.data.ids import Ids, ragged
+from mr_als.data.join import match
 from mr_als.engine.datasets import Dataset, Writer
 from mr_als.engine.launch import run_job
 from mr_als.errors import UsageError
-from mr_als.maths.scoring import longest_norm
+from mr_als.maths.scoring import best_items, longest_norm
 from mr_als.model import Model
 from mr_als.progress import Progress
 
 if TYPE_CHECKING:
     from mr_als.engine.engines import Engine
 
+Array = npt.NDArray[Any]
+
 USERS_PER_BLOCK = 2048
 
 
 def recommend_to(
-    model: Model, rows: npt.NDArray[Any], directory: str, engine: Engine, progress: Progress,
-    *, n: int = 10, include_played: bool = False, as_json: bool = False, task_memory: int = 1 << 30,
+    model: Model, users: Iterable[UsersBlock], directory: str, engine: Engine, progress: Progress,
+    *, n: int = 10, include_played: bool = False, as_json: bool = False, task_memory: int = 1 << 30, kept: Array | None = None,
 ) -> list[str]:  # fmt: skip
-    """Write the best n items of the users `rows` to part files in `directory/output`; give their paths.
+    """Write the best n items of users to part files in `directory/output`; give their paths.
 
     Parameters
     ----------
-    rows : integers (n_users,)
-        The order of the output.
+    users : from `stored_users` or `mr_als.newcomers`, in the order of the output
     directory : an existing empty directory, which also takes the job's input
     task_memory : bytes; items are cut into tiles that take an eighth of it
+    kept : int64 (n_kept,), ascending rows of the items to choose from; all if not given
     """
-    tiles = write_tiles(model, directory, task_memory)
-    users = write_users(model, rows, os.path.join(directory, "users.raw"), engine.form)
+    tiles = write_tiles(model, directory, task_memory, kept)
+    written = write_users(users, os.path.join(directory, "users.raw"), engine.form, kept)
+    n_items = len(model.item_hashes) if kept is None else len(kept)
     progress.say(
-        f"recommend: {len(rows)} users; each map task scores its blocks of users against "
-        f"{len(model.item_hashes)} items in {len(tiles)} tile(s), job mr_recommend on {engine.runner}"
+        f"recommend: {len(written.entries)} block(s) of users; each map task scores its blocks against "
+        f"{n_items} items in {len(tiles)} tile(s), job mr_recommend on {engine.runner}"
     )
     arguments = ["--input", engine.form, f"--number={n}", f"--task-memory={task_memory}"]
     arguments += [word for tile in tiles for word in ("--items", tile)]
     arguments += ["--include-played"] * include_played + ["--as-json"] * as_json
     return run_job(
-        "mr_recommend", users.write_input(directory, engine.tasks), os.path.join(directory, "output"), arguments, engine.runner,
+        "mr_recommend", written.write_input(directory, engine.tasks), os.path.join(directory, "output"), arguments, engine.runner,
         tasks=engine.tasks, mrjob_arguments=engine.mrjob_arguments,
     )  # fmt: skip
 
 
-def write_tiles(model: Model, directory: str, task_memory: int) -> list[str]:
-    """Write the items as tiles of at most an eighth of a task's memory, and give their paths."""
-    n_items, starts = len(model.item_hashes), model.item_ids.starts
+def write_tiles(model: Model, directory: str, task_memory: int, kept: Array | None = None) -> list[str]:
+    """Write the items, or those `kept`, as tiles of at most an eighth of a task's memory, and give their paths."""
+    starts, n_items = model.item_ids.starts, len(model.item_hashes) if kept is None else len(kept)
     step = max(1, task_memory // 8 // (4 * model.rank))
     paths: list[str] = []
     for first in range(0, n_items, step):
         part = slice(first, min(first + step, n_items))
-        factors = np.asarray(model.item_factors[part])
         paths.append(os.path.join(directory, f"items-{len(paths):03d}.bin"))
-        text = model.item_ids.text[starts[part.start] : starts[part.stop]]
-        ItemsTile.write(paths[-1], first, longest_norm(factors), factors, np.asarray(starts[part.start : part.stop + 1]), text)
+        if kept is None:
+            factors, ends = np.asarray(model.item_factors[part]), np.asarray(starts[part.start : part.stop + 1])
+            text = model.item_ids.text[ends[0] : ends[-1]]
+        else:
+            rows = kept[part]
+            factors, lo, hi = np.asarray(model.item_factors[rows]), np.asarray(starts[rows]), np.asarray(starts[rows + 1])
+            ends, text = np.concatenate([[0], np.cumsum(hi - lo)]), model.item_ids.text[ragged(lo, hi)]
+        ItemsTile.write(paths[-1], first, longest_norm(factors), factors, ends, text)
     return paths
 
 
-def write_users(model: Model, rows: npt.NDArray[Any], path: str, form: str) -> Dataset:
-    """Write users as blocks."""
-    writer = Writer(USERS, path, form)
-    for block, start in enumerate(range(0, len(rows), USERS_PER_BLOCK)):
+def stored_users(model: Model, rows: Array) -> Iterator[UsersBlock]:
+    """Give the users `rows` of a model, block by block."""
+    for start in range(0, len(rows), USERS_PER_BLOCK):
         part = rows[start : start + USERS_PER_BLOCK]
         lo, hi = np.asarray(model.plays_start[part]), np.asarray(model.plays_start[part + 1])
         ids = Ids.of([model.user_ids.raw(int(row)) for row in part])
         indptr = np.concatenate([[0], np.cumsum(hi - lo)])
-        played = np.asarray(model.plays_item[ragged(lo, hi)])
-        writer.add(block, UsersBlock(ids, np.asarray(model.user_factors[part]), indptr, played).pack())
+        yield UsersBlock(ids, np.asarray(model.user_factors[part]), indptr, np.asarray(model.plays_item[ragged(lo, hi)]))
+
+
+def write_users(users: Iterable[UsersBlock], path: str, form: str, kept: Array | None = None) -> Dataset:
+    """Write blocks of users; what they played is named by its place among the items `kept`."""
+    writer = Writer(USERS, path, form)
+    for number, block in enumerate(users):
+        writer.add(number, among(block, kept).pack())
     return writer.close()
+
+
+def among(block: UsersBlock, kept: Array | None) -> UsersBlock:
+    """Give a block of users whose played items are places among the items `kept`; the others vanish."""
+    if kept is None:
+        return block
+    places, found = match(block.played, kept)
+    before = np.concatenate([[0], np.cumsum(found)])
+    return block._replace(indptr=before[block.indptr], played=places[found])
+
+
+def recommend_here(
+    model: Model, users: Iterable[UsersBlock], *, n: int = 10, include_played: bool = False, kept: Array | None = None
+) -> Iterator[tuple[str, list[tuple[str, float]]]]:
+    """Give a few users and their best n items, [(item, score)], in this process."""
+    items = model.item_factors if kept is None else np.asarray(model.item_factors[kept])
+    rows_of = np.arange(len(model.item_hashes)) if kept is None else kept
+    longest = longest_norm(items)
+    for whole in users:
+        block = among(whole, kept)
+        for user, name in enumerate(block.ids.to_list()):
+            part = slice(user, user + 1)
+            start, played = (None, None) if include_played else block.played_in(part, 0, len(rows_of))
+            rows, scores = best_items(
+                block.factors[part], items, n, lambda row: model.item_ids.raw(int(rows_of[row])), longest, start, played
+            )
+            found = zip(rows[0].tolist(), scores[0].tolist(), strict=True)
+            yield name.decode(errors="surrogateescape"), [(model.item_ids[int(rows_of[r])], s) for r, s in found if r >= 0]
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def add(subparsers: Any) -> None:
     )
     parser.add_argument("test", nargs="+", metavar="TEST", help="logs of the test part: files, directories or globs")
     add_model(parser)
-    parser.add_argument("-k", type=ranks, default=(10, 20), metavar="K,K,...", help="first ranks that count (default: 10,20)")
+    parser.add_argument("-k", type=ranks, metavar="K,K,...", help="first ranks that count (default: 10,20)")
     parser.add_argument(
         "--candidates",
         metavar="FILE",
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     from mr_als.evaluation import Asked, evaluate
     from mr_als.model import Model
 
-    asked = Asked(args.k, tuple(args.history), args.candidates, args.seed, args.task_memory)
+    asked = Asked(args.k or (10, 20), tuple(args.history), args.candidates, args.seed, args.task_memory)
     report = evaluate(Model.open(args.model), args.test, asked, from_namespace(InputOptions, args), engine, progress)
     if args.json:
         notes = [LIMITS["candidates"]] * bool(args.candidates) + [LIMITS["wrmse"]] * ("wrmse" in report["held_out"])

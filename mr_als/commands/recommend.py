@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
@@ -24,14 +26,18 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Print the items of highest score for users of a model, best first; what a user has played is left out.
-Without USER and --users: for all users, by a MapReduce job over blocks of users.
+Without USER and --users: for all users, by a MapReduce job over blocks of users. With --plays: for users who were not
+in training, from the plays in LOGS (fold-in: the same equations, with the items as they are).
 
 The output is `user TAB rank TAB item TAB score`, or with --json one object a user and line. Equal scores are in the order of
 the item ids. With --output DIR it goes to part files in a new directory, which appears in one step when it is complete."""
 
 EXAMPLE = """\
   mr-als recommend --model model alice -n 5
-  mr-als recommend --model model --output top10 -r local"""
+  mr-als recommend --model model --output top10 -r local
+  mr-als recommend --model model --plays new-users.tsv"""
+
+NOTHING = "all items are played or denied, or the vector is zero"
 
 # more users than this, and a job is worth its start
 FEW = 200
@@ -46,6 +52,17 @@ def add(subparsers: Any) -> None:
     parser.add_argument("user", nargs="*", metavar="USER", help="ids of users; one that begins with '-' comes after a '--'")
     add_model(parser)
     parser.add_argument("--users", metavar="FILE", help="a file of user ids, one a line; '-' is stdin (default: none, all users)")
+    parser.add_argument(
+        "--plays", metavar="LOGS", action="append", default=[],
+        help="recommend to the users in LOGS, who need not be in the model, by their plays there; may be repeated (default: none)",
+    )  # fmt: skip
+    parser.add_argument("--allow", metavar="FILE", help="recommend only the items in FILE, ids one a line (default: all items)")
+    parser.add_argument("--deny", metavar="FILE", help="do not recommend the items in FILE, ids one a line (default: none)")
+    parser.add_argument(
+        "--fallback", choices=("none", "popular"), default="none",
+        help="popular: unknown users get the items with most listeners, the share of listeners as score, marked `popular` in a "
+        "fifth column (default: none, unknown users are an error)",
+    )  # fmt: skip
     parser.add_argument("-n", "--number", type=count, default=10, metavar="N", help="items a user (default: 10)")
     parser.add_argument("--include-played", action="store_true", help="do not leave out what was played (default: no)")
     parser.add_argument("-o", "--output", metavar="DIR", help="write part files into this new directory (default: none, to stdout)")
@@ -60,58 +77,138 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Recommend, in this process for a few users, else by a job."""
     engine, progress = engine_of(args), progress_of(args)
-    if args.user and args.users:
+    if bool(args.user) + bool(args.users) > 1:
         msg = "give either USER or --users FILE, not both"
         raise UsageError(msg)
-    from mr_als.model import Model
-
-    model = Model.open(args.model)
-    rows = rows_of(model, args)
-    if rows is not None and len(rows) <= FEW and not args.output:
-        recommend_here(model, rows, args)
-        return 0
     import numpy as np
 
-    from mr_als.recommend import published, recommend_to
+    from mr_als.model import Model
+    from mr_als.newcomers import FoldIn, prepare_new
+    from mr_als.recommend import published, recommend_here, recommend_to, stored_users
 
-    every = np.arange(len(model.user_ids)) if rows is None else np.array(rows)
+    model = Model.open(args.model)
+    kept = kept_items(model, args)
+    named = read_ids("--users", args.users) if args.users else list(dict.fromkeys(args.user))
     with published(args.output) as directory:
-        parts = recommend_to(
-            model, every, directory, engine, progress, n=args.number, include_played=args.include_played,
-            as_json=args.json, task_memory=args.task_memory,
-        )  # fmt: skip
-        if not args.output:
-            copy_to_stdout(parts)
+        unknown: list[str] = []
+        if args.plays:
+            fold_in = FoldIn(model)
+            plays = prepare_new(model, args.plays, os.path.join(directory, "plays"), engine, progress)
+            users, n_users = fold_in.blocks(plays, named), len(named) or plays.n_users
+        else:
+            known, unknown = find_users(model, named, args)
+            rows = np.array(known, np.int64) if named else np.arange(len(model.user_ids))
+            users, n_users = stored_users(model, rows), len(rows)
+        if n_users <= FEW and not args.output and (named or args.plays):
+            for user, found in recommend_here(model, users, n=args.number, include_played=args.include_played, kept=kept):
+                print_user(user, found, args)
+                if not found:
+                    print(f"mr-als: nothing to recommend to {user!r}: {NOTHING}", file=sys.stderr)
+        else:
+            parts = recommend_to(
+                model, users, directory, engine, progress, n=args.number, include_played=args.include_played,
+                as_json=args.json, task_memory=args.task_memory, kept=kept,
+            )  # fmt: skip
+            if not args.output:
+                copy_to_stdout(parts)
+        if unknown:
+            recommend_popular(model, unknown, kept, os.path.join(directory, "output", "part-popular") if args.output else "", args)
+        if args.plays and fold_in.n_unknown:
+            progress.say(f"recommend: {fold_in.n_unknown} pairs of --plays are left out, as the model does not know their items")
     if args.output:
-        progress.say(f"wrote {args.output}: recommendations for {len(every)} users in {len(parts)} part file(s)")
+        progress.say(f"wrote {args.output}: recommendations for {n_users + len(unknown)} users")
     return 0
 
 
-def rows_of(model: Model, args: argparse.Namespace) -> list[int] | None:
-    """Give the rows of the users asked for, None for all.
+def kept_items(model: Model, args: argparse.Namespace) -> Any:
+    """Give the rows of the items to choose from, ascending; None for all.
 
     Raises
     ------
     ModelError
-        If a named user, or every user of the file, is unknown.
+        If none is left.
     """
-    if not args.users:
-        return [user_row(model, user) for user in dict.fromkeys(args.user)] or None
-    users = read_users(args.users)
+    if not args.allow and not args.deny:
+        return None
+    import numpy as np
+
+    rows = np.arange(len(model.item_ids))
+    if args.allow:
+        rows = np.intersect1d(rows, item_rows(model, "--allow", args.allow))
+    if args.deny:
+        rows = np.setdiff1d(rows, item_rows(model, "--deny", args.deny))
+    if not len(rows):
+        msg = f"{model.path}: --allow {args.allow or 'everything'} and --deny {args.deny or 'nothing'} leave no item to recommend"
+        raise ModelError(msg)
+    return rows
+
+
+def item_rows(model: Model, flag: str, path: str) -> list[int]:
+    """Give the rows of the items in a file; unknown ones are said to be so."""
+    items = read_ids(flag, path)
+    rows = []
+    for item in items:
+        with contextlib.suppress(KeyError):
+            rows.append(model.item_index(item))
+    if len(rows) < len(items):
+        print(f"mr-als: {flag} {path}: {len(items) - len(rows)} of {len(items)} items are not in the model", file=sys.stderr)
+    return rows
+
+
+def find_users(model: Model, named: list[str], args: argparse.Namespace) -> tuple[list[int], list[str]]:
+    """Give the rows of the named users, and those to be given what is popular.
+
+    Raises
+    ------
+    ModelError
+        If a USER, or every user of --users, is unknown and there is no fallback.
+    """
     known, unknown = [], []
-    for user in users:
+    for user in named:
         try:
             known.append(model.user_index(user))
         except KeyError:
             unknown.append(user)
-    if unknown and not known:
+    if args.fallback == "popular":
+        return known, unknown
+    if unknown and (not known or not args.users):
         raise ModelError(unknown_user(model, unknown[0]))
     if unknown:
         print(
-            f"mr-als: {args.users}: {len(unknown)} of {len(users)} users are unknown and left out, e.g. {unknown[0]!r}",
+            f"mr-als: {args.users}: {len(unknown)} of {len(named)} users are unknown and left out, e.g. {unknown[0]!r}",
             file=sys.stderr,
         )
-    return known
+    return known, []
+
+
+def recommend_popular(model: Model, users: list[str], kept: Any, path: str, args: argparse.Namespace) -> None:
+    """Give unknown users the items with most listeners, marked as such, in a file or on stdout."""
+    from mr_als.newcomers import most_popular
+
+    rows, shares = most_popular(model, args.number, kept)
+    found = [(model.item_ids[int(row)], float(share)) for row, share in zip(rows, shares, strict=True)]
+    print(f"mr-als: {len(users)} users are unknown and get the most popular items, e.g. {users[0]!r}", file=sys.stderr)
+    if not path:
+        for user in users:
+            print_user(user, found, args, fallback="popular")
+        return
+    with open(path, "wb") as file:
+        file.writelines(lines_of(user, found, args, fallback="popular") for user in users)
+
+
+def print_user(user: str, found: list[tuple[str, float]], args: argparse.Namespace, fallback: str = "") -> None:
+    """Print the recommendations of one user."""
+    print_bytes(lines_of(user, found, args, fallback))
+
+
+def lines_of(user: str, found: list[tuple[str, float]], args: argparse.Namespace, fallback: str = "") -> bytes:
+    """Give the lines of one user."""
+    import numpy as np
+
+    from mr_als.data.catalogue import rendered
+
+    items, scores = [item.encode(errors="surrogateescape") for item, _ in found], np.array([score for _, score in found])
+    return rendered(user.encode(errors="surrogateescape"), items, scores, as_json=args.json, fallback=fallback)
 
 
 def user_row(model: Model, user: str) -> int:
@@ -131,7 +228,7 @@ def unknown_user(model: Model, user: str) -> str:
     )
 
 
-def read_users(path: str) -> list[str]:
+def read_ids(flag: str, path: str) -> list[str]:
     """Give the different ids in a file, in order.
 
     Raises
@@ -147,31 +244,16 @@ def read_users(path: str) -> list[str]:
                 data = file.read()
         lines = data.decode("utf-8-sig").split("\n")
     except OSError as error:
-        msg = f"--users {path}: {error.strerror}; expected a file of user ids, one a line"
+        msg = f"{flag} {path}: {error.strerror}; expected a file of ids, one a line"
         raise BadInputError(msg) from None
     except UnicodeDecodeError as error:
-        msg = f"--users {path}: byte {error.start} is not UTF-8; expected user ids, one a line"
+        msg = f"{flag} {path}: byte {error.start} is not UTF-8; expected ids, one a line"
         raise BadInputError(msg) from None
-    users = list(dict.fromkeys(line.removesuffix("\r") for line in lines if line.removesuffix("\r")))
-    if not users:
-        msg = f"--users {path}: no id in it; expected user ids, one a line"
+    ids = list(dict.fromkeys(line.removesuffix("\r") for line in lines if line.removesuffix("\r")))
+    if not ids:
+        msg = f"{flag} {path}: no id in it; expected ids, one a line"
         raise BadInputError(msg)
-    return users
-
-
-def recommend_here(model: Model, rows: list[int], args: argparse.Namespace) -> None:
-    """Print recommendations for a few users."""
-    import numpy as np
-
-    from mr_als.data.catalogue import rendered
-
-    for row in rows:
-        user = model.user_ids[row]
-        found = model.recommend(user, args.number, include_played=args.include_played)
-        scores = np.array([score for _, score in found])
-        print_bytes(rendered(user.encode(), [item.encode() for item, _ in found], scores, as_json=args.json))
-        if not found:
-            print(f"mr-als: nothing to recommend to {user!r}: all items are played, or the vector is zero", file=sys.stderr)
+    return ids
 
 
 def copy_to_stdout(parts: list[str]) -> None:

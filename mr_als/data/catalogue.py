@@ -92,19 +92,21 @@ class ItemsTile:
         self._map.madvise(mmap.MADV_DONTNEED)
 
 
-def rendered(user: bytes, items: Sequence[bytes], scores: npt.NDArray[Any], *, as_json: bool) -> bytes:
-    r"""Give the lines, each with its end, of one user's recommendations.
+def rendered(user: bytes, items: Sequence[bytes], scores: npt.NDArray[Any], *, as_json: bool, fallback: str = "") -> bytes:
+    r"""Give the lines, each with its end, of one user's recommendations; a `fallback` is marked in a fifth column.
 
     >>> rendered(b"ann", [b"jazz", b"folk"], np.array([0.9, 0.5]), as_json=False)
     b'ann\t1\tjazz\t0.900000\nann\t2\tfolk\t0.500000\n'
     """
     if not as_json:
+        mark = b"\t" + fallback.encode() if fallback else b""
         return b"".join(
-            b"%s\t%d\t%s\t%.6f\n" % (user, rank, item, score)
+            b"%s\t%d\t%s\t%.6f%s\n" % (user, rank, item, score, mark)
             for rank, (item, score) in enumerate(zip(items, scores, strict=True), 1)
         )
     found = [
         {"rank": rank, "item": item.decode(), "score": round(float(score), 6)}
         for rank, (item, score) in enumerate(zip(items, scores, strict=True), 1)
     ]
-    return json.dumps({"user": user.decode(), "recommendations": found}, ensure_ascii=False).encode() + b"\n"
+    marked = {"fallback": fallback} if fallback else {}
+    return json.dumps({"user": user.decode(), **marked, "recommendations": found}, ensure_ascii=False).encode() + b"\n"

@@ -1,0 +1,127 @@
+"""Users whom the model does not know: with plays they are folded in, without them there is popularity.
+
+Fold-in solves a user's equations for the published items, as the last half of training did for all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mr_als.data.blocks import PlaysBlock
+from mr_als.data.catalogue import UsersBlock
+from mr_als.data.join import join, match
+from mr_als.errors import BadInputError
+from mr_als.maths.folding import fold_in
+from mr_als.maths.normal_equations import eigenbasis
+from mr_als.options import InputOptions
+from mr_als.prepare import Plays, prepare
+from mr_als.progress import Progress
+
+if TYPE_CHECKING:
+    from mr_als.model import Model
+    from mr_als.train import Engine
+
+__all__ = ["FoldIn", "listeners_of", "most_popular", "prepare_new"]
+
+Array = npt.NDArray[Any]
+
+USERS_PER_BLOCK = 2048
+
+
+def prepare_new(model: Model, logs: Sequence[str], directory: str, engine: Engine, progress: Progress) -> Plays:
+    """Read the plays of new users, any log format, with the model's salt."""
+    given = model.info["options"]["inputs"]
+    inputs = replace(InputOptions(), salt=given["salt"], min_ms_played=given["min_ms_played"])
+    return prepare(
+        logs, directory, inputs, runner=engine.runner, form=engine.form, tasks=engine.tasks,
+        progress=progress, mrjob_arguments=engine.mrjob_arguments,
+    )  # fmt: skip
+
+
+class FoldIn:
+    """Solves new users for a model's items.
+
+    n_unknown : int, pairs left out so far because the model does not know their item
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.spectrum, self.basis = eigenbasis(model.item_gram)
+        self.n_unknown = 0
+
+    def solve(self, indptr: Array, items: Array, plays: Array) -> Array:
+        """Give the factors of users, float32 (n_users, rank), from the items (rows) they played."""
+        model = self.model
+        return fold_in(
+            indptr,
+            items,
+            plays,
+            lambda rows: np.asarray(model.item_factors[rows]),
+            self.spectrum,
+            self.basis,
+            len(model.item_hashes),
+            model.weights,
+            model.info["options"]["solver"]["solver"],
+        )
+
+    def blocks(self, plays: Plays, only: Sequence[str] = ()) -> Iterator[UsersBlock]:
+        """Give users with their factors and what they played, block by block; `only` some of them, if any are named.
+
+        Raises
+        ------
+        BadInputError
+            If a named user has no plays.
+        """
+        wanted = {name.encode("utf-8", "surrogateescape") for name in only}
+        found: set[bytes] = set()
+        for _, buffer in plays.users.blocks():
+            block = PlaysBlock.unpack(buffer)
+            rows = np.arange(len(block.hashes))
+            if wanted:
+                names = block.ids.to_list()
+                rows = np.array([n for n in rows if names[n] in wanted], np.int64)
+                found |= {names[n] for n in rows}
+            for start in range(0, len(rows), USERS_PER_BLOCK):
+                yield self._block(block, rows[start : start + USERS_PER_BLOCK])
+        if missing := sorted(wanted - found):
+            name = missing[0].decode(errors="replace")
+            msg = f"--plays: no plays of {name!r} in it; name users that it has, or none for all of them"
+            raise BadInputError(msg)
+
+    def _block(self, block: PlaysBlock, rows: Array) -> UsersBlock:
+        positions, known = match(block.columns, self.model.item_hashes)
+        explicit = self.model.weights.explicit
+        joined = join(block, positions, known, zeros=explicit)
+        mask = np.zeros(len(block.hashes), bool)
+        mask[rows] = True
+        owners = np.repeat(np.arange(len(block.hashes)), np.diff(block.indptr))
+        self.n_unknown += int((mask[owners] & ~known[block.indices] & ((block.strengths > 0) | explicit)).sum())
+        entries = mask[np.repeat(np.arange(len(block.hashes)), np.diff(joined.indptr))]
+        indptr = np.concatenate([[0], np.cumsum(np.diff(joined.indptr)[rows])])
+        items = joined.indices[entries].astype(np.int64)
+        factors = self.solve(indptr, items, joined.strengths[entries])
+        return UsersBlock(block.ids.take(rows), factors, indptr, items)
+
+
+def listeners_of(model: Model) -> Array:
+    """Give the number of listeners of each item, int64 (n_items,)."""
+    listeners = np.zeros(len(model.item_hashes), np.int64)
+    for start in range(0, len(model.plays_item), 1 << 22):
+        listeners += np.bincount(np.asarray(model.plays_item[start : start + (1 << 22)]), minlength=len(listeners))
+    return listeners
+
+
+def most_popular(model: Model, n: int, kept: Array | None = None) -> tuple[Array, Array]:
+    """Give the rows of the n items with most listeners, equal ones by id, and their shares of all users."""
+    rows = np.arange(len(model.item_hashes)) if kept is None else kept
+    listeners = listeners_of(model)[rows]
+    if len(rows) > n:
+        bound = np.partition(listeners, len(rows) - n)[len(rows) - n]
+        rows, listeners = rows[listeners >= bound], listeners[listeners >= bound]
+    order = sorted(range(len(rows)), key=lambda j: (-listeners[j], model.item_ids.raw(int(rows[j]))))[:n]
+    return rows[order], listeners[order] / max(1, len(model.user_hashes))
