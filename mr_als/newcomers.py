@@ -23,8 +23,8 @@ from mr_als.prepare import Plays, prepare
 from mr_als.progress import Progress
 
 if TYPE_CHECKING:
+    from mr_als.engine.engines import Engine
     from mr_als.model import Model
-    from mr_als.train import Engine
 
 __all__ = ["FoldIn", "listeners_of", "most_popular", "prepare_new"]
 
@@ -37,10 +37,7 @@ def prepare_new(model: Model, logs: Sequence[str], directory: str, engine: Engin
     """Read the plays of new users, any log format, with the model's salt."""
     given = model.info["options"]["inputs"]
     inputs = replace(InputOptions(), salt=given["salt"], min_ms_played=given["min_ms_played"])
-    return prepare(
-        logs, directory, inputs, runner=engine.runner, form=engine.form, tasks=engine.tasks,
-        progress=progress, mrjob_arguments=engine.mrjob_arguments,
-    )  # fmt: skip
+    return prepare(logs, directory, inputs, engine, progress)
 
 
 class FoldIn:

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mr_als.data.blocks import STRENGTH_UNIT, unpack
-from mr_als.data.lines import REFERENCES
 from mr_als.data.logs import Layout
 from mr_als.data.numbers import parse_time
 from mr_als.data.partition import PARTS
@@ -30,7 +29,7 @@ from mr_als.engine.launch import run_job
 from mr_als.engine.storage import LocalStorage
 from mr_als.errors import BadInputError, UsageError
 from mr_als.options import InputOptions, SplitOptions
-from mr_als.prepare import check_lines, check_usable, count_blocks, find_layout, fingerprint, log_arguments, write_ranges
+from mr_als.prepare import Logs, check_lines, check_usable, count_blocks, find_layout, log_arguments
 from mr_als.progress import Progress
 
 if TYPE_CHECKING:
@@ -60,7 +59,8 @@ def split(
         If there is no usable line, too many bad ones, or a part is empty.
     """
     storage = LocalStorage()
-    paths = storage.expand(list(logs))
+    found = Logs.of(logs, engine.form)
+    paths = found.paths
     layout = find_layout(paths, inputs)
     cuts = check_rule(rule, layout, with_validation="validation" in outputs)
     with ExitStack() as stack:
@@ -71,11 +71,11 @@ def split(
         )
         parts = run_job(
             "mr_split",
-            write_ranges(paths, work, engine.tasks),
+            found.write_input(work, engine.tasks),
             os.path.join(work, "output"),
             [
                 "--input",
-                REFERENCES,
+                engine.form,
                 *shard_arguments(engine.form, work),
                 *log_arguments(inputs, layout),
                 *_arguments(rule, cuts, "validation" in outputs, paths, inputs),
@@ -93,7 +93,7 @@ def split(
             storage.remove(quarantine)
         check_usable(info, sum(info[part]["plays"] for part in PARTS))
         check_parts(info, outputs)
-        made = {"inputs": fingerprint(paths), "rule": asdict(rule), "options": asdict(inputs), "totals": info}
+        made = {"inputs": found.fingerprint(), "rule": asdict(rule), "options": asdict(inputs), "totals": info}
         for directory in directories.values():
             storage.replace(os.path.join(directory, "_split.json"), json.dumps(made, indent=1).encode())
     return info

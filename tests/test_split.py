@@ -11,11 +11,11 @@ import pytest
 
 from mr_als import cli
 from mr_als.engine import launch
+from mr_als.engine.engines import Engine
 from mr_als.errors import BadInputError, UsageError
 from mr_als.options import InputOptions, SplitOptions
 from mr_als.progress import Progress
 from mr_als.split import FOLD_IN, split
-from mr_als.engine.engines import Engine
 
 DAY = 86400
 
@@ -36,7 +36,7 @@ def logs(tmp_path):
     return [str(tmp_path / "a.tsv"), str(tmp_path / "b.tsv")]
 
 
-def run(logs, folder, engine=Engine(), parts=("train", "validation", "test"), **rule):  # noqa: B008  (frozen)
+def run(logs, folder, engine=Engine(), parts=("train", "validation", "test"), **rule):
     """Split, and give the pairs of each part and what was counted."""
     outputs = {part: str(folder / part) for part in parts}
     info = split(logs, outputs, SplitOptions(**rule), InputOptions(), engine, Progress(quiet=True))
@@ -161,6 +161,7 @@ def test_the_split_depends_on_no_order_no_blocks_and_no_engine(by, logs, tmp_pat
     for name, given, engine, blocks in (
         ("inline", logs, Engine(), "3"),
         ("local", logs, Engine("local", tasks=2), "3"),
+        ("lines", logs, Engine("local", form="lines", tasks=2), "3"),
         ("shuffled", [str(tmp_path / "shuffled.tsv")], Engine(), "1"),
     ):
         folder = tmp_path / name
@@ -169,7 +170,7 @@ def test_the_split_depends_on_no_order_no_blocks_and_no_engine(by, logs, tmp_pat
         split(given, parts, SplitOptions(by=by), InputOptions(user_blocks=blocks), engine, Progress(quiet=True))
         outputs[name] = {part: pairs(folder / part) for part in parts} | {"fold in": pairs(folder / "test" / FOLD_IN)}
 
-    assert outputs["inline"] == outputs["local"]
+    assert outputs["inline"] == outputs["local"] == outputs["lines"]
     assert outputs["inline"] == outputs["shuffled"]
 
 

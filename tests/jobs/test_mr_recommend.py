@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import mr_als
+from mr_als.engine.engines import Engine
 from mr_als.errors import UsageError
 from mr_als.progress import Progress
-from mr_als.engine.engines import Engine
 from mr_als.recommend import published, recommend_to, stored_users, write_tiles
 from tests.toy import RANK, options, run, toy_lines, write
 
@@ -23,7 +23,7 @@ def model(tmp_path_factory):
     return mr_als.load(str(folder / "model"))
 
 
-def job(model, directory, engine=Engine(), rows=None, **asked):  # noqa: B008  (frozen)
+def job(model, directory, engine=Engine(), rows=None, **asked):
     """Run the job for users and give its output."""
     directory.mkdir()
     rows = np.arange(len(model.user_ids)) if rows is None else rows
