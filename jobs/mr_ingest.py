@@ -5,8 +5,9 @@ Input   `range <TAB> number <TAB> offset,length,0,path`: the log lines that star
 Map     parses, filters and sums whole chunks in NumPy; one record per (side, block) each time its table is full
 Reduce  (side, block): merges and sums, leaves out rows below the thresholds
 Output  `users|items <TAB> block <TAB> PlaysBlock`; at the end of each task for each of them
-        `total <TAB> block <TAB> [side, rows, pairs, units, bytes, checksum]`, in one of the tasks
-        `bad <TAB> 0 <TAB> ...`: what became of the lines, by reason, with samples, and `end <TAB> 0 <TAB> their length`.
+        `total <TAB> block <TAB> [side, rows, pairs, units, pairs before and units before the thresholds, bytes, checksum]`,
+        in one of the tasks `bad <TAB> 0 <TAB> ...`: what became of the lines, by reason, with samples,
+        and `end <TAB> 0 <TAB> their length`.
 Shuffle about 6 bytes a pair and side, and each id once per map task and block.
 
     python jobs/mr_ingest.py --input lines sample_logs/*.tsv          (a laptop)
@@ -24,7 +25,7 @@ from mr_als.engine.job import Pair  # before NumPy: it sets the number of BLAS t
 
 import numpy as np  # isort: skip
 
-from mr_als.data.blocks import STRENGTH_UNIT, PlaysBlock
+from mr_als.data.blocks import PlaysBlock
 from mr_als.data.grouping import merge_blocks
 from mr_als.data.logs import Filter, Layout
 from mr_als.data.table import Aggregator
@@ -72,11 +73,12 @@ class MRIngest(LogJob):
         records = (reader.add(side.encode(), (order.split(b"/")[1], text)) for order, text in values)
         plays = merge_blocks([PlaysBlock.unpack(record.payload) for record in records if record is not None])
         reader.finish()
+        made_of = [len(plays.indices), total_units(plays)]
         threshold = self.options.min_user_plays if side == "users" else self.options.min_item_plays
         plays = at_least(plays, threshold)
         payload = plays.pack()
         yield from self.write_record(side, int(block), payload)
-        total = [side, len(plays.hashes), len(plays.indices), int(plays.strengths.sum()), len(payload), zlib.crc32(payload)]
+        total = [side, len(plays.hashes), len(plays.indices), total_units(plays), *made_of, len(payload), zlib.crc32(payload)]
         self.reports += self.write_record("total", int(block), json.dumps(total).encode())
 
     def reducer_final(self) -> Iterator[Pair]:
@@ -84,12 +86,18 @@ class MRIngest(LogJob):
         yield from self.ended(self.reports)
 
 
+def total_units(plays: PlaysBlock) -> int:
+    """Sum all strengths, by halves of their bits: the sum may be beyond 64."""
+    high, low = plays.strengths >> 32, plays.strengths & 0xFFFFFFFF
+    return (int(high.sum()) << 32) + int(low.sum())
+
+
 def at_least(plays: PlaysBlock, threshold: float) -> PlaysBlock:
     """Leave out rows whose plays sum to less than `threshold`."""
     if threshold <= 0:
         return plays
-    sums = np.add.reduceat(np.append(plays.strengths, 0), plays.indptr[:-1]) * (np.diff(plays.indptr) > 0)
-    keep = sums >= threshold * STRENGTH_UNIT
+    sums = np.add.reduceat(np.append(plays.amounts, 0.0), plays.indptr[:-1]) * (np.diff(plays.indptr) > 0)
+    keep = sums >= threshold
     in_kept = np.repeat(keep, np.diff(plays.indptr))
     used, indices = np.unique(plays.indices[in_kept], return_inverse=True)
     indptr = np.concatenate([[0], np.cumsum(np.diff(plays.indptr)[keep])])

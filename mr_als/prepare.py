@@ -91,8 +91,9 @@ def read_plays(directory: str, engine: Engine = Engine()) -> Plays:
         info = json.loads(found)
         base = os.path.join(directory, info["attempt"])
         users, items = (engine.load(info[side], base) for side in SIDES)
+        plays = Plays(users, items, info["n_users"], info["n_items"], info["pairs"], info["plays"], info)
     except (ValueError, KeyError, TypeError) as error:
-        msg = f"{directory}/plays.json is damaged ({error}); prepare the plays again"
+        msg = f"{directory}/plays.json is damaged ({error!r}); prepare the plays again"
         raise DamagedDataError(msg) from None
     for data in (users, items):
         try:
@@ -100,7 +101,7 @@ def read_plays(directory: str, engine: Engine = Engine()) -> Plays:
         except DamagedDataError as error:
             msg = f"{error}; prepare the plays again"
             raise DamagedDataError(msg) from None
-    return Plays(users, items, info["n_users"], info["n_items"], info["pairs"], info["plays"], info)
+    return plays
 
 
 def prepare(
@@ -144,7 +145,7 @@ def prepare(
     blocks = count_blocks(found_logs.paths, options)
     arguments = job_arguments(options, layout, blocks)
     output = engine.run("mr_ingest", [found_logs], base, arguments, SIDES, written, task_memory)
-    info = add_up(output, options)
+    info = add_up(output)
     if said := check_lines(info, options, os.path.join(directory, "bad-lines.tsv"), storage):
         progress.say(f"prepare: {said}")
     check_usable(info, info["plays"] and info["n_users"] and info["n_items"])
@@ -211,9 +212,9 @@ def write_ranges(paths: Sequence[str], directory: str, tasks: int) -> list[str]:
     loads: list[list[tuple[int, Reference]]] = [[] for _ in range(max(1, min(tasks, len(ranges))))]
     sizes = [(0, n) for n in range(len(loads))]
     for number, reference in sorted(enumerate(ranges), key=lambda row: -row[1].length):
-        size, n = heapq.heappop(sizes)
+        held, n = heapq.heappop(sizes)
         loads[n].append((number, reference))
-        heapq.heappush(sizes, (size + reference.length, n))
+        heapq.heappush(sizes, (held + reference.length, n))
     files = []
     for n, load in enumerate(loads):
         files.append(os.path.join(directory, f"ranges-{n:03d}.lines"))
@@ -252,35 +253,33 @@ def written(record: Record) -> Written | None:
     """Read what a task of the job reports of a block."""
     if record.kind != "total":
         return None
-    side, _, _, _, length, crc = json.loads(bytes(record.payload))
+    side, *_, length, crc = json.loads(bytes(record.payload))
     return Written(side, record.block, length, crc)
 
 
-def add_up(output: Output, options: InputOptions) -> dict[str, Any]:
+def add_up(output: Output) -> dict[str, Any]:
     """Add up the reports of the job, and check that both sides hold the same plays."""
-    totals = {side: [0, 0, 0] for side in SIDES}
+    totals = {side: [0] * 5 for side in SIDES}
     info: dict[str, Any] = {side: output.data[side].to_json() for side in SIDES}
     for record in output.reports:
         report = json.loads(bytes(record.payload))
         if record.kind == "bad":
             info |= report
         else:
-            totals[report[0]] = [a + b for a, b in zip(totals[report[0]], report[1:4], strict=True)]
+            totals[report[0]] = [a + b for a, b in zip(totals[report[0]], report[1:6], strict=True)]
     if "bad" not in info:
         msg = "the report of the log lines is missing: a task's output was lost; prepare again"
         raise DamagedDataError(msg)
-    check_sides(totals, options)
+    check_sides(totals)
     info |= {"n_users": totals["users"][0], "n_items": totals["items"][0]}
     info |= {"pairs": totals["users"][1], "plays": totals["users"][2] / STRENGTH_UNIT}
     return info
 
 
-def check_sides(totals: dict[str, list[int]], options: InputOptions) -> None:
-    """Check that both sides hold the same plays; with thresholds, each side still holds those of rows left out on the other."""
-    if options.min_user_plays > 0 or options.min_item_plays > 0:
-        return
-    if totals["users"][1:] != totals["items"][1:]:
-        (_, pairs, units), (_, other_pairs, other_units) = totals["users"], totals["items"]
+def check_sides(totals: dict[str, list[int]]) -> None:
+    """Check that both sides were made of the same plays, those of rows that are now left out among them."""
+    (*_, pairs, units), (*_, other_pairs, other_units) = totals["users"], totals["items"]
+    if (pairs, units) != (other_pairs, other_units):
         msg = (
             f"the users have {pairs} pairs and {units / STRENGTH_UNIT} plays, "
             f"the items {other_pairs} and {other_units / STRENGTH_UNIT}: a task's output was lost or doubled; prepare again"

@@ -148,12 +148,18 @@ def records_of(name: str, lines: Iterable[bytes], form: str = LINES, kind: str =
 
 
 class Writer:
-    """Lay records of one kind down in a raw file; `close` gives the data set, in block order."""
+    """Lay records of one kind down in a raw file; `close` gives the data set, in block order. In a `with`, it never stays open."""
 
     def __init__(self, kind: str, path: str, form: str = REFERENCES) -> None:
         self.kind, self.path, self.form = kind, path, form
         self._file = open(path, "wb")  # noqa: SIM115  (closed by `close`)
         self._entries: list[Entry] = []
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
 
     def add(self, block: int, payload: Buffer) -> None:
         """Append a block."""

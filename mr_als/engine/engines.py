@@ -10,6 +10,7 @@ It hides the one thing in which engines differ, how records travel:
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -97,14 +98,15 @@ class Engine:
 
 def lay_down(parts: Sequence[str], directory: str, kinds: Sequence[str], written: Callable[[Record], Written | None]) -> Output:
     """Lay the records of each kind down in a raw file, and check them against the reports."""
-    writers = {kind: Writer(kind, os.path.join(directory, f"{kind}.raw")) for kind in kinds}
     reports = []
-    for record in read_parts(parts, REFERENCES):
-        if record.kind in writers:
-            writers[record.kind].add(record.block, record.payload)
-        else:
-            reports.append(record)
-    data = {kind: writer.close() for kind, writer in writers.items()}
+    with contextlib.ExitStack() as files:
+        writers = {kind: files.enter_context(Writer(kind, os.path.join(directory, f"{kind}.raw"))) for kind in kinds}
+        for record in read_parts(parts, REFERENCES):
+            if record.kind in writers:
+                writers[record.kind].add(record.block, record.payload)
+            else:
+                reports.append(record)
+        data = {kind: writer.close() for kind, writer in writers.items()}
     found = [Written(kind, e.block, e.length, e.crc) for kind in kinds for e in data[kind].entries]
     reported = [block for record in reports if (block := written(record)) is not None]
     if differing := set(found) ^ set(reported):

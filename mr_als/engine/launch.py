@@ -7,6 +7,7 @@ Nobody imports a job: it is a *file* that runs on the nodes. `load_job` finds it
 from __future__ import annotations
 
 import contextlib
+import glob
 import importlib.util
 import logging
 import os
@@ -83,7 +84,9 @@ def run_job(
     ]
     if not any(a in ("-c", "--conf-path") for a in mrjob_arguments):
         fixed.append("--no-conf")
-    job = job_class([*fixed, *mrjob_arguments, *arguments, *inputs])
+    # here mrjob takes paths for globs
+    named = [glob.escape(path) for path in inputs] if runner in ("inline", "local") else inputs
+    job = job_class([*fixed, *mrjob_arguments, *arguments, *named])
     causes = _Causes()
     log = logging.getLogger("mrjob")
     log.addHandler(causes)
