@@ -347,7 +347,7 @@ def test_a_directory_without_plays_or_with_a_short_file_is_damaged(log, tmp_path
 
     plays = prepare([log(some_lines())], str(tmp_path / "plays"), OPTIONS)
     os.truncate(plays.items.path, os.path.getsize(plays.items.path) - 1)
-    with pytest.raises(DamagedDataError, match=r"items.*bytes where plays\.json says"):
+    with pytest.raises(DamagedDataError, match=r"items.*bytes where the manifest says .*prepare the plays again"):
         read_plays(str(tmp_path / "plays"))
 
 
