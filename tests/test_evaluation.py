@@ -10,11 +10,11 @@ import pytest
 
 import mr_als
 from mr_als import cli
+from mr_als.engine.engines import Engine
 from mr_als.errors import BadInputError
 from mr_als.evaluation import Asked, evaluate
 from mr_als.options import InputOptions
 from mr_als.progress import Progress
-from mr_als.engine.engines import Engine
 from tests.toy import dense_plays, options, run, toy_lines, write
 
 KS = (3, 10)
@@ -34,7 +34,7 @@ def model(tmp_path_factory, held_out):
     return mr_als.load(str(folder / "model"))
 
 
-def evaluated(model, tests, engine=Engine(), **asked):  # noqa: B008  (frozen)
+def evaluated(model, tests, engine=Engine(), **asked):
     """Evaluate at both ks."""
     return evaluate(model, [str(t) for t in tests], Asked(ks=KS, **asked), InputOptions(), engine, Progress(quiet=True))
 

@@ -89,8 +89,8 @@ def convergence(info: dict[str, Any]) -> str:
         '<div class="pair"><figure>'
         + line_chart("weighted RMSE after each half", halves, "half-iteration", "weighted RMSE")
         + "<figcaption>The weighted RMSE over all pairs, played or not, after each half. Training stops when the users' line "
-        "is flat. It may rise a little between halves: what a half lowers is the objective, which also has the lengths of the vectors in it."
-        "</figcaption></figure><figure>"
+        "is flat. It may rise a little between halves: what a half lowers is the objective, "
+        "which also has the lengths of the vectors in it.</figcaption></figure><figure>"
         + line_chart("objective after each half", [objective], "half-iteration", "objective", log_y=True)
         + "<figcaption>The objective that is minimised: weighted squared error plus regularization. It never rises."
         "</figcaption></figure></div>"
