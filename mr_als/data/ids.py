@@ -11,7 +11,7 @@ length and up to eight bytes never collide; two longer ones do with probability 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,10 +71,10 @@ class Ids(NamedTuple):
         """Say which of the ids at `rows` equal those at `others`: bool (m,)."""
         starts, lengths = self.starts, self.lengths
         equal: Array = lengths[rows] == lengths[others]
-        n_words = (lengths[rows].astype(np.int64) + 7) >> 3
-        for word in range(int(n_words.max(initial=0))):
-            live = np.flatnonzero(equal & (n_words > word))
-            equal[live] = self.words[starts[rows[live]] + word] == self.words[starts[others[live]] + word]
+        for n_words, group in by_size(lengths[rows], equal):
+            runs = windows(self.words, n_words)
+            one, other = (words_of(runs[starts[which[group]]], n_words) for which in (rows, others))
+            equal[group] = (one == other).all(axis=1)
         return equal
 
     def to_list(self) -> list[bytes]:
@@ -97,18 +97,43 @@ def ragged(starts: Array, ends: Array) -> Array:
     return places
 
 
+def by_size(lengths: Array, which: Array | None = None) -> Iterator[tuple[int, Array | slice]]:
+    """Group ids by their number of words: give each number above 0, and the places of the ids with so many.
+
+    Parameters
+    ----------
+    lengths : integers (n,), bytes of each id
+    which : bool (n,), which ids to give; None: all
+    """
+    n_words = (lengths.astype(np.int64) + 7) >> 3
+    if which is None and len(n_words) and n_words.min() == n_words.max():
+        if n_words[0]:
+            yield int(n_words[0]), slice(None)
+        return
+    for number in np.flatnonzero(np.bincount(n_words)).tolist():
+        if number:
+            yield number, np.flatnonzero(n_words == number if which is None else which & (n_words == number))
+
+
+def windows(words: Array, n_words: int) -> Array:
+    """Give all runs of `n_words` words as the items of one array: the run at i begins at word i, and is copied as a whole."""
+    return np.ndarray((len(words) - n_words + 1,), f"V{8 * n_words}", buffer=words.data, strides=(8,))
+
+
+def words_of(runs: Array, n_words: int) -> Array:
+    """Give the words of runs (n,) that were copied out of `windows`: uint64 (n, n_words)."""
+    return runs.view(np.uint64).reshape(-1, n_words)
+
+
 def hash_ids(ids: Ids, salt: int = 0) -> Array:
     """Give the hashes of ids, uint64 (n,)."""
     state = _mix(np.uint64(_key(salt)) ^ ids.lengths.astype(np.uint64))
-    n_words = (ids.lengths.astype(np.int64) + 7) >> 3
     starts = ids.starts[:-1]
-    most = int(n_words.max(initial=0))
-    for word in range(most):
-        if word < int(n_words.min(initial=most)):
-            state = _mix((state ^ ids.words[starts + word]) + np.uint64(_GOLDEN))
-        else:
-            live = np.flatnonzero(n_words > word)
-            state[live] = _mix((state[live] ^ ids.words[starts[live] + word]) + np.uint64(_GOLDEN))
+    for n_words, group in by_size(ids.lengths):
+        part = state[group]
+        for word in words_of(windows(ids.words, n_words)[starts[group]], n_words).T:
+            part = _mix((part ^ word) + np.uint64(_GOLDEN))
+        state[group] = part
     return state
 
 

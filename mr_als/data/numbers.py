@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PAD", "numbers", "padded", "parse_time", "times", "words_at"]
+__all__ = ["PAD", "numbers", "padded", "parse_time", "runs_at", "times", "words_at"]
 
 Array = npt.NDArray[Any]
 
@@ -57,6 +57,15 @@ def padded(chunk: bytes) -> Array:
 def words_at(buffer: Array, places: Array) -> Array:
     """Give the 64-bit little-endian words that begin at byte `places`, uint64 (n,)."""
     every: Array = np.ndarray((len(buffer) - 7,), "<u8", buffer=buffer.data, strides=(1,))
+    return every[places]
+
+
+def runs_at(buffer: Array, places: Array, n_words: int) -> Array:
+    """Copy the runs of `n_words` 64-bit words that begin at byte `places`; one may reach behind the buffer, into zeros."""
+    size = 8 * n_words
+    if len(places) and int(places.max()) + size > len(buffer):
+        buffer = np.concatenate([buffer, np.zeros(size, np.uint8)])
+    every: Array = np.ndarray((len(buffer) - size + 1,), f"V{size}", buffer=buffer.data, strides=(1,))
     return every[places]
 
 
@@ -170,8 +179,7 @@ def times(buffer: Array, starts: Array, ends: Array) -> tuple[Array, dict[int, s
 
 def _iso_times(buffer: Array, starts: Array) -> tuple[Array, Array]:
     """Read YYYY-MM-DDTHH:MM:SS at each start: seconds, and which fields are of that form and in range."""
-    every = np.ndarray((len(buffer) - 23,), "V24", buffer=buffer.data, strides=(1,))
-    words = every[starts].view("<u8").reshape(-1, 3)
+    words = runs_at(buffer, starts, 3).view("<u8").reshape(-1, 3)
     between = (words[:, 1] >> np.uint64(16)) & np.uint64(255)
     fine: Array = (between == ord("T")) | (between == ord(" "))
     pairs = []  # each byte with the next one, read as a number of two digits

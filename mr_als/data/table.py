@@ -7,6 +7,7 @@ wait in buckets (`mr_als.data.buckets`) and are summed by sorting these.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +17,10 @@ from mr_als.data.badlines import BadLines
 from mr_als.data.blocks import STRENGTH_UNIT, PlaysBlock
 from mr_als.data.buckets import Buckets
 from mr_als.data.grouping import Pairs, Side, by_columns, collision, in_hash_order, split_blocks
-from mr_als.data.ids import Ids, hash_ids
+from mr_als.data.ids import Ids, by_size, hash_ids, windows, words_of
 from mr_als.data.logs import Filter, Layout
-from mr_als.data.numbers import words_at
-from mr_als.data.parse import parse_chunk
+from mr_als.data.numbers import runs_at
+from mr_als.data.parse import Parsed, parse_chunk
 
 __all__ = ["Aggregator", "Grouped"]
 
@@ -79,12 +80,11 @@ class IdTable:
 
     def _find(self, hashes: Array) -> Array:
         """Give the codes of known hashes, -1 for others."""
-        codes = np.full(len(hashes), -1, np.int64)
         mask = len(self._slots) - 1
         slots = (hashes >> np.uint64(64 - self._bits)).astype(np.int64)
         found = self._slots[slots].astype(np.int64) - 1
         hit = (found >= 0) & (self._hashes[found] == hashes)
-        codes[hit] = found[hit]
+        codes = np.where(hit, found, -1)
         live = np.flatnonzero(~hit & (found >= 0))
         while len(live):
             slots[live] = (slots[live] + 1) & mask
@@ -124,14 +124,15 @@ class IdTable:
         """Check that ids equal the ids of their codes."""
         starts = ids.starts[:-1]
         equal = self._lengths[codes] == ids.lengths
-        n_words = (ids.lengths.astype(np.int64) + 7) >> 3
-        for word in range(int(n_words.max(initial=0))):
-            live = np.flatnonzero(equal & (n_words > word))
-            equal[live] = self._words[self._starts[codes[live]] + word] == ids.words[starts[live] + word]
+        for n_words, group in by_size(ids.lengths, None if equal.all() else equal):
+            known = words_of(windows(self._words, n_words)[self._starts[codes[group]]], n_words)
+            given = words_of(windows(ids.words, n_words)[starts[group]], n_words)
+            if not np.array_equal(known, given):
+                equal[group] = (known == given).all(axis=1)
         if not equal.all():
             wrong = int(np.flatnonzero(~equal)[0])
-            known = self.side().ids.take(codes[wrong : wrong + 1]).to_list()[0]
-            raise collision(known, ids.take(np.array([wrong])).to_list()[0])
+            twin = self.side().ids.take(codes[wrong : wrong + 1]).to_list()[0]
+            raise collision(twin, ids.take(np.array([wrong])).to_list()[0])
 
 
 def _room(array: Array, n: int) -> Array:
@@ -145,35 +146,37 @@ def _room(array: Array, n: int) -> Array:
 
 def ids_at(buffer: Array, starts: Array, lengths: Array) -> Ids:
     """Cut ids out of a padded chunk."""
-    n_words = (lengths + 7) >> 3
-    ends = np.cumsum(n_words)
-    first = ends - n_words
-    places = np.repeat(starts - 8 * first, n_words) + 8 * np.arange(int(ends[-1]) if len(ends) else 0)
-    words = words_at(buffer, places)
-    # the last word of each id reaches into the next field
-    partial = np.flatnonzero(lengths & 7)
-    cut = (8 * (8 - (lengths[partial] & 7))).astype(np.uint64)
-    last = ends[partial] - 1
-    words[last] = (words[last] << cut) >> cut
-    return Ids(lengths.astype(np.uint32), words)
+    ids = Ids(lengths.astype(np.uint32), np.empty(int(((lengths + 7) >> 3).sum()), np.uint64))
+    # what of the last word of each id reaches into the next field
+    cut = (8 * (-lengths & 7)).astype(np.uint64)
+    first = ids.starts[:-1]
+    for n_words, group in by_size(lengths):
+        words = words_of(runs_at(buffer, starts[group], n_words), n_words)
+        words[:, -1] <<= cut[group]
+        words[:, -1] >>= cut[group]
+        windows(ids.words, n_words)[first[group]] = words.view(f"V{8 * n_words}")[:, 0]
+    return ids
 
 
 class Grouped(NamedTuple):
-    """All that a table held: both sides in hash order, and the pairs by user."""
+    """All that a table held: both sides in hash order, the pairs by user, and, soon, by item."""
 
     users: Side
     items: Side
-    pairs: Pairs
+    by_user: Pairs
+    by_item: Future[Pairs]
 
     def blocks(self, side: str, n_blocks: int) -> Iterator[tuple[int, PlaysBlock]]:
         """Give the blocks of one side, "users" or "items"."""
         if side == "users":
-            return split_blocks(self.pairs, self.users, self.items.hashes, n_blocks)
-        return split_blocks(by_columns(self.pairs, len(self.items.hashes)), self.items, self.users.hashes, n_blocks)
+            return split_blocks(self.by_user, self.users, self.items.hashes, n_blocks)
+        return split_blocks(self.by_item.result(), self.items, self.users.hashes, n_blocks)
 
 
 class Aggregator:
     """Parse chunks of lines and sum their plays by pair.
+
+    What comes of adding a chunk (two ids collide, the table is full) shows with the next one, or when the table is flushed.
 
     Parameters
     ----------
@@ -186,6 +189,9 @@ class Aggregator:
         self._layout, self._filter, self._salt, self._capacity = layout, wanted, salt, memory // _PEAK
         self.bad = BadLines()
         self._lines = self._filtered = 0
+        # a chunk goes into the table while the next one is parsed: NumPy lets both run at once
+        self._pool = ThreadPoolExecutor(1)
+        self._adding: Future[bool] | None = None
         self._clear()
 
     def _clear(self) -> None:
@@ -202,27 +208,40 @@ class Aggregator:
             If two different ids have the same hash.
         """
         parsed = parse_chunk(chunk, self._layout, self._filter, self.bad, source, first_line)
+        self._finish()
+        self._adding = self._pool.submit(self._add, parsed)
+        self._lines += parsed.lines
+        self._filtered += parsed.filtered
+        return parsed.lines
+
+    def _finish(self) -> None:
+        """Wait until the chunk before is in the table."""
+        if self._adding is not None:
+            adding, self._adding = self._adding, None
+            self.full = adding.result()
+
+    def _add(self, parsed: Parsed) -> bool:
+        """Add the plays of a parsed chunk; say whether the table is full then."""
         users = self._users.codes(ids_at(parsed.buffer, *parsed.users))
         items = self._items.codes(ids_at(parsed.buffer, *parsed.items))
         units = None if parsed.amounts is None else np.rint(parsed.amounts * STRENGTH_UNIT).astype(np.int64)
         self._pairs.add(self._users.hashes(users), users, items, units)
-        self._lines += parsed.lines
-        self._filtered += parsed.filtered
-        if self._held() >= self._capacity:
-            self._pairs.sum()
-            self.full = self._held() >= self._capacity // 2
-        return parsed.lines
+        if self._held() < self._capacity:
+            return False
+        self._pairs.sum()
+        return self._held() >= self._capacity // 2
 
     def _held(self) -> int:
         return self._pairs.n_bytes + self._users.n_bytes + self._items.n_bytes
 
     def flush(self) -> Grouped:
         """Give all that was summed since the last time, and begin anew."""
+        self._finish()
         users, user_place = in_hash_order(self._users.side())
         items, item_place = in_hash_order(self._items.side())
         pairs = self._pairs.take(user_place, item_place)
         self._clear()
-        return Grouped(users, items, pairs)
+        return Grouped(users, items, pairs, self._pool.submit(by_columns, pairs, len(items.hashes)))
 
     def counts(self) -> dict[str, int]:
         """Give the number of lines, and of good ones that the filter left out."""
