@@ -145,6 +145,8 @@ def _our_error(name: str, runner: str, log: str, error: Exception) -> MRALSError
     if found and found[-1][0] in errors.__all__:
         kind: type[MRALSError] = getattr(errors, found[-1][0])
         return kind(found[-1][1])
-    last = next((line for line in reversed(log.strip().splitlines()) if line.strip()), "")
+    # the last line of a traceback says what happened; without one, the last line of all
+    raised = re.findall(r"^[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b.*", log, re.MULTILINE)
+    last = raised[-1] if raised else next((line for line in reversed(log.strip().splitlines()) if line.strip()), "")
     msg = f"job {name} failed on runner {runner}: {type(error).__name__}: {error or last}"
     return JobFailedError(f"{msg} ({last.strip()})" if last and last not in msg else msg)

@@ -81,7 +81,7 @@ def _members(readable: Any, new: Any) -> Iterator[bytes]:
     """Decompress all members of a file, one after the other."""
     machine, fed = new(), False
     while chunk := readable.read(1 << 20):
-        while chunk:
+        while chunk := chunk if fed else chunk.lstrip(b"\0"):  # zeros between members are padding
             fed = True
             if data := machine.decompress(chunk):
                 yield data
