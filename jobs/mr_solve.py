@@ -64,6 +64,7 @@ class MRSolve(ALSJob):
         self.add_passthru_arg("--solved", default=PLAYS, metavar="KIND", help="kind of the records to solve (default: plays)")
         self.add_passthru_arg("--init", default="", metavar="SIDE", help="write initial factors of this side instead")
         self.add_file_arg("--initial", help="for --init: hashes and factors to use instead of random ones")
+        self.add_passthru_arg("--fill", action="store_true", help="for --initial: the rows it lacks get random ones")
         self.add_passthru_arg("--n-fixed", type=int, default=0, help="number of rows of the fixed side")
         self.add_passthru_arg("--fixed-blocks", type=int, default=1, help="number of blocks of the fixed side")
         self.add_passthru_arg("--task-memory", type=memory, default=memory("1G"), help="memory of a task")
@@ -191,6 +192,11 @@ class MRSolve(ALSJob):
             hashes, vectors = unpack(file.read())
         positions, found = match(plays.hashes, hashes)
         if not found.all():
+            if self.options.fill:
+                factors = np.zeros((len(found), self.solver.rank), np.float32)
+                factors[found] = vectors.reshape(-1, self.solver.rank)[positions[found]]
+                factors[~found] = initial_factors(plays.hashes[~found], self.solver.seed, self.options.init, self.solver.rank)
+                return factors
             name = plays.ids.take(np.flatnonzero(~found)[:1]).to_list()[0].decode(errors="replace")
             msg = f"--initial-factors: no line for {name!r}; expected one for each of the {self.options.init}"
             raise BadInputError(msg)

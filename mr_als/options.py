@@ -158,6 +158,11 @@ class LoopOptions:
         "begin with the item factors of FILE, lines of an item and --rank numbers with tabs between, instead of random ones",
         metavar="FILE",
     )
+    warm_start: str = option(
+        "",
+        "begin with the item factors of the model in DIR instead; items it does not know begin with random ones",
+        metavar="DIR",
+    )
     max_iterations: int = option(20, "stop after so many item halves", type=int, check=(lambda v: v >= 0, "a number of at least 0"))
 
 

@@ -27,6 +27,8 @@ from mr_als.engine.storage import LocalStorage, storage_of
 from mr_als.errors import DamagedDataError, ModelError, ObjectiveRoseError, UsageError
 from mr_als.maths.loss import Loss, weighted_rmse, zero_rmse
 from mr_als.maths.normal_equations import eigenbasis, project
+from mr_als.model import Model
+from mr_als.nightly import check_size, pack_model_items
 from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, WeightOptions, to_arguments
 from mr_als.prepare import Logs, Plays, fingerprint, prepare, read_plays
 from mr_als.progress import Progress, what_a_half_does
@@ -73,11 +75,13 @@ def train(
     plays: str | None = None,
     engine: Engine = Engine(),
     restart: bool = False,
+    min_size: float = 0.0,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train on logs, or on a prepared plays directory, and publish the model; give its `model.json`.
 
-    The same call goes on where a killed one stopped, and ends with the bytes of an undisturbed run.
+    The same call goes on where a killed one stopped, and ends with the bytes of an undisturbed run. Nothing is done if
+    users, items or plays are less than `min_size` of those of the model published now.
     """
     progress = progress or Progress(quiet=True)
     storage = storage_of(model)
@@ -90,6 +94,7 @@ def train(
         if run.start(describe(logs, plays, options)):
             progress.say(f"going on with the unfinished run in {run.directory}")
         data = _plays_of(run, logs, plays, options, engine, progress)
+        check_size(model, data, min_size)
         return _alternate(_Trainer(run, data, options, engine, progress), model)
 
 
@@ -105,6 +110,11 @@ def describe(logs: Sequence[str], plays: str | None, options: Training) -> dict[
         inputs = Logs.of(logs).fingerprint()
     if options.loop.initial_factors:
         inputs |= fingerprint(LocalStorage().expand([options.loop.initial_factors]))
+    if options.loop.warm_start:
+        if options.loop.initial_factors:
+            msg = "give either --initial-factors or --warm-start"
+            raise UsageError(msg)
+        inputs[f"{options.loop.warm_start}/model.json"] = Model.open(options.loop.warm_start).info["generation"]
     return {"inputs": inputs, "options": asdict(options)}
 
 
@@ -178,7 +188,9 @@ class _Trainer:
         """Give what `model.json` says of the run."""
         plan = {"join": self.join, "why": self.why, "blocks": self.plays.info["blocks"], "kernel": self.kernel}
         lines = {"counts": self.plays.info["counts"], "bad": self.plays.info["bad"]["counts"]}
-        keys = {"options": asdict(self.options), "plan": plan, "inputs": self.plays.info["inputs"], "lines": lines}
+        # the plays may have been prepared with other input options, of which the salt says where an id is
+        options = {**asdict(self.options), "inputs": self.plays.info["options"]}
+        keys = {"options": options, "plan": plan, "inputs": self.plays.info["inputs"], "lines": lines}
         return {**keys, "seed": self.options.solver.seed, "stopped": reason, "history": self.history}
 
     def last_finished(self) -> Half | None:
@@ -243,12 +255,14 @@ class _Trainer:
 
     def _write_initial(self, directory: str) -> list[str]:
         """Write the factors to begin with, if any were given, and give the arguments that name them to the job."""
-        given = self.options.loop.initial_factors
-        if not given:
+        loop, rank, salt = self.options.loop, self.options.solver.rank, self.plays.info["options"]["salt"]
+        if not loop.initial_factors and not loop.warm_start:
             return []
+        warm = not loop.initial_factors
+        packed = pack_model_items(loop.warm_start, rank, salt) if warm else pack_factor_lines(loop.initial_factors, rank, salt)
         path = os.path.join(directory, "initial.bin")
-        self.run.storage.write(path, pack_factor_lines(given, self.options.solver.rank, self.options.inputs.salt))
-        return ["--initial", path]
+        self.run.storage.write(path, packed)
+        return ["--initial", path, *["--fill"] * warm]
 
     def _write_fixed(self, directory: str, fixed: Half) -> str:
         """Write what every task needs: G = Q D Q'; for broadcast also Z = Y Q, in hash order."""

@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 from mr_als.commands.shared import add_command, add_engine, add_options, engine_of, print_json, print_text, progress_of
-from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, WeightOptions, from_namespace
+from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, WeightOptions, from_namespace, number
 
 DESCRIPTION = """\
 Learn a model from play logs. Preference is 1 where a user played an item and 0 elsewhere; confidence grows with
@@ -40,6 +40,10 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--model", required=True, metavar="DIR", help="directory of the model (no default: must be given)")
     parser.add_argument("--plays", metavar="DIR", help="start from the output of `mr-als prepare` (default: none, from LOGS)")
     parser.add_argument("--restart", action="store_true", help="drop an unfinished run and begin anew (default: no, go on with it)")
+    parser.add_argument(
+        "--min-size", type=number, default=0.0, metavar="SHARE",
+        help="publish nothing if users, items or plays are below this share of the published model's, e.g. 0.5 (default: 0)",
+    )  # fmt: skip
     for title, kind in GROUPS.values():
         add_options(parser, title, kind)
     add_engine(parser)
@@ -53,7 +57,10 @@ def run(args: argparse.Namespace) -> int:
 
     options = Training(**{name: from_namespace(kind, args) for name, (_, kind) in GROUPS.items()})
     try:
-        info = train(args.logs, args.model, options, plays=args.plays, engine=engine, restart=args.restart, progress=progress)
+        info = train(
+            args.logs, args.model, options, plays=args.plays, engine=engine, restart=args.restart, min_size=args.min_size,
+            progress=progress,
+        )  # fmt: skip
     finally:
         progress.done()
     if args.json:
