@@ -101,11 +101,15 @@ def test_files_that_are_named_exist(page):
     assert sorted(name for name in named if not (ROOT / name).exists()) == []
 
 
-def test_pictures_are_those_that_the_script_draws():
+@pytest.fixture
+def make():
     spec = importlib.util.spec_from_file_location("make_pictures", ROOT / "docs" / "pictures" / "make.py")
-    make = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
+
+def test_pictures_are_those_that_the_script_draws(make):
     folder = ROOT / "docs" / "pictures"
     assert {path.stem for path in folder.glob("*.svg")} == set(make.PICTURES)
     for name, draw in make.PICTURES.items():
@@ -124,3 +128,12 @@ def test_the_map_of_the_code_names_every_folder():
     folders = [path for path in (ROOT / "mr_als").iterdir() if (path / "__init__.py").exists()]
 
     assert [str(folder.relative_to(ROOT)) for folder in folders if f"`mr_als/{folder.name}/`" not in shown] == []
+
+
+def test_curves_are_drawn_with_their_numbers(make):
+    curve = {"varied": "pairs", "measured": "seconds", "x": [1000, 2000, 4_000_000], "y": [0.5, 1.25, 2.0]}
+
+    drawn = make.curves({"plays": curve, "memory": {**curve, "varied": "blocks", "measured": "peak_mb"}}).svg()
+
+    ElementTree.fromstring(drawn)
+    assert all(f">{text}<" in drawn for text in ("0.5", "1.25", "4M", "1,000", "MB of the largest task against blocks"))

@@ -5,9 +5,12 @@ python docs/pictures/make.py
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from mr_als.teaching.full_grid import full_grid
 from mr_als.teaching.lesson import Lesson
@@ -187,7 +190,48 @@ def _curve(d: Drawing, left: float, values: Sequence[float], low: float, high: f
     d.text(left + width / 2, top + height + 40, "half", size=12, fill=FAINT)
 
 
+def curves(results: dict[str, Any]) -> Drawing:
+    """Draw what benchmarks/curves.py measured, both axes logarithmic, a dotted line where y grows as x."""
+    d = Drawing(900, 20 + 270 * -(-len(results) // 2), "How time and memory grow")
+    units = {"seconds": "seconds an iteration", "peak_mb": "MB of the largest task"}
+    for n, (name, found) in enumerate(results.items()):
+        title = f"{units[found['measured']]} against {found['varied'] if name != 'plays' else 'pairs played'}"
+        place = 80 + 440 * (n % 2), 50 + 270 * (n // 2)
+        _log_log(d, *place, found["x"], found["y"], title, linear=name in ("plays", "rank"))
+    return d
+
+
+def _log_log(d: Drawing, left: float, top: float, x: Sequence[float], y: Sequence[float], title: str, *, linear: bool) -> None:
+    width, height = 340, 160
+    low, high = 0.8 * min(y), 1.25 * max(y)
+
+    def place(a: float, b: float) -> tuple[float, float]:
+        right = width * math.log(a / x[0]) / math.log(x[-1] / x[0])
+        return left + right, top + height * math.log(high / b) / math.log(high / low)
+
+    d.text(left + width / 2, top - 16, title, weight="bold")
+    d.parts.append(f"<rect x='{left}' y='{top}' width='{width}' height='{height}' fill='none' stroke='{GREY}'/>")
+    if linear:
+        # from the last point backwards along slope 1, as far as the frame
+        factor = min(x[-1] / x[0], y[-1] / low)
+        ends = (*place(x[-1] / factor, y[-1] / factor), *place(x[-1], y[-1]))
+        line = "x1='{:.1f}' y1='{:.1f}' x2='{:.1f}' y2='{:.1f}'".format(*ends)
+        d.parts.append(f"<line {line} stroke='{FAINT}' stroke-dasharray='2 4'/>")
+    points = [place(a, b) for a, b in zip(x, y, strict=True)]
+    joined = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
+    d.parts.append(f"<polyline points='{joined}' fill='none' stroke='{LINES[BLUE]}' stroke-width='1.6'/>")
+    for (a, b), x_value, y_value in zip(points, x, y, strict=True):
+        d.parts.append(f"<circle cx='{a:.1f}' cy='{b:.1f}' r='3.4' fill='{LINES[BLUE]}'/>")
+        d.text(a, b - 9, f"{y_value:.3g}", size=11)
+        d.text(a, top + height + 18, f"{x_value / 1e6:g}M" if x_value >= 1e6 else f"{x_value:,}", size=11, fill=FAINT)
+
+
+MEASURED = HERE.parents[1] / "benchmarks" / "curves.json"
+
 PICTURES: dict[str, Callable[[], Drawing]] = {"mapreduce": mapreduce, "joins": joins, "loop": loop, "convergence": convergence}
+
+if MEASURED.exists():
+    PICTURES["curves"] = lambda: curves(json.loads(MEASURED.read_text(encoding="utf-8")))
 
 if __name__ == "__main__":
     for name, draw in PICTURES.items():

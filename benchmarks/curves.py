@@ -1,0 +1,149 @@
+"""Measure how time and memory grow: with plays, users, rank, tasks and blocks, one thing at a time.
+
+    python benchmarks/curves.py                 all curves; about half an hour, on a machine that does nothing else
+    python benchmarks/curves.py --only rank     one curve, the others stay as they are
+    python benchmarks/curves.py --scale 0.02    tiny data: tries the script, writes nothing
+
+Each point is a process of its own, three times, in an order that mixes the points; the median counts. Seconds are those of an
+iteration, from the difference of a long and a short training. Results go to benchmarks/curves.json, from which
+docs/pictures/make.py draws. Plays are synthetic (benchmarks/data.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "curves.json"
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+TIMES = 3
+
+
+class Point(NamedTuple):
+    """A training: its data, and how it is run."""
+
+    users: int = 20_000
+    items: int = 10_000
+    pairs: int = 1_000_000
+    rank: int = 64
+    join: str = "broadcast"
+    blocks: int = 8
+    tasks: int = 1
+    task_memory: str = "1G"
+
+
+class Curve(NamedTuple):
+    """What is varied, over which values, and what is measured ("seconds" or "peak_mb")."""
+
+    varied: str
+    values: tuple[int, ...]
+    measured: str
+    base: Point
+
+
+CURVES = {
+    "plays": Curve("pairs", (250_000, 500_000, 1_000_000, 2_000_000, 4_000_000), "seconds", Point()),
+    "users": Curve("users", (5_000, 10_000, 20_000, 40_000, 80_000), "seconds", Point()),
+    "rank": Curve("rank", (16, 32, 64, 128, 256), "seconds", Point()),
+    "tasks": Curve("tasks", (1, 2), "seconds", Point(pairs=4_000_000)),
+    "memory": Curve(
+        "blocks", (2, 4, 8, 16, 32, 64), "peak_mb", Point(pairs=4_000_000, join="shuffle", task_memory="256M", tasks=2)
+    ),
+}
+
+
+def scaled(point: Point, scale: float) -> Point:
+    """Give a point with less data, equally dense or less."""
+    side = math.sqrt(scale)
+    return point._replace(users=int(side * point.users), items=int(side * point.items), pairs=int(scale * point.pairs))
+
+
+def measure(point: Point) -> None:
+    """Train in this process, and print what it took."""
+    from common import per_iteration, report
+    from data import Shape, counts_lines
+
+    from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, memory
+    from mr_als.train import Engine, Training, train
+
+    with tempfile.TemporaryDirectory() as work:
+        log = os.path.join(work, "counts.tsv")
+        with open(log, "wb") as file:
+            file.writelines(counts_lines(Shape(point.users, point.items, point.pairs)))
+        engine = Engine("inline" if point.tasks == 1 else "local", tasks=point.tasks)
+        inputs = InputOptions(format="counts", user_blocks=str(point.blocks), item_blocks=str(point.blocks))
+        plan = PlanOptions(join=point.join, task_memory=memory(point.task_memory))
+
+        def run(n: int) -> dict[str, Any]:
+            options = Training(inputs=inputs, solver=SolverOptions(rank=point.rank), loop=LoopOptions("0", "", n), plan=plan)
+            return train([log], os.path.join(work, f"model-{n}"), options, engine=engine)
+
+        seconds, _ = per_iteration(run, [1, 4])
+        report(seconds)
+
+
+def points_of(curve: Curve, scale: float) -> dict[int, Point]:
+    """Give the points of a curve by the varied value."""
+    return {value: scaled(curve.base._replace(**{curve.varied: value}), scale) for value in curve.values}
+
+
+def run_curve(name: str, scale: float) -> dict[str, Any]:
+    """Measure all points of a curve, in mixed order."""
+    curve = CURVES[name]
+    points = points_of(curve, scale)
+    order = list(points) * (TIMES if scale == 1 else 1)
+    random.Random(0).shuffle(order)
+    found: dict[int, list[float]] = {value: [] for value in points}
+    for value in order:
+        command = [sys.executable, __file__, "--point", json.dumps(points[value]._asdict())]
+        done = subprocess.run(command, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}, capture_output=True, text=True, check=True)
+        found[value].append(json.loads(done.stdout.splitlines()[-1])[curve.measured])
+        print(f"{name}: {curve.varied} {value}: {found[value][-1]:.3f} {curve.measured}", file=sys.stderr, flush=True)
+    medians = [statistics.median(values) for values in found.values()]
+    return {"varied": curve.varied, "measured": curve.measured, "x": list(found), "y": medians, "all": list(found.values())}
+
+
+def exponent(x: list[float], y: list[float]) -> float:
+    """Give the slope of log y over log x between the last two points: 1 is linear.
+
+    >>> exponent([1, 2, 4], [5, 6, 12])
+    1.0
+    """
+    return math.log(y[-1] / y[-2]) / math.log(x[-1] / x[-2])
+
+
+def main(arguments: list[str]) -> None:
+    """Measure, print a table, and keep the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=CURVES)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--point", help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    if given.point:
+        measure(Point(**json.loads(given.point)))
+        return
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    for name in [given.only] if given.only else list(CURVES):
+        curve = run_curve(name, given.scale)
+        results[name] = {**curve, "base": CURVES[name].base._asdict(), "machine": f"{os.cpu_count()} cores, {platform.machine()}"}
+        print(f"{name}: exponent {exponent(curve['x'], curve['y']):.2f} at the end")
+        for x, y in zip(curve["x"], curve["y"], strict=True):
+            print(f"    {curve['varied']} {x}: {y:.3f} {curve['measured']}")
+    if given.scale == 1:
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
