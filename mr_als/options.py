@@ -79,13 +79,20 @@ class InputOptions:
     """What counts as a play."""
 
     format: str = option(
-        "auto", "events: timestamp user item ms_played; counts: user item plays", choices=("auto", "events", "counts")
+        "auto",
+        "events: timestamp user item ms_played; counts: user item plays; csv, jsonl, parquet: files that name their fields; "
+        "auto: by the first bytes of the first file",
+        choices=("auto", "events", "counts", "csv", "jsonl", "parquet"),
     )
-    columns: str = option("", "names of the columns in order, '-' for one to ignore, e.g. user,-,item,plays")
-    delimiter: str = option("tab", "the one character between columns, or 'tab'")
+    columns: str = option(
+        "", "columns in order, '-' for one to ignore, e.g. user,-,item,plays; or by name, e.g. user=user_id,item=artist"
+    )
+    delimiter: str = option("auto", "the one character between columns, or 'tab'; auto: a tab, in csv what its first line has")
     min_ms_played: int = option(30000, "a shorter play does not count", type=int, check=_NOT_NEGATIVE)
     since: str = option("", "ignore plays before this time, e.g. 2024-03-01 or 2024-03-01T12:00:00Z (UTC)")
     until: str = option("", "ignore plays from this time on")
+    half_life: float = option(0.0, "a play loses half of its strength in so many days; 0: none", type=number, check=_NOT_NEGATIVE)
+    as_of: str = option("", "the moment from which --half-life looks back; later plays do not count")
     min_user_plays: float = option(0.0, "leave out users with fewer plays in all", type=number, check=_NOT_NEGATIVE)
     min_item_plays: float = option(0.0, "leave out items with fewer plays in all", type=number, check=_NOT_NEGATIVE)
     max_bad_lines: str = option("1%", "stop when more lines than this are bad; a share or a number", type=share)
@@ -248,3 +255,26 @@ def check_times(options: InputOptions, parse_time: Callable[[str], float]) -> tu
         msg = f"--since {options.since} is not before --until {options.until}: no play can lie between them"
         raise UsageError(msg)
     return since, until
+
+
+def check_decay(options: InputOptions, parse_time: Callable[[str], float]) -> tuple[float, float] | None:
+    """Read --as-of and --half-life, in seconds; None where plays do not decay.
+
+    Raises
+    ------
+    UsageError
+        If only one of them is given, or --as-of is not a time.
+    """
+    if not options.half_life:
+        if options.as_of:
+            msg = f"--as-of {options.as_of} does nothing without --half-life; give both, or --until to leave out later plays"
+            raise UsageError(msg)
+        return None
+    if not options.as_of:
+        msg = "--half-life needs --as-of TIME, the moment it looks back from; the clock is never used, so that runs can be repeated"
+        raise UsageError(msg)
+    try:
+        return parse_time(options.as_of), 86400.0 * options.half_life
+    except ValueError:
+        msg = f"--as-of: {options.as_of!r} is not a time such as 2024-03-01 or 2024-03-01T12:00:00Z"
+        raise UsageError(msg) from None

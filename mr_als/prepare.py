@@ -12,7 +12,6 @@ import json
 import os
 import time
 import uuid
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 from mr_als.data.badlines import BadLines, quarantine_table
 from mr_als.data.blocks import STRENGTH_UNIT
 from mr_als.data.lines import LINES, REFERENCES, Record, Reference
-from mr_als.data.logs import COMPRESSED, Layout, open_log, parse_layout, sniff
-from mr_als.data.numbers import parse_time
+from mr_als.data.logs import COMPRESSED, Layout
 from mr_als.engine.engines import Data, Engine, Output, Written
 from mr_als.engine.plan import COMPRESSION, choose_blocks
 from mr_als.engine.storage import storage_of
 from mr_als.errors import BadInputError, DamagedDataError
-from mr_als.options import InputOptions, check_times
+from mr_als.inputs import check_engine, described, find_layout, log_arguments
+from mr_als.options import InputOptions
 from mr_als.progress import Progress
 
 if TYPE_CHECKING:
@@ -132,8 +131,9 @@ def prepare(
         storage.remove(os.path.join(directory, "plays.json"))
     started = time.monotonic()
     layout = find_layout(found_logs.paths, options)
+    check_engine(layout, found_logs.paths, engine)
     progress.say(
-        f"prepare: {len(found_logs.paths)} log file(s), columns {', '.join(layout.columns)}; job mr_ingest: "
+        f"prepare: {len(found_logs.paths)} log file(s), {described(layout)}; job mr_ingest: "
         "mappers parse and sum plays, the shuffle brings each block of users and each block of items to a reducer, which merges it"
     )
     for name in storage.names(directory):
@@ -165,33 +165,6 @@ def _same(plays_json: bytes, inputs: dict[str, Any], options: dict[str, Any]) ->
         return bool(info["inputs"] == json.loads(json.dumps(inputs)) and info["options"] == options)
     except (ValueError, KeyError, TypeError):
         return False
-
-
-def find_layout(paths: Sequence[str], options: InputOptions) -> Layout:
-    """Take the layout from the options, or from the first lines of the first file that has any."""
-    if options.columns or options.format != "auto":
-        return parse_layout(options.format, options.columns, options.delimiter)
-    for path in paths:
-        if head := read_head(path):
-            return sniff(head, options.delimiter, path)
-    msg = f"{paths[0]}: empty, and so are all other logs; there is nothing to learn from"
-    raise BadInputError(msg)
-
-
-def read_head(path: str) -> bytes:
-    """Give the first 64 kB of a log, decompressed.
-
-    Raises
-    ------
-    BadInputError
-        If it cannot be read.
-    """
-    try:
-        with storage_of(path).open(path) as file, open_log(path, file) as stream:
-            return bytes(stream.read(1 << 16))
-    except (OSError, EOFError, zlib.error) as error:
-        msg = f"{path}: cannot be read, or its compressed data are damaged ({error}); fetch or write the file again"
-        raise BadInputError(msg) from None
 
 
 def count_blocks(paths: Sequence[str], options: InputOptions) -> list[int]:
@@ -233,20 +206,6 @@ def job_arguments(options: InputOptions, layout: Layout, blocks: Sequence[int]) 
         f"--user-blocks={blocks[0]}",
         f"--item-blocks={blocks[1]}",
     ]
-
-
-def log_arguments(options: InputOptions, layout: Layout) -> list[str]:
-    """Give the arguments of any job that reads logs."""
-    since, until = check_times(options, parse_time)
-    arguments = [
-        f"--columns={','.join(layout.columns)}",
-        f"--delimiter={layout.delimiter[0]}",
-        f"--min-ms-played={options.min_ms_played}",
-        f"--salt={options.salt}",
-    ]
-    arguments += [f"--since={since}"] if since is not None else []
-    arguments += [f"--until={until}"] if until is not None else []
-    return arguments
 
 
 def written(record: Record) -> Written | None:

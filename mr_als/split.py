@@ -28,8 +28,9 @@ from mr_als.engine.datasets import read_parts, shard_arguments
 from mr_als.engine.launch import run_job
 from mr_als.engine.storage import LocalStorage
 from mr_als.errors import BadInputError, UsageError
+from mr_als.inputs import check_engine, described, find_layout, log_arguments
 from mr_als.options import InputOptions, SplitOptions
-from mr_als.prepare import Logs, check_lines, check_usable, count_blocks, find_layout, log_arguments
+from mr_als.prepare import Logs, check_lines, check_usable, count_blocks
 from mr_als.progress import Progress
 
 if TYPE_CHECKING:
@@ -62,13 +63,12 @@ def split(
     found = Logs.of(logs, engine.form)
     paths = found.paths
     layout = find_layout(paths, inputs)
+    check_engine(layout, paths, engine)
     cuts = check_rule(rule, layout, with_validation="validation" in outputs)
     with ExitStack() as stack:
         directories = {part: stack.enter_context(_whole(part, path)) for part, path in sorted(outputs.items())}
         work = stack.enter_context(tempfile.TemporaryDirectory(prefix="mr-als-split-"))
-        progress.say(
-            f"split: {len(paths)} log file(s), columns {', '.join(layout.columns)}, by {rule.by}, job mr_split on {engine.runner}"
-        )
+        progress.say(f"split: {len(paths)} log file(s), {described(layout)}, by {rule.by}, job mr_split on {engine.runner}")
         parts = run_job(
             "mr_split",
             found.write_input(work, engine.tasks),

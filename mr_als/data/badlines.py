@@ -50,6 +50,12 @@ class BadLines:
         if n:
             self.counts[reason] = self.counts.get(reason, 0) + n
 
+    def add(self, sample: Sample) -> None:
+        """Count one line, and keep its sample if it is among the first of its reason."""
+        if self.wants(sample.reason):
+            self.samples.append(sample)
+        self.count(sample.reason, 1)
+
     def merge(self, other: BadLines) -> None:
         """Add what another task found; of each reason the first samples in order of source and line stay."""
         for reason, n in other.counts.items():

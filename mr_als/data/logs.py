@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import importlib
 import io
+import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -17,7 +19,7 @@ __all__ = ["COMPRESSED", "FORMATS", "MAX_LINE", "ByteRange", "Filter", "Layout",
 
 FORMATS = {"events": ("timestamp", "user", "item", "ms_played"), "counts": ("user", "item", "plays")}
 COLUMNS = ("timestamp", "user", "item", "ms_played", "plays", "-")
-COMPRESSED = (".gz", ".bz2")
+COMPRESSED = (".gz", ".bz2", ".zst")
 
 # bytes of a line, its end not counted; a longer one is bad, and is never held in memory
 MAX_LINE = 1 << 20
@@ -28,18 +30,35 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Layout:
-    """The columns of a line, in order ("-" is ignored), and the byte between them."""
+    """What the records of a log mean.
+
+    columns : the meaning of each field, in order; "-" is ignored
+    delimiter : the byte between fields
+    syntax : how a record is cut into fields, a key of `mr_als.data.formats.SYNTAXES`
+    keys : where records name their fields: the name of each column, such as track_metadata.artist_name
+    header : a line that names the columns, without its end; lines equal to it are no plays
+    """
 
     columns: tuple[str, ...]
     delimiter: bytes = b"\t"
+    syntax: str = "plain"
+    keys: tuple[str, ...] = ()
+    header: bytes = b""
 
 
 class Filter(NamedTuple):
-    """Which plays count: at least so long, since <= time < until (seconds since 1970 UTC)."""
+    """Which plays count, and for how much.
+
+    min_ms_played : a shorter play does not count
+    since, until : nor does one outside since <= time < until, in seconds since 1970 UTC
+    as_of, half_life : nor one after `as_of`; one of before has lost half of its strength every `half_life` seconds
+    """
 
     min_ms_played: float = 0.0
     since: float | None = None
     until: float | None = None
+    as_of: float | None = None
+    half_life: float | None = None
 
 
 def parse_layout(form: str, columns: str = "", delimiter: str = "tab") -> Layout:
@@ -97,18 +116,42 @@ def _described() -> str:
 
 
 def open_log(path: str, file: Any = None) -> Any:
-    """Open a log for reading, decompressed by its name: all members of a .gz or .bz2 file, one after the other.
+    """Open a log for reading, decompressed by its name: all streams of a compressed file, one after the other.
 
     `file` holds its bytes where `path` is not one of the local file system.
     """
     if path.endswith(".gz"):
         return gzip.open(file or path)
     file = file or open(path, "rb")  # noqa: SIM115  (closed with what is returned)
-    return Bz2Streams(file) if path.endswith(".bz2") else file
+    if path.endswith(".bz2"):
+        return Streams(file, bz2.BZ2Decompressor)
+    if path.endswith(".zst"):
+        return Streams(file, _zstd().ZstdDecompressor, _zstd().ZstdError)
+    return file
 
 
-class Bz2Streams(io.RawIOBase):
-    """All streams of a .bz2 file, which may be empty. Python's own reader silently ends before a later one that is damaged.
+def _zstd() -> Any:
+    """Import what reads .zst: the standard library from Python 3.14 on, else the extra `zstd`, which is the same.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    try:
+        return importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+    except ImportError:
+        msg = "reading .zst needs the zstd library, which is not installed: pip install 'mr_als[zstd]'"
+        raise UsageError(msg) from None
+
+
+class Streams(io.RawIOBase):
+    """All streams of a compressed file, one after the other; one may be empty, which is where Python's readers end silently.
+
+    Parameters
+    ----------
+    decompressor : makes an object like `bz2.BZ2Decompressor`
+    failure : what it raises if the data are damaged
 
     Raises
     ------
@@ -116,9 +159,9 @@ class Bz2Streams(io.RawIOBase):
         If the data are damaged or cut off.
     """
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self._stream: bz2.BZ2Decompressor | None = None
+    def __init__(self, file: Any, decompressor: Callable[[], Any], failure: type[Exception] = OSError) -> None:
+        self._file, self._decompressor, self._failure = file, decompressor, failure
+        self._stream: Any = None
 
     def read(self, size: int = 1 << 16) -> bytes:
         """Give at most `size` more bytes; none at the end."""
@@ -129,11 +172,14 @@ class Bz2Streams(io.RawIOBase):
                 more = (self._stream.unused_data if self._stream else b"") or self._file.read(1 << 16)
                 if not more:
                     return b""
-                self._stream = bz2.BZ2Decompressor()
+                self._stream = self._decompressor()
             elif self._stream.needs_input and not (more := self._file.read(1 << 16)):
                 msg = "it ends in the middle of a stream"
                 raise EOFError(msg)
-            data = self._stream.decompress(more, size)
+            try:
+                data = self._stream.decompress(more, size)
+            except self._failure as error:
+                raise OSError(str(error)) from None
         return data
 
     def close(self) -> None:

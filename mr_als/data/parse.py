@@ -1,6 +1,7 @@
-"""A chunk of log lines becomes arrays: where each play's user and item stand, and how strong it is.
+"""A chunk of a log becomes arrays: where each play's user and item stand, and how strong it is.
 
-Everything is array arithmetic over the chunk's bytes; only lines that are not what they should be are looked at one by one.
+`mr_als.data.formats` makes plain lines of the chunk, whatever its format. Everything here is array arithmetic over their
+bytes; only lines that are not what they should be are looked at one by one.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mr_als.data.badlines import BadLines, Sample, escaped
+from mr_als.data.formats import to_plain
 from mr_als.data.logs import MAX_LINE, Filter, Layout
 from mr_als.data.numbers import PAD, numbers, padded, times
+from mr_als.data.plain import SEPARATOR, Plain
 
 __all__ = ["MAX_PLAYS", "Parsed", "parse_chunk"]
 
@@ -28,7 +31,7 @@ class Parsed(NamedTuple):
 
     buffer : uint8, the chunk with zeros around it
     users, items : (starts, lengths), int64 (n,) each, places of the ids in `buffer`
-    amounts : float64 (n,) plays of each line, or None where each is one play
+    amounts : float64 (n,) plays of each line, decayed, or None where each is one play
     seconds : float64 (n,) time of each line since 1970 UTC, or None where lines have none
     lines : int, lines of the chunk
     filtered : int, good lines that the filter left out
@@ -44,54 +47,65 @@ class Parsed(NamedTuple):
 
 
 class _Lines:
-    """The lines of a chunk while they are checked: a line once found bad is in no later `rows`."""
+    """The plain lines of a chunk while they are checked: a line once found bad is in no later `rows`."""
 
-    def __init__(self, chunk: bytes, bad: BadLines, source: str, first_line: int) -> None:
-        self.buffer = padded(chunk)
+    def __init__(self, plain: Plain, bad: BadLines, source: str, first_line: int) -> None:
+        self.buffer, self.plain = padded(plain.text), plain
         self.ends = np.flatnonzero(self.buffer == _LF)
         self.starts = np.empty_like(self.ends)
         self.starts[0], self.starts[1:] = PAD, self.ends[:-1] + 1
         self.good = np.ones(len(self.ends), bool)
+        self.good[list(plain.done)] = False
         self._bad, self._source, self._first = bad, source, first_line
 
     def reject(self, lines: Array, reason: str, field: str = "") -> None:
         """Count lines, ascending, as bad for a reason, unless they were bad before."""
         lines = lines[self.good[lines]]
         for line in lines[: self._bad.wants(reason)].tolist():
-            text = escaped(bytes(self.buffer[self.starts[line] : self.ends[line]]))
-            self._bad.samples.append(Sample(self._source, self._first + line + 1, reason, field, text))
+            sample = Sample(self._source, self._first + line + 1, reason, field, escaped(self._text(line)))
+            self._bad.samples.append(sample)
         self._bad.count(reason, len(lines))
         self.good[lines] = False
+
+    def _text(self, line: int) -> bytes:
+        """Give a line as it stands in the log; the row of a table has its fields between tabs."""
+        if self.plain.raw:
+            return self.plain.raw(line)
+        return bytes(self.buffer[self.starts[line] : self.ends[line]]).replace(SEPARATOR, b"\t")
 
     def of(self, places: Array) -> Array:
         """Give the lines that hold the bytes at `places`, each once."""
         return np.unique(np.searchsorted(self.ends, places))
 
 
-def parse_chunk(chunk: bytes, layout: Layout, wanted: Filter, bad: BadLines, source: str, first_line: int) -> Parsed:
-    """Read the lines of a chunk; what is wrong with the others goes into `bad`.
+def parse_chunk(chunk: Any, layout: Layout, wanted: Filter, bad: BadLines, source: str, first_line: int) -> Parsed:
+    """Read the records of a chunk; what is wrong with the others goes into `bad`.
 
     Parameters
     ----------
-    chunk : bytes
+    chunk : bytes, or what else the reader of the format gives
         Whole lines, at least one, each with its end.
     source, first_line : str, int
         Name of the stream for samples, and how many of its lines came before.
     """
-    lines = _Lines(chunk, bad, source, first_line)
-    _check_bytes(lines, layout)
-    starts, ends = _fields(lines, layout)
+
+    def report(line: int, reason: str, field: str, text: bytes) -> None:
+        bad.add(Sample(source, first_line + line + 1, reason, field, escaped(text)))
+
+    lines = _Lines(to_plain(chunk, layout, report), bad, source, first_line)
+    _check_bytes(lines)
+    starts, ends = _fields(lines, len(layout.columns))
     rows = np.flatnonzero(lines.good)
     starts, ends = starts[:, lines.good[rows]], ends[:, lines.good[rows]]
     return _read_fields(lines, rows, starts, ends, layout, wanted)
 
 
-def _check_bytes(lines: _Lines, layout: Layout) -> None:
+def _check_bytes(lines: _Lines) -> None:
     """Reject lines that are too long, or hold control characters or invalid UTF-8; forget the CR of a line end."""
     buffer, inner = lines.buffer, lines.buffer[PAD:-PAD]
     long = np.flatnonzero(lines.ends - lines.starts > MAX_LINE)
     lines.reject(long[lines.ends[long] - (buffer[lines.ends[long] - 1] == _CR) - lines.starts[long] > MAX_LINE], "line over 1 MiB")
-    delimiter = layout.delimiter[0]
+    delimiter = lines.plain.delimiter[0]
     n_control = int(np.count_nonzero(inner < 32)) - len(lines.ends)
     if delimiter < 32:
         n_control -= int(np.count_nonzero(inner == delimiter))
@@ -124,10 +138,10 @@ def _is_utf8(lines: _Lines, line: int) -> bool:
     return True
 
 
-def _fields(lines: _Lines, layout: Layout) -> tuple[Array, Array]:
+def _fields(lines: _Lines, n_columns: int) -> tuple[Array, Array]:
     """Find the fields of the good lines, int64 (n_columns, n_good) each; reject lines with too few or too many."""
-    between = np.flatnonzero(lines.buffer == layout.delimiter[0])
-    n_between = len(layout.columns) - 1
+    between = np.flatnonzero(lines.buffer == lines.plain.delimiter[0])
+    n_between = n_columns - 1
     n_lines = len(lines.ends)
     if len(between) == n_between * n_lines and lines.good.all():
         table = between.reshape(n_lines, n_between)
@@ -173,10 +187,15 @@ def _read_fields(lines: _Lines, rows: Array, starts: Array, ends: Array, layout:
             amounts = values
         else:
             kept &= values >= wanted.min_ms_played
+    if wanted.half_life is not None and wanted.as_of is not None and seconds is not None:
+        kept &= seconds <= wanted.as_of
+        # before the moment itself; what comes after it is left out, and would overflow here
+        strength = np.exp2(np.minimum(seconds - wanted.as_of, 0.0) / wanted.half_life)
+        amounts = strength if amounts is None else amounts * strength
     good = lines.good[rows]
     kept &= good
     users, items = ((starts[c][kept], (ends[c] - starts[c])[kept]) for c in (place["user"], place["item"]))
-    filtered = int(good.sum() - kept.sum())
+    filtered = int(good.sum() - kept.sum()) + lines.plain.left_out
     amounts, seconds = (None if values is None else values[kept] for values in (amounts, seconds))
     return Parsed(lines.buffer, users, items, amounts, seconds, len(lines.good), filtered)
 

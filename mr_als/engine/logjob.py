@@ -8,12 +8,15 @@ Output  of each map task, beside its records: `bad <TAB> 0 <TAB> ...`, which `re
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
+from urllib.parse import unquote_to_bytes
 
 from mr_als.data.badlines import BadLines
+from mr_als.data.columns import read_columns
+from mr_als.data.formats import SYNTAXES, read_chunks
 from mr_als.data.lines import LINES, Reference, decode, encode
-from mr_als.data.logs import ByteRange, Filter, Layout, chunks
+from mr_als.data.logs import Filter, Layout, chunks
 from mr_als.engine.job import ALSJob, Pair
 
 from mrjob.compat import jobconf_from_env  # isort: skip  (after mr_als.engine.job)
@@ -26,7 +29,7 @@ class Table(Protocol):
 
     bad: BadLines
 
-    def add_chunk(self, chunk: bytes, source: str, first_line: int) -> int:
+    def add_chunk(self, chunk: Any, source: str, first_line: int) -> int:
         """Add the plays of a chunk of whole lines; give its number of lines."""
 
     def counts(self) -> dict[str, int]:
@@ -45,11 +48,15 @@ class LogJob(ALSJob):
     def configure_args(self) -> None:
         """Add what a line means and what counts."""
         super().configure_args()
-        self.add_passthru_arg("--columns", default="timestamp,user,item,ms_played", help="names of the columns in order")
+        self.add_passthru_arg("--syntax", default="plain", choices=sorted(SYNTAXES), help="how records are cut into fields")
+        self.add_passthru_arg("--columns", default="timestamp,user,item,ms_played", help="the columns, in order or by name")
+        self.add_passthru_arg("--header", default="", help="a line that is no play, percent-encoded")
         self.add_passthru_arg("--delimiter", default="9", type=int, help="code of the byte between columns")
         self.add_passthru_arg("--min-ms-played", type=int, default=30000)
         self.add_passthru_arg("--since", type=float, default=None, help="epoch seconds")
         self.add_passthru_arg("--until", type=float, default=None, help="epoch seconds")
+        self.add_passthru_arg("--as-of", type=float, default=None, help="epoch seconds")
+        self.add_passthru_arg("--half-life", type=float, default=None, help="seconds")
         self.add_passthru_arg("--salt", type=int, default=0)
 
     def make_table(self, layout: Layout, wanted: Filter) -> Table:
@@ -63,21 +70,21 @@ class LogJob(ALSJob):
     def mapper_init(self) -> None:
         """Start with an empty table."""
         o = self.options
-        layout = Layout(tuple(o.columns.split(",")), bytes([o.delimiter]))
-        self.table: Any = self.make_table(layout, Filter(o.min_ms_played, o.since, o.until))
+        columns, keys = read_columns(o.columns)
+        self.layout = Layout(columns, bytes([o.delimiter]), o.syntax, keys, unquote_to_bytes(o.header))
+        self.table: Any = self.make_table(self.layout, Filter(o.min_ms_played, o.since, o.until, o.as_of, o.half_life))
         self.lines: dict[str, int] = {}
 
     def mapper(self, kind: bytes, value: tuple[bytes, bytes]) -> Iterator[Pair]:
         """Read one range of a log."""
         reference = Reference.parse(value[1])
         source = f"{reference.path}@{reference.offset}"
-        with ByteRange(reference.path, reference.offset, reference.length) as stream:
-            yield from self.read(stream, source, reference.offset)
+        yield from self.read(read_chunks(reference.path, reference.offset, reference.length, self.layout), source)
 
-    def read(self, stream: Any, source: str, offset: int = 0) -> Iterator[Pair]:
-        """Add all lines of a stream to the table, and empty it whenever it is full."""
+    def read(self, pieces: Iterable[Any], source: str) -> Iterator[Pair]:
+        """Add all records of some chunks to the table, and empty it whenever it is full."""
         n_lines = 0
-        for chunk in chunks(stream, at_start=offset == 0):
+        for chunk in pieces:
             n_lines += self.table.add_chunk(chunk, source, n_lines)
             if self.table.full:
                 yield from self.flush()
@@ -95,7 +102,7 @@ class LogJob(ALSJob):
         # a name for people, in the table of bad lines; on Spark there is none
         path = jobconf_from_env("mapreduce.map.input.file", "input").removeprefix("file://")
         offset = int(jobconf_from_env("mapreduce.map.input.start", "0"))
-        yield from self.read(self.stdin, f"{path}@{offset}", offset)
+        yield from self.read(chunks(self.stdin, at_start=offset == 0), f"{path}@{offset}")
         yield from self.mapper_final()
 
     def mapper_final(self) -> Iterator[Pair]:
