@@ -1,0 +1,83 @@
+"""What is exported reads back as the same ids and the same numbers."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import mr_als
+from mr_als import cli
+from mr_als.data.factor_lines import read_factor_lines
+from tests.toy import dense_plays, options, run, toy_lines, write
+
+ODD = ["björk\tsigur rós\t3\n", "a 'quoted' \"user\"\tb, with comma\t1\n"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    run([write(folder / "counts.tsv", [*toy_lines(), *ODD])], folder / "model", options(iterations=1))
+    return mr_als.load(str(folder / "model"))
+
+
+def exported(model, form, path):
+    assert cli.main(["export", "--model", model.path, "--format", form, "-o", str(path), "-q"]) == 0
+    return path
+
+
+def assert_same(model, users, items):
+    """Compare (ids, factors) of both sides."""
+    for ids, factors, (names, numbers) in (
+        (model.user_ids, model.user_factors, users), (model.item_ids, model.item_factors, items),
+    ):  # fmt: skip
+        assert list(names) == list(ids)
+        assert numbers.dtype == np.float32
+        np.testing.assert_array_equal(numbers, factors)
+
+
+def test_npz_holds_ids_factors_and_plays(model, tmp_path):
+    with np.load(exported(model, "npz", tmp_path / "model.npz")) as file:
+        assert_same(model, (file["user_ids"], file["user_factors"]), (file["item_ids"], file["item_factors"]))
+        dense = np.zeros((len(file["user_ids"]), len(file["item_ids"])))
+        dense[np.repeat(np.arange(len(dense)), np.diff(file["plays_start"])), file["plays_item"]] = file["plays_amount"]
+        np.testing.assert_array_equal(dense, dense_plays([*toy_lines(), *ODD], list(file["user_ids"]), list(file["item_ids"])))
+
+
+def test_tsv_reads_back_as_the_same_numbers_and_may_begin_a_training(model, tmp_path):
+    path = exported(model, "tsv", tmp_path / "out")
+
+    sides = []
+    for side in ("users", "items"):
+        names, factors = read_factor_lines(str(path / f"{side}.tsv"))
+        sides.append(([name.decode() for name in names], factors))
+    assert_same(model, *sides)
+
+
+def test_parquet_has_a_column_of_ids_and_one_of_vectors(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("mr_als.export.ROWS", 17)  # several row groups
+    path = exported(model, "parquet", tmp_path / "out")
+
+    sides = []
+    for side in ("users", "items"):
+        table = pq.read_table(path / f"{side}.parquet")
+        sides.append((table["id"].to_pylist(), np.array(table["factors"].to_pylist(), np.float32)))
+    assert_same(model, *sides)
+
+
+def test_nothing_is_overwritten_and_nothing_half_written_stays(model, tmp_path, capsys):
+    (tmp_path / "there").write_text("mine")
+
+    assert cli.main(["export", "--model", model.path, "--format", "npz", "-o", str(tmp_path / "there")]) == 2
+    assert cli.main(["export", "--model", model.path, "--format", "tsv", "-o", str(tmp_path / "no" / "such")]) == 2
+
+    assert "cannot be written" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    assert (tmp_path / "there").read_text() == "mine"
+
+
+def test_the_command_says_what_it_wrote(model, tmp_path, capsys):
+    assert cli.main(["export", "--model", model.path, "--format", "npz", "-o", str(tmp_path / "m.npz"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["users"] == len(model.user_ids)
