@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import mr_als
 from mr_als import cli
 from mr_als.errors import BadInputError
 from mr_als.maths import kernels, normal_equations
@@ -22,7 +23,7 @@ from mr_als.maths.solve import solve_block
 from mr_als.maths.weights import Weights
 from mr_als.teaching import beyond, formulas
 from mr_als.teaching.lesson import Lesson
-from mr_als.teaching.matrix import EXAMPLE, EXAMPLE_FACTORS, UtilityMatrix, read_factors, read_matrix
+from mr_als.teaching.matrix import EXAMPLE, EXAMPLE_FACTORS, UtilityMatrix, read_factors, read_matrix, write_counts, write_factors
 from mr_als.teaching.walkthrough import SECTIONS, choose, text_of
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -141,6 +142,27 @@ def test_the_mapreduce_job_gives_the_same_numbers(lesson):
     assert len(vectors) == 9
     assert [vector for vector in vectors if vector not in [line.split() for line in job]] == []
     assert job[-1].endswith("below 1e-06")
+
+
+def test_training_on_ratings_gives_the_explicit_scores(lesson, tmp_path):
+    plays, items, model = (str(tmp_path / name) for name in ("plays.tsv", "items.tsv", "model"))
+    write_counts(EXAMPLE, plays)
+    write_factors(EXAMPLE.items, EXAMPLE_FACTORS, items)
+    choices = "--format counts --feedback explicit --rank 2 --regularization 0.1 --regularization-scaling count --solver cholesky"
+
+    code = cli.main(
+        ["train", plays, "--model", model, "--initial-factors", items, "--tolerance=0", "--max-iterations=20", *choices.split()]
+    )
+
+    trained = mr_als.load(model)
+    scores = [
+        [float(trained.user_factors[trained.user_index(u)] @ trained.item_factors[trained.item_index(i)]) for i in EXAMPLE.items]
+        for u in EXAMPLE.users
+    ]
+    assert code == 0
+    for line in (line for line in shown(lesson, "explicit").splitlines() if re.match(r"u\d ", line) and "*" in line):
+        name, *cells = line.replace("*", "").split()
+        assert cells == [f"{score:.2f}" for score in scores[EXAMPLE.users.index(name)]]
 
 
 @pytest.mark.parametrize(("share", "dies"), [(0.97, False), (1.03, True)])
