@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,8 @@ from mr_als.teaching.lesson import Lesson
 from mr_als.teaching.matrix import EXAMPLE, EXAMPLE_FACTORS, UtilityMatrix
 from mr_als.teaching.trace import Traced
 from mr_als.teaching.walkthrough import TRACE, choose, text_of
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +112,23 @@ def test_the_extrapolation_grows_with_its_assumptions():
 
     assert all(low[name] <= central[name] <= high[name] for name in low)
     assert central["pairs"] == pytest.approx(1e10 / 3)
+
+
+def test_the_sums_in_the_prose_are_right():
+    prose = " ".join((ROOT / "docs" / "scaling.md").read_text(encoding="utf-8").split())
+    ratios = sorted(full_grid_bytes(shape) / half_grid_bytes(shape) for shape in SHAPES)
+
+    for claim, value, shown in (
+        ("five item vectors of rank 2 take {} bytes", 5 * 2 * 4, "40"),
+        ("twenty million of rank 64 take {} GB", 20e6 * 64 * 4 / 1e9, "5.1"),
+        ("every vector, {} GB for 20M items of rank 64", 20e6 * (64 * 4 + 8) / 1e9, "5.3"),
+        ("one million vectors of rank 64 take {} GB", 1e6 * 64 * 4 / 1e9, "0.26"),
+        ("it has {} + 64 = 2144", 64 * 65 / 2, "2080"),
+        ("moves {} to 164 times", ratios[0], "32"),
+        ("moves 32 to {} times", ratios[-1], "164"),
+    ):
+        assert claim.format(shown) in prose
+        assert float(shown) == pytest.approx(value, rel=0.02)
 
 
 def test_the_trace_is_a_command(capsys):
