@@ -7,6 +7,7 @@
    so a file is one map task, as `mapreduce.input.fileinputformat.split.minsize` makes it on Hadoop.
 4. mrjob imports PySpark, where there is one, to know where its files are: a second a task. It gets the place alone.
 5. `sys.stderr` of a task is binary inline, and `print` in a task lands in its output: `text_std` cures both.
+6. In a file option, mrjob takes what stands behind a # for another name of the file; to us it is part of the path.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ def _members(readable: Any, new: Any) -> Iterator[bytes]:
 
 mrjob.cat.gunzip_stream = lambda readable, bufsize=0: _members(readable, lambda: zlib.decompressobj(16 + zlib.MAX_WBITS))
 mrjob.cat.bunzip2_stream = lambda readable, bufsize=0: _members(readable, bz2.BZ2Decompressor)
+mrjob.job.parse_legacy_hash_path = lambda kind, path, must_name=None: {"path": path, "name": None, "type": kind}
 mrjob.sim.SimMRJobRunner._pick_mapper_split_size = lambda self, input_paths, step_num: 1 << 62
 
 

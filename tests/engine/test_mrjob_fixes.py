@@ -17,7 +17,7 @@ from mr_als.engine.loose_version import LooseVersion
 from mr_als.errors import BadInputError, JobFailedError
 
 JOB = '''
-import sys, warnings
+import pathlib, sys
 from mr_als.engine.job import ALSJob
 from mr_als.errors import BadInputError
 
@@ -27,6 +27,7 @@ class MREcho(ALSJob):
     def configure_args(self):
         super().configure_args()
         self.add_passthru_arg("--fail", default="")
+        self.add_file_arg("--word")
 
     def mapper_init(self):
         self.n = 0
@@ -43,6 +44,8 @@ class MREcho(ALSJob):
 
     def mapper_final(self):
         yield b"count", (b"0", b"%d" % self.n)
+        if self.options.word:
+            yield b"word", (b"0", pathlib.Path(self.options.word).read_bytes())
 
     def reducer(self, kind, values):
         print("printed in a reducer")
@@ -132,6 +135,19 @@ def test_what_a_task_prints_is_no_output(runner, run_echo, tmp_path, capfd):
 
     assert lines == sorted([b"count\t0\t6", *(line.strip() for line in LINES)])
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("runner", ["inline", "local"])
+@pytest.mark.parametrize("name", ["a#b", "#", "x[1]*", "two words", "%2e"])
+def test_any_directory_may_hold_inputs_and_files_of_a_job(name, runner, run_echo, tmp_path):
+    """mrjob takes an input for a glob, and what stands behind a # for another name of a file."""
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "in").write_bytes(LINES[0])
+    (tmp_path / name / "word").write_bytes(b"aardvark")
+
+    lines = run_echo([str(tmp_path / name / "in")], runner, f"--word={tmp_path / name / 'word'}")
+
+    assert lines == [b"count\t0\t1", LINES[0].strip(), b"word\t0\taardvark"]
 
 
 @pytest.mark.parametrize("runner", ["inline", "local"])
