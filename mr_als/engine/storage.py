@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from mr_als.engine.hdfs import HdfsStorage
+    from mr_als.engine.s3 import S3Storage
 
-    Storage: TypeAlias = "LocalStorage | HdfsStorage"
+    Storage: TypeAlias = "LocalStorage | HdfsStorage | S3Storage"
 
 
 class LocalStorage:
@@ -226,5 +227,9 @@ def storage_of(path: str) -> Storage:
         from mr_als.engine.hdfs import HdfsStorage
 
         return HdfsStorage(path)
-    msg = f"{path}: {scheme}:// is not supported by this version; use a local path or hdfs://"
+    if scheme in ("s3", "s3a", "s3n"):
+        from mr_als.engine.s3 import S3Storage
+
+        return S3Storage(path)
+    msg = f"{path}: {scheme}:// is not supported; use a local path, hdfs:// or s3://"
     raise UsageError(msg)
