@@ -3,7 +3,7 @@ r"""prepare: play logs become blocks of users and blocks of items, in one shuffl
 Input   `range <TAB> number <TAB> offset,length,0,path`: the log lines that start in a range of bytes (references), or
         the log lines themselves (lines).
 Map     parses, filters and sums whole chunks in NumPy; one record per (side, block) each time its table is full
-Reduce  (side, block): merges and sums, leaves out rows below the thresholds
+Reduce  (side, block): merges and sums, or takes the last or the mean of ratings; leaves out rows below the thresholds
 Output  `users|items <TAB> block <TAB> PlaysBlock`; at the end of each task for each of them
         `total <TAB> block <TAB> [side, rows, pairs, units, pairs before and units before the thresholds, bytes, checksum]`,
         in one of the tasks `bad <TAB> 0 <TAB> ...`: what became of the lines, by reason, with samples,
@@ -19,15 +19,17 @@ from __future__ import annotations
 import json
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mr_als.engine.job import Pair  # before NumPy: it sets the number of BLAS threads
 
 import numpy as np  # isort: skip
 
-from mr_als.data.blocks import PlaysBlock
+from mr_als.data.blocks import Buffer, PlaysBlock
+from mr_als.data.dated import DatedBlock
 from mr_als.data.grouping import merge_blocks
 from mr_als.data.logs import Filter, Layout
+from mr_als.data.ratings import RatingTable, merge_ratings
 from mr_als.data.table import Aggregator
 from mr_als.engine.logjob import REPORTS, LogJob
 
@@ -42,12 +44,15 @@ class MRIngest(LogJob):
         super().configure_args()
         self.add_passthru_arg("--min-user-plays", type=float, default=0.0)
         self.add_passthru_arg("--min-item-plays", type=float, default=0.0)
+        self.add_passthru_arg("--duplicates", choices=("sum", "last", "mean"), default="sum", help="what lines of one pair make")
         self.add_passthru_arg("--user-blocks", type=int, default=1)
         self.add_passthru_arg("--item-blocks", type=int, default=1)
         self.add_passthru_arg("--task-memory", type=int, default=1 << 30, help="bytes")
 
-    def make_table(self, layout: Layout, wanted: Filter) -> Aggregator:
-        """Make a table of plays summed by pair."""
+    def make_table(self, layout: Layout, wanted: Filter) -> Aggregator | RatingTable:
+        """Make a table of plays summed by pair, or of ratings."""
+        if self.options.duplicates != "sum":
+            return RatingTable(layout, wanted, self.options.salt, self.options.duplicates)
         return Aggregator(layout, wanted, self.options.salt, self.options.task_memory)
 
     def flush(self) -> Iterator[Pair]:
@@ -71,7 +76,7 @@ class MRIngest(LogJob):
         side, block = key.decode().split(".")
         reader = self.own_reader()
         records = (reader.add(side.encode(), (order.split(b"/")[1], text)) for order, text in values)
-        plays = merge_blocks([PlaysBlock.unpack(record.payload) for record in records if record is not None])
+        plays = self.merge([record.payload for record in records if record is not None])
         reader.finish()
         made_of = [len(plays.indices), total_units(plays)]
         threshold = self.options.min_user_plays if side == "users" else self.options.min_item_plays
@@ -80,6 +85,12 @@ class MRIngest(LogJob):
         yield from self.write_record(side, int(block), payload)
         total = [side, len(plays.hashes), len(plays.indices), total_units(plays), *made_of, len(payload), zlib.crc32(payload)]
         self.reports += self.write_record("total", int(block), json.dumps(total).encode())
+
+    def merge(self, payloads: Sequence[Buffer]) -> PlaysBlock:
+        """Merge what several tasks know of the same block."""
+        if self.options.duplicates == "sum":
+            return merge_blocks([PlaysBlock.unpack(payload) for payload in payloads])
+        return merge_ratings([DatedBlock.unpack(payload) for payload in payloads], self.options.duplicates)
 
     def reducer_final(self) -> Iterator[Pair]:
         """Write the reports last, where the driver looks for them."""

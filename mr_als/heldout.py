@@ -23,6 +23,7 @@ from mr_als.data.logs import open_log
 from mr_als.engine.datasets import Dataset, Writer
 from mr_als.errors import BadInputError
 from mr_als.model import Model
+from mr_als.newcomers import duplicates_of
 from mr_als.options import InputOptions
 from mr_als.prepare import Plays, prepare
 from mr_als.progress import Progress
@@ -51,9 +52,14 @@ class Reading:
 
     def __init__(self, model: Model, inputs: InputOptions, engine: Engine, progress: Progress, work: str) -> None:
         self.n_blocks = max(1, -(-len(model.user_hashes) // USERS_PER_BLOCK))
-        salt = model.info["options"]["inputs"]["salt"]
         self._inputs = replace(
-            inputs, salt=salt, user_blocks=str(self.n_blocks), item_blocks="auto", min_user_plays=0.0, min_item_plays=0.0
+            inputs,
+            salt=model.info["options"]["inputs"]["salt"],
+            duplicates=duplicates_of(model),
+            user_blocks=str(self.n_blocks),
+            item_blocks="auto",
+            min_user_plays=0.0,
+            min_item_plays=0.0,
         )
         self._engine, self._progress, self._work = engine, progress, work
 
@@ -66,7 +72,9 @@ class Reading:
         pairs = os.path.join(self._work, "candidates.tsv")
         with open(pairs, "wb") as out:
             out.writelines(candidate_pairs(path))
-        return self.plays("candidates", [pairs], replace(self._inputs, format="auto", columns="user,item", delimiter="tab"))
+        return self.plays(
+            "candidates", [pairs], replace(self._inputs, format="auto", columns="user,item", delimiter="tab", duplicates="sum")
+        )
 
 
 def candidate_pairs(path: str) -> Iterator[bytes]:

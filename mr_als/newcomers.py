@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mr_als.engine.engines import Engine
     from mr_als.model import Model
 
-__all__ = ["FoldIn", "listeners_of", "most_popular", "prepare_new"]
+__all__ = ["FoldIn", "duplicates_of", "listeners_of", "most_popular", "prepare_new"]
 
 Array = npt.NDArray[Any]
 
@@ -36,8 +36,14 @@ USERS_PER_BLOCK = 2048
 def prepare_new(model: Model, logs: Sequence[str], directory: str, engine: Engine, progress: Progress) -> Plays:
     """Read the plays of new users, any log format, with the model's salt."""
     given = model.info["options"]["inputs"]
-    inputs = replace(InputOptions(), salt=given["salt"], min_ms_played=given["min_ms_played"])
+    inputs = replace(InputOptions(), salt=given["salt"], min_ms_played=given["min_ms_played"], duplicates=duplicates_of(model))
     return prepare(logs, directory, inputs, engine, progress)
+
+
+def duplicates_of(model: Model) -> str:
+    """Say what several lines of one pair make: a model of ratings takes their mean where it was not told otherwise."""
+    rule: str = model.info["options"]["inputs"]["duplicates"]
+    return "mean" if rule == "sum" and model.weights.explicit else rule
 
 
 class FoldIn:

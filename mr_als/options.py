@@ -93,6 +93,11 @@ class InputOptions:
     until: str = option("", "ignore plays from this time on")
     half_life: float = option(0.0, "a play loses half of its strength in so many days; 0: none", type=number, check=_NOT_NEGATIVE)
     as_of: str = option("", "the moment from which --half-life looks back; later plays do not count")
+    duplicates: str = option(
+        "sum",
+        "what several lines of one user and item make: sum: plays add up; of ratings, last: by timestamp, or mean",
+        choices=("sum", "last", "mean"),
+    )
     min_user_plays: float = option(0.0, "leave out users with fewer plays in all", type=number, check=_NOT_NEGATIVE)
     min_item_plays: float = option(0.0, "leave out items with fewer plays in all", type=number, check=_NOT_NEGATIVE)
     max_bad_lines: str = option("1%", "stop when more lines than this are bad; a share or a number", type=share)

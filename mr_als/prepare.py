@@ -23,7 +23,7 @@ from mr_als.data.logs import COMPRESSED, Layout
 from mr_als.engine.engines import Data, Engine, Output, Written
 from mr_als.engine.plan import COMPRESSION, choose_blocks
 from mr_als.engine.storage import storage_of
-from mr_als.errors import BadInputError, DamagedDataError
+from mr_als.errors import BadInputError, DamagedDataError, UsageError
 from mr_als.inputs import check_engine, described, find_layout, log_arguments
 from mr_als.options import InputOptions
 from mr_als.progress import Progress
@@ -198,9 +198,19 @@ def write_ranges(paths: Sequence[str], directory: str, tasks: int) -> list[str]:
 
 
 def job_arguments(options: InputOptions, layout: Layout, blocks: Sequence[int]) -> list[str]:
-    """Give the arguments of the ingest job."""
+    """Give the arguments of the ingest job.
+
+    Raises
+    ------
+    UsageError
+        If they need the times of plays, and the logs have none.
+    """
+    if options.duplicates == "last" and "timestamp" not in layout.columns:
+        msg = f"--duplicates last needs the time of each rating, but the columns are {', '.join(layout.columns)}; use mean"
+        raise UsageError(msg)
     return [
         *log_arguments(options, layout),
+        f"--duplicates={options.duplicates}",
         f"--min-user-plays={options.min_user_plays}",
         f"--min-item-plays={options.min_item_plays}",
         f"--user-blocks={blocks[0]}",
@@ -232,6 +242,8 @@ def add_up(output: Output) -> dict[str, Any]:
     check_sides(totals)
     info |= {"n_users": totals["users"][0], "n_items": totals["items"][0]}
     info |= {"pairs": totals["users"][1], "plays": totals["users"][2] / STRENGTH_UNIT}
+    used = info["counts"]["lines"] - info["counts"]["filtered"] - sum(info["bad"]["counts"].values())
+    info["repeated"] = used - totals["users"][3]
     return info
 
 
@@ -275,4 +287,20 @@ def check_usable(info: dict[str, Any], plays: float) -> None:
         raise BadInputError(msg)
 
 
-__all__ = ["Plays", "prepare", "read_plays"]
+def check_ratings(plays: Plays, directory: str) -> None:
+    """Check that no ratings of one user and item were added up, as plays are.
+
+    Raises
+    ------
+    BadInputError
+        If they were.
+    """
+    if plays.info["options"]["duplicates"] == "sum" and (repeated := plays.info["repeated"]):
+        msg = (
+            f"{directory}: {repeated} lines rate what their user has rated already, and ratings do not add up as plays do; "
+            "say which one counts, --duplicates last (by timestamp) or --duplicates mean"
+        )
+        raise BadInputError(msg)
+
+
+__all__ = ["Plays", "check_ratings", "prepare", "read_plays"]

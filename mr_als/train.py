@@ -24,13 +24,13 @@ from mr_als.engine.engines import Data, Engine, Output, Written
 from mr_als.engine.plan import choose_join, choose_kernel
 from mr_als.engine.runs import Lock, Run
 from mr_als.engine.storage import LocalStorage, storage_of
-from mr_als.errors import DamagedDataError, ModelError, ObjectiveRoseError, UsageError
+from mr_als.errors import BadInputError, DamagedDataError, ModelError, ObjectiveRoseError, UsageError
 from mr_als.maths.loss import Loss, weighted_rmse, zero_rmse
 from mr_als.maths.normal_equations import eigenbasis, project
 from mr_als.model import Model
 from mr_als.nightly import check_size, pack_model_items
 from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, WeightOptions, to_arguments
-from mr_als.prepare import Logs, Plays, fingerprint, prepare, read_plays
+from mr_als.prepare import Logs, Plays, check_ratings, fingerprint, prepare, read_plays
 from mr_als.progress import Progress, what_a_half_does
 from mr_als.publish import publish
 
@@ -94,6 +94,12 @@ def train(
         if run.start(describe(logs, plays, options)):
             progress.say(f"going on with the unfinished run in {run.directory}")
         data = _plays_of(run, logs, plays, options, engine, progress)
+        if options.weights.feedback == "explicit":
+            try:
+                check_ratings(data, plays or ", ".join(logs))
+            except BadInputError:
+                run.remove()  # nothing worth keeping: what comes next has other options
+                raise
         check_size(model, data, min_size)
         return _alternate(_Trainer(run, data, options, engine, progress), model)
 

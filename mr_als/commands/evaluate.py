@@ -43,8 +43,8 @@ LIMITS = {
     "wrmse": "The weighted RMSE is not comparable across alpha, epsilon or confidence.",
 }
 
-# what counts as a play in the test part: thresholds, blocks and salt are the model's
-HIDDEN = ("--min-user-plays", "--min-item-plays", "--user-blocks", "--item-blocks", "--salt")
+# what counts as a play in the test part: thresholds, blocks, salt and what repeated ratings make are the model's
+HIDDEN = ("--duplicates", "--min-user-plays", "--min-item-plays", "--user-blocks", "--item-blocks", "--salt")
 
 
 def add(subparsers: Any) -> None:

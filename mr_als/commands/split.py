@@ -27,6 +27,10 @@ EXAMPLE = """\
   mr-als evaluate --model model test"""
 
 
+# what comes after the split: thresholds see the training part only
+HIDDEN = ("--duplicates", "--min-user-plays", "--min-item-plays", "--item-blocks")
+
+
 def add(subparsers: Any) -> None:
     """Declare the options."""
     parser = add_command(
@@ -44,7 +48,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--test", required=True, metavar="DIR", help="new directory of the test part (no default: must be given)")
     parser.add_argument("--validation", metavar="DIR", help="new directory of a validation part (default: none)")
     add_options(parser, "what is held out", SplitOptions)
-    add_options(parser, "what counts as a play", InputOptions)
+    add_options(parser, "what counts as a play", InputOptions, hidden=HIDDEN)
     add_engine(parser)
     parser.set_defaults(run=run)
 

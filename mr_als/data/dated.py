@@ -20,7 +20,7 @@ from mr_als.data.logs import Filter, Layout
 from mr_als.data.parse import parse_chunk
 from mr_als.data.table import IdTable, ids_at
 
-__all__ = ["DatedBlock", "DatedTable", "merge_dated"]
+__all__ = ["DatedBlock", "DatedTable", "merge_dated", "merge_sides"]
 
 Array = npt.NDArray[Any]
 
@@ -96,8 +96,8 @@ def merge_dated(parts: Sequence[DatedBlock]) -> DatedBlock:
     """
     if len(parts) == 1:
         return parts[0]
-    users, user = _merge_sides([part.users for part in parts])
-    items, item = _merge_sides([part.items for part in parts])
+    users, user = merge_sides([part.users for part in parts])
+    items, item = merge_sides([part.items for part in parts])
     return _summed(
         users,
         items,
@@ -108,7 +108,7 @@ def merge_dated(parts: Sequence[DatedBlock]) -> DatedBlock:
     )
 
 
-def _merge_sides(sides: Sequence[Side]) -> tuple[Side, list[Array]]:
+def merge_sides(sides: Sequence[Side]) -> tuple[Side, list[Array]]:
     """Merge ids; give them in hash order, and the new places of each side's."""
     every = Side(np.concatenate([side.hashes for side in sides]), Ids.join([side.ids for side in sides]))
     check_collisions(every, np.argsort(every.hashes, kind="stable"))
@@ -161,14 +161,18 @@ class DatedTable:
         return self._n >= _ROWS
 
     def flush(self) -> DatedBlock:
-        """Give all that was collected since the last time, and begin anew."""
+        """Give all that was collected since the last time, summed by pair and time, and begin anew."""
+        return _summed(*self.collected())
+
+    def collected(self) -> tuple[Side, Side, Array, Array, Array, Array]:
+        """Give users and items in hash order, and the rows collected since the last time; begin anew."""
         users, user_place = in_hash_order(self._users.side())
         items, item_place = in_hash_order(self._items.side())
         user, item, when, units = (
             np.concatenate([rows[column] for rows in self._rows] or [np.zeros(0, np.int64)]) for column in range(4)
         )
         self._clear()
-        return _summed(users, items, user_place[user], item_place[item], when, units)
+        return users, items, user_place[user], item_place[item], when, units
 
     def counts(self) -> dict[str, int]:
         """Give the number of lines, and of good ones that the filter left out."""
