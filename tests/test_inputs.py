@@ -1,4 +1,4 @@
-"""Logs as commands take them: compressed by zstd, decaying, refused where an engine cannot read them, and the same on every engine."""
+"""Logs as commands take them: compressed by zstd, decaying, refused where an engine cannot read them, the same on any engine."""
 
 from __future__ import annotations
 

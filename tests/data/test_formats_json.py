@@ -43,8 +43,9 @@ def test_listenbrainz_dumps_are_read_as_they_are(log, step):
 def stream(artist, ms, user="bob", at="2023-02-01T12:30:00Z"):
     return {
         "ts": at, "username": user, "platform": "ios", "ms_played": ms, "conn_country": "SE", "master_metadata_track_name": "T",
-        "master_metadata_album_artist_name": artist, "master_metadata_album_album_name": None, "spotify_track_uri": "spotify:track:1",
-        "episode_name": None, "shuffle": False, "skipped": None, "offline_timestamp": 1675254600,
+        "master_metadata_album_artist_name": artist, "master_metadata_album_album_name": None,
+        "spotify_track_uri": "spotify:track:1", "episode_name": None,
+        "shuffle": False, "skipped": None, "offline_timestamp": 1675254600,
     }  # fmt: skip
 
 
@@ -84,8 +85,10 @@ def test_times_to_the_minute_are_times(log, since):
     ("line", "bad"),
     [
         (b'{"u":"a","i":"b"}', ("missing field", "plays")), (b'{"i":"b","n":1}', ("missing field", "user")),
-        (b'{"u":true,"i":"b","n":1}', ("neither text nor number", "user")), (b'{"u":"a","i":["b"],"n":1}', ("neither text nor number", "item")),
-        (b'{"u":"a","i":"b\\n","n":1}', ("control character", "item")), (b'{"u":"a\\u001fb","i":"b","n":1}', ("control character", "user")),
+        (b'{"u":true,"i":"b","n":1}', ("neither text nor number", "user")),
+        (b'{"u":"a","i":["b"],"n":1}', ("neither text nor number", "item")),
+        (b'{"u":"a","i":"b\\n","n":1}', ("control character", "item")),
+        (b'{"u":"a\\u001fb","i":"b","n":1}', ("control character", "user")),
         (b'{"u":"a","i":"\\ud83d","n":1}', ("invalid UTF-8", "item")), (b'{"u":"a","i":"\xff","n":1}', ("invalid UTF-8", "")),
         (b'{"u":"a","i":"","n":1}', ("empty id", "item")), (b'{"u":"a","i":"b","n":null}', ("not a number", "plays")),
         (b'{"u":"a","i":"b","n":"x"}', ("not a number", "plays")), (b'{"u":"a","i":"b","n":NaN}', ("NaN", "plays")),
@@ -163,7 +166,8 @@ def test_an_array_gives_the_records_of_its_lines_however_it_is_written_and_read(
     ("text", "message"),
     [
         ('[{"u":"a","i":"b"},', "cut off at its element 2"), ('[{"u":"a","i":"b"}, {"u":]', "cut off at its element 2"),
-        ('[{"u":"a","i":"b"}', "cut off at its element 1"), ('[{"u":"a","i":"b"}]\n[{"u":"a","i":"b"}]', "behind the array of 1 elements"),
+        ('[{"u":"a","i":"b"}', "cut off at its element 1"),
+        ('[{"u":"a","i":"b"}]\n[{"u":"a","i":"b"}]', "behind the array of 1 elements"),
     ],
 )  # fmt: skip
 def test_a_damaged_array_is_an_error_that_says_where(log, text, message):

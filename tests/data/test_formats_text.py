@@ -256,8 +256,10 @@ def test_a_log_that_cannot_be_understood_says_what_it_has(log, text, options, me
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ("user=a", "does not say which is the item"), ("user=a,item=a", "a is named twice"), ("user=a,user=b,item=c", "user is named twice"),
-        ("user=a,stars=b", "'stars=b' is not of the form"), ("user=a,item", "'item' is not of the form"), ("user=,item=b", "not of the form"),
+        ("user=a", "does not say which is the item"), ("user=a,item=a", "a is named twice"),
+        ("user=a,user=b,item=c", "user is named twice"),
+        ("user=a,stars=b", "'stars=b' is not of the form"), ("user=a,item", "'item' is not of the form"),
+        ("user=,item=b", "not of the form"),
         ("user==me,item=b", "only jsonl and parquet can have"),
     ],
 )  # fmt: skip
