@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mr_als.data.ids import hash_id
+from mr_als.engine.storage import scheme_of
 from mr_als.errors import ModelError
 from mr_als.maths.normal_equations import eigenbasis, gram_matrix
 from mr_als.maths.scoring import best_items, best_of, cosines, longest_norm
@@ -76,13 +77,17 @@ class Model:
 
     @classmethod
     def open(cls, path: str) -> Model:
-        """Open the model in the directory `path`.
+        """Open the model in the directory `path`; of one on a cluster a copy on this machine, made when there is none.
 
         Raises
         ------
         ModelError
             If there is none, or a file is missing or has another size than its manifest says.
         """
+        if scheme_of(path) != "file":
+            from mr_als.cached import copy_of
+
+            return cls.open(copy_of(path))
         try:
             with open(os.path.join(path, "model.json"), "rb") as file:
                 info = json.load(file)

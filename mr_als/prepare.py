@@ -21,8 +21,9 @@ from mr_als.data.blocks import STRENGTH_UNIT
 from mr_als.data.lines import LINES, REFERENCES, Record, Reference
 from mr_als.data.logs import COMPRESSED, Layout
 from mr_als.engine.engines import Data, Engine, Output, Written
+from mr_als.engine.mirror import fetch_logs
 from mr_als.engine.plan import COMPRESSION, choose_blocks
-from mr_als.engine.storage import storage_of
+from mr_als.engine.storage import scheme_of, storage_of
 from mr_als.errors import BadInputError, DamagedDataError, UsageError
 from mr_als.inputs import check_engine, described, find_layout, log_arguments
 from mr_als.options import InputOptions
@@ -66,7 +67,7 @@ class Logs:
 
     def write_input(self, directory: str, n_files: int) -> list[str]:
         """Give the files themselves, or the line files that name ranges of them."""
-        return list(self.paths) if self.form == LINES else write_ranges(self.paths, directory, n_files)
+        return list(self.paths) if self.form == LINES else write_ranges(fetch_logs(self.paths, directory), directory, n_files)
 
 
 def fingerprint(paths: Sequence[str]) -> dict[str, Any]:
@@ -124,6 +125,9 @@ def prepare(
     storage = storage_of(directory)
     found_logs = Logs.of(logs, engine.form)
     inputs, chosen = found_logs.fingerprint(), asdict(options)
+    if engine.form == REFERENCES and scheme_of(directory) != "file":
+        msg = f"{directory}: -r {engine.runner} keeps plays on this machine; name a local directory"
+        raise UsageError(msg)
     storage.make_directory(directory)
     if (found := storage.read(os.path.join(directory, "plays.json"))) is not None:
         if _same(found, inputs, chosen):

@@ -25,8 +25,9 @@ from mr_als.data.badlines import BadLines, quarantine_table
 from mr_als.data.blocks import FactorBlock, PlaysBlock
 from mr_als.data.join import join, match
 from mr_als.engine.engines import Data
+from mr_als.engine.mirror import mirror_of, push
 from mr_als.engine.runs import crash_point
-from mr_als.engine.storage import storage_of
+from mr_als.engine.storage import LocalStorage, storage_of
 from mr_als.errors import NonFiniteError
 from mr_als.prepare import Plays
 
@@ -74,19 +75,13 @@ def publish(model: str, run: str, plays: Plays, users: Data, items: Data, info: 
     generation = os.path.join(generations, run)
     previous = json.loads(storage.read(os.path.join(model, "model.json")) or b"{}").get("generation")
     if storage.size(os.path.join(generation, "manifest.json")) < 0:
-        scratch = f"{generation}.new"
-        storage.remove(scratch)
-        for side in ("users", "items"):
-            storage.make_directory(os.path.join(scratch, side))
-        _write_side(os.path.join(scratch, "items"), plays.items, items)
-        item_hashes = np.load(os.path.join(scratch, "items", "hashes.npy"), mmap_mode="r")
-        _write_side(os.path.join(scratch, "users"), plays.users, users, item_hashes)
-        if plays.info["bad"]["counts"]:
-            table = quarantine_table(BadLines.from_dict(plays.info["bad"]), plays.info["lines"])
-            storage.create(os.path.join(scratch, "bad-lines.tsv"), table.encode())
-        files = {name: _size_and_crc(os.path.join(scratch, name)) for name in _files(scratch)}
-        storage.create(os.path.join(scratch, "manifest.json"), json.dumps({"format": FORMAT, "files": files}, indent=1).encode())
-        os.rename(scratch, generation)
+        written = os.path.join(mirror_of(model), "generations", run)
+        if not os.path.exists(os.path.join(written, "manifest.json")):
+            scratch = f"{written}.new"
+            write_arrays(scratch, plays.users, plays.items, users, items, bad_lines(plays))
+            LocalStorage().rename(scratch, written)
+        if written != generation:
+            push(written, generation)
     crash_point("before-publish")
     full = {
         "format": FORMAT,
@@ -104,6 +99,27 @@ def publish(model: str, run: str, plays: Plays, users: Data, items: Data, info: 
         if name not in (run, previous):
             storage.remove(os.path.join(generations, name))
     return full
+
+
+def write_arrays(directory: str, plays_users: Data, plays_items: Data, users: Data, items: Data, bad: bytes) -> None:
+    """Write a generation of arrays, with its manifest, into a local directory."""
+    storage = LocalStorage()
+    storage.remove(directory)
+    for side in ("users", "items"):
+        storage.make_directory(os.path.join(directory, side))
+    _write_side(os.path.join(directory, "items"), plays_items, items)
+    item_hashes = np.load(os.path.join(directory, "items", "hashes.npy"), mmap_mode="r")
+    _write_side(os.path.join(directory, "users"), plays_users, users, item_hashes)
+    if bad:
+        storage.create(os.path.join(directory, "bad-lines.tsv"), bad)
+    files = {name: _size_and_crc(os.path.join(directory, name)) for name in _files(directory)}
+    storage.create(os.path.join(directory, "manifest.json"), json.dumps({"format": FORMAT, "files": files}, indent=1).encode())
+
+
+def bad_lines(plays: Plays) -> bytes:
+    """Give the content of bad-lines.tsv, none if there were no bad lines."""
+    bad = BadLines.from_dict(plays.info["bad"])
+    return quarantine_table(bad, plays.info["lines"]).encode("utf-8", "surrogateescape") if bad.counts else b""
 
 
 def _files(directory: str) -> list[str]:

@@ -22,6 +22,8 @@ from mr_als.data.ids import Ids, ragged
 from mr_als.data.join import match
 from mr_als.engine.datasets import Dataset, Writer
 from mr_als.engine.launch import run_job
+from mr_als.engine.mirror import push
+from mr_als.engine.storage import scheme_of, storage_of
 from mr_als.errors import UsageError
 from mr_als.maths.scoring import best_items, longest_norm
 from mr_als.model import Model
@@ -133,13 +135,16 @@ def recommend_here(
 def published(output: str | None) -> Iterator[str]:
     """Give a directory to work in; what is in its `output` becomes the directory `output` when the work is done.
 
+    In S3 or HDFS its files are copied one by one, `_SUCCESS` last.
+
     Raises
     ------
     UsageError
         If `output` exists, or cannot be written.
     """
-    parent = os.path.dirname(os.path.abspath(output)) if output else None
-    if output and os.path.lexists(output):
+    elsewhere = bool(output) and scheme_of(output or "") != "file"
+    parent = os.path.dirname(os.path.abspath(output)) if output and not elsewhere else None
+    if output and (storage_of(output).names(output) or os.path.lexists(output)):
         msg = f"--output {output} exists; name a new directory, or remove it first"
         raise UsageError(msg)
     try:
@@ -152,6 +157,9 @@ def published(output: str | None) -> Iterator[str]:
         if output:
             done = Path(scratch, "output")
             (done / "_SUCCESS").touch()
-            done.rename(output)
+            if elsewhere:
+                push(str(done), output, last="_SUCCESS")
+            else:
+                done.rename(output)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

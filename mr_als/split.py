@@ -26,7 +26,7 @@ from mr_als.data.numbers import parse_time
 from mr_als.data.partition import PARTS
 from mr_als.engine.datasets import read_parts, shard_arguments
 from mr_als.engine.launch import run_job
-from mr_als.engine.storage import LocalStorage
+from mr_als.engine.storage import LocalStorage, scheme_of
 from mr_als.errors import BadInputError, UsageError
 from mr_als.inputs import check_engine, described, find_layout, log_arguments
 from mr_als.options import InputOptions, SplitOptions
@@ -146,6 +146,9 @@ def _arguments(
 @contextmanager
 def _whole(part: str, path: str) -> Iterator[str]:
     """Give a directory to write, which becomes `path` if all goes well."""
+    if scheme_of(path) != "file":
+        msg = f"--{part} {path}: the parts of a split are written on this machine; name a local directory"
+        raise UsageError(msg)
     if os.path.lexists(path):
         msg = f"--{part} {path} exists; name a new directory, or remove it first"
         raise UsageError(msg)

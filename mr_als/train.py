@@ -19,10 +19,11 @@ import numpy.typing as npt
 
 from mr_als.data.blocks import FACTORS, FactorBlock, StatsBlock, pack
 from mr_als.data.factor_lines import pack_factor_lines
-from mr_als.data.lines import Record
+from mr_als.data.lines import LINES, Record
 from mr_als.engine.engines import Data, Engine, Output, Written
+from mr_als.engine.mirror import mirror_of
 from mr_als.engine.plan import choose_join, choose_kernel
-from mr_als.engine.runs import Lock, Run
+from mr_als.engine.runs import Run, lock_of
 from mr_als.engine.storage import LocalStorage, storage_of
 from mr_als.errors import BadInputError, DamagedDataError, ModelError, ObjectiveRoseError, UsageError
 from mr_als.maths.loss import Loss, weighted_rmse, zero_rmse
@@ -86,8 +87,10 @@ def train(
     progress = progress or Progress(quiet=True)
     storage = storage_of(model)
     storage.make_directory(model)
-    with Lock(model):
-        run = Run(os.path.join(model, "work"), storage)
+    with lock_of(model):
+        # tasks that see this machine's files alone have their work here, wherever the model is published
+        place = model if engine.form == LINES else mirror_of(model)
+        run = Run(os.path.join(place, "work"), storage_of(place))
         # an unfinished run without finished plays holds nothing worth keeping: it does not bind this one
         if restart or (logs and storage.size(run.path("plays", "plays.json")) < 0):
             run.remove()

@@ -30,11 +30,16 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check, and print what was found."""
+    from mr_als.cached import copy_of
+    from mr_als.engine.storage import scheme_of
     from mr_als.model import Model
     from mr_als.verify import verify
 
+    # of a model elsewhere what lies there is checked, not what was fetched at some time
+    model = args.model if scheme_of(args.model) == "file" else copy_of(args.model, fresh=True)
+
     checks = []
-    for check in verify(Model.open(args.model), args.sample):
+    for check in verify(Model.open(model), args.sample):
         checks.append(check)
         if not args.json:
             print_text(f"{'ok' if check.ok else 'WRONG'}\t{check.name}\t{check.found}\n")

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 from mr_als.data.lines import LINES, REFERENCES, Record
 from mr_als.engine.datasets import SHARDS, Dataset, Writer, read_parts, shard_arguments
 from mr_als.engine.launch import run_job
+from mr_als.engine.mirror import FETCHED
 from mr_als.engine.parts import Parts, read_reports
 from mr_als.engine.storage import storage_of
 from mr_als.errors import DamagedDataError
@@ -87,7 +88,7 @@ class Engine:
         if self.form == LINES:
             return keep(output, parts, kinds, written)
         laid = lay_down(parts, directory, kinds, written)
-        for name in ("output", SHARDS):
+        for name in ("output", SHARDS, FETCHED):
             storage_of(directory).remove(os.path.join(directory, name))
         return laid
 

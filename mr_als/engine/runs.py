@@ -15,6 +15,8 @@ import socket
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from mr_als.engine.lease import Lease
+from mr_als.engine.storage import scheme_of
 from mr_als.errors import BusyError, DamagedDataError, ResumeError, UsageError
 from mr_als.options import flag_of
 
@@ -86,6 +88,11 @@ def crash_point(name: str) -> None:
     """Die here when a fault test asks for it (environment variable MR_ALS_CRASH_AT)."""
     if os.environ.get("MR_ALS_CRASH_AT") == name:
         os.kill(os.getpid(), 9)
+
+
+def lock_of(directory: str) -> Lock | Lease:
+    """Give the lock of a directory, which exists."""
+    return Lock(directory) if scheme_of(directory) == "file" else Lease(directory)
 
 
 class Run:

@@ -123,12 +123,13 @@ class S3Storage:
         return -1 if found is None or found["type"] != "file" else int(found["size"])
 
     def identify(self, path: str) -> list[int]:
-        """Give what changes when an object does: size, and the beginning of its ETag as a number."""
+        """Give what changes when an object does: size, time of change in ms, and the beginning of its ETag as a number."""
         found = self._info(path)
         if found is None or found["type"] != "file":
             msg = f"{path}: no such object"
             raise BadInputError(msg)
-        return [int(found["size"]), int.from_bytes(found["ETag"].strip('"').encode()[:6], "big")]
+        tag = int.from_bytes(found["ETag"].strip('"').encode()[:6], "big")  # for S3 knows the time to the second only
+        return [int(found["size"]), round(1000 * found["LastModified"].timestamp()), tag]
 
     def _info(self, path: str) -> dict[str, Any] | None:
         with _told(path):
