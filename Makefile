@@ -15,6 +15,8 @@ SUITABLE = -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST = $(BIN)/python -m pytest $(ARGS)
+# on all cores; what starts a cluster of its own does not
+PARALLEL = --numprocesses auto --dist worksteal
 ENGINES = hadoop or spark or faults or emr or s3
 
 .DEFAULT_GOAL := help
@@ -32,7 +34,7 @@ demo: $(VENV)/.done-package ## train on sample_logs/ and recommend: the whole pa
 	$(BIN)/mr-als recommend --model demo-model jazz-fan-017 metal-fan-010 -n 5
 
 test: $(VENV)/.done-test ## the tests that need some minutes and no other software
-	$(PYTEST)
+	$(PYTEST) $(PARALLEL)
 
 test-slow: $(VENV)/.done-test ## the tests that take longer, such as that of the wheel
 	$(PYTEST) -m 'slow and not ($(ENGINES))' tests
@@ -50,7 +52,7 @@ test-emr: $(VENV)/.done-aws ## EMR and S3 against a local stand-in of AWS
 	$(PYTEST) -m 'emr or s3' tests
 
 check: lint ## before a commit: format, lint, types and the tests of `make test`
-	$(PYTEST) --quiet
+	$(PYTEST) $(PARALLEL) --quiet
 
 lint: $(VENV)/.done-dev ## format, lint and types alone
 	$(BIN)/ruff format --check .

@@ -5,10 +5,15 @@ from __future__ import annotations
 from io import BytesIO
 
 import pytest
+from hypothesis import settings
 
 from mr_als import cli as command_line
 from mr_als.engine.launch import load_job
 from tests.toy import toy_lines, write
+
+# no test measures time: what takes long on a busy machine is no fault
+settings.register_profile("mr_als", deadline=None)
+settings.load_profile("mr_als")
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,10 @@ from mr_als.options import InputOptions
 from mr_als.prepare import prepare
 from tests.readlogs import read
 
-zstd = pytest.importorskip("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", reason="the extra `zstd`")
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 
 def pairs_of(plays):

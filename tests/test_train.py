@@ -247,10 +247,12 @@ def test_the_rank_of_the_model_is_the_rank_asked_for(logs, tmp_path):
 
 
 @pytest.mark.parametrize("runner", ["inline", "local"])
-def test_a_model_directory_may_be_relative(runner, logs, undisturbed, tmp_path, monkeypatch):
+def test_a_model_directory_may_be_relative(runner, logs, tmp_path, monkeypatch):
     """Tasks have a working directory of their own."""
     monkeypatch.chdir(tmp_path)
+    short = options("shuffle", iterations=0)
 
-    run([logs], Path("model"), options("shuffle"), runner=runner, tasks=2)
+    run([logs], tmp_path / "absolute", short)
+    run([logs], Path("model"), short, runner=runner, tasks=2)
 
-    assert generation_bytes(Path("model")) == undisturbed["shuffle"]
+    assert generation_bytes(Path("model")) == generation_bytes(tmp_path / "absolute")

@@ -175,7 +175,7 @@ def test_the_model_vanishes_where_lambda_passes_the_largest_singular_value(lesso
     assert bool(np.abs(X).max() < 1e-3) is dies
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.data())
 def test_every_section_can_be_written_for_any_small_matrix(data):
     n_users, n_items, rank = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 5)), data.draw(st.integers(1, 5))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_als.data import jsonl
@@ -140,7 +140,6 @@ objects = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(objects, min_size=1, max_size=8), st.booleans(), st.sampled_from([None, 1]), st.integers(1, 30))
 def test_an_array_gives_the_records_of_its_lines_however_it_is_written_and_read(records, ascii_only, indent, size):
     class Trickle:

@@ -6,7 +6,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_als.data.csv import unquote
@@ -82,7 +82,6 @@ def test_invalid_utf8_in_quotes_is_a_bad_line(log):
 names = st.text(st.sampled_from('",; |é€𝄞ab') | st.characters(blacklist_categories=("Cc", "Cs")), min_size=1, max_size=8)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(names, names), min_size=1, max_size=8), st.sampled_from(",;|"), st.booleans(), st.booleans())
 def test_what_pythons_csv_writes_is_read_back(rows, delimiter, quote_all, crlf):
     text = io.StringIO()
@@ -100,7 +99,6 @@ def test_what_pythons_csv_writes_is_read_back(rows, delimiter, quote_all, crlf):
     assert [tuple(line.decode().split(plain.delimiter.decode())) for line in lines] == rows
 
 
-@settings(deadline=None)
 @given(st.lists(st.text('",ax', max_size=10), min_size=1, max_size=6))
 def test_quotes_are_understood_as_by_a_reader_of_one_character_at_a_time(lines):
     bad = {}

@@ -29,7 +29,7 @@ def assert_same(actual, expected):
     assert actual[1].dtype == np.float32
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_equals_a_full_sort_with_ties_and_left_out_columns(data):
     n_rows, n_items = data.draw(st.integers(0, 4)), data.draw(st.integers(1, 400))
