@@ -6,15 +6,16 @@ import argparse
 from typing import Any
 
 from mr_als.commands.shared import (
+    LEFT_TO_THE_MODEL,
     add_command,
     add_engine,
     add_model,
     add_options,
-    count,
     engine_of,
     print_json,
     print_text,
     progress_of,
+    ranks,
     size,
 )
 from mr_als.options import InputOptions, from_namespace
@@ -42,9 +43,6 @@ LIMITS = {
     "candidates": "Ranks within given candidates are not comparable with full ranking (Krichene and Rendle, KDD 2020).",
     "wrmse": "The weighted RMSE is not comparable across alpha, epsilon or confidence.",
 }
-
-# what counts as a play in the test part: thresholds, blocks, salt and what repeated ratings make are the model's
-HIDDEN = ("--duplicates", "--min-user-plays", "--min-item-plays", "--user-blocks", "--item-blocks", "--salt")
 
 
 def add(subparsers: Any) -> None:
@@ -75,14 +73,9 @@ def add(subparsers: Any) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     parser.add_argument("--task-memory", type=size, default=1 << 30, metavar="SIZE", help="memory of a task (default: 1024M)")
-    add_options(parser, "what counts as a play", InputOptions, hidden=HIDDEN)
+    add_options(parser, "what counts as a play", InputOptions, hidden=LEFT_TO_THE_MODEL)
     add_engine(parser)
     parser.set_defaults(run=run)
-
-
-def ranks(text: str) -> tuple[int, ...]:
-    """Read ranks such as 10,20: ascending, each once."""
-    return tuple(sorted({count(part) for part in text.split(",")}))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mr_als.progress import Progress
 
 RUNNERS = ("inline", "local", "hadoop", "emr", "spark")
+# input options of a held-out part that are the model's: thresholds, blocks, salt, and what repeated ratings make
+LEFT_TO_THE_MODEL = ("--duplicates", "--min-user-plays", "--min-item-plays", "--user-blocks", "--item-blocks", "--salt")
 
 
 def add_command(subparsers: Any, name: str, usage: str, *, summary: str, description: str, example: str) -> argparse.ArgumentParser:
@@ -75,6 +77,11 @@ def count(text: str) -> int:
         msg = f"{text!r} is out of range: expected a whole number of at least 1"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
+
+
+def ranks(text: str) -> tuple[int, ...]:
+    """Read ranks such as 10,20: ascending, each once."""
+    return tuple(sorted({count(part) for part in text.split(",")}))
 
 
 def size(text: str) -> int:
