@@ -5,7 +5,7 @@ Input   `range <TAB> number <TAB> offset,length,0,path`: the log lines that star
 Map     parses, filters and sums whole chunks in NumPy; one record per (side, block) each time its table is full
 Reduce  (side, block): merges and sums, or takes the last or the mean of ratings; leaves out rows below the thresholds
 Output  `users|items <TAB> block <TAB> PlaysBlock`; at the end of each task for each of them
-        `total <TAB> block <TAB> [side, rows, pairs, units, pairs before and units before the thresholds, bytes, checksum]`,
+        `total <TAB> block <TAB> [side, rows, pairs, units, columns, pairs and units before thresholds, bytes, checksum]`,
         in one of the tasks `bad <TAB> 0 <TAB> ...`: what became of the lines, by reason, with samples,
         and `end <TAB> 0 <TAB> their length`.
 Shuffle about 6 bytes a pair and side, and each id once per map task and block.
@@ -83,7 +83,8 @@ class MRIngest(LogJob):
         plays = at_least(plays, threshold)
         payload = plays.pack()
         yield from self.write_record(side, int(block), payload)
-        total = [side, len(plays.hashes), len(plays.indices), total_units(plays), *made_of, len(payload), zlib.crc32(payload)]
+        total = [side, len(plays.hashes), len(plays.indices), total_units(plays), len(plays.columns), *made_of]
+        total += [len(payload), zlib.crc32(payload)]
         self.reports += self.write_record("total", int(block), json.dumps(total).encode())
 
     def merge(self, payloads: Sequence[Buffer]) -> PlaysBlock:

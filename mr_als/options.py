@@ -191,11 +191,29 @@ class PlanOptions:
     task_memory: int = option(memory("1G"), "resident memory of a task, e.g. 512M or 2G", type=memory, metavar="SIZE")
 
 
+@dataclass(frozen=True)
+class ClusterOptions:
+    """What a cluster is taken to be when a training on it is planned."""
+
+    nodes: int = option(4, "machines of the cluster", type=int, check=_POSITIVE)
+    cores: int = option(8, "cores of a machine, each as fast as one of this machine", type=int, check=_POSITIVE)
+    price_per_node_hour: float = option(0.0, "what a machine costs an hour; 0: not known", type=number, check=_NOT_NEGATIVE)
+    job_seconds: float = option(40.0, "seconds to start a job, whatever its size", type=number, check=_NOT_NEGATIVE)
+    network: int = option(memory("1G"), "bytes a second that a machine sends", type=memory, metavar="SIZE")
+    disk: int = option(memory("500M"), "bytes a second of a machine's disks", type=memory, metavar="SIZE")
+    coded: int = option(memory("40M"), "bytes a second that pass through base64 and pipes on a core", type=memory, metavar="SIZE")
+    touches: float = option(3.0, "how often a byte that is sent touches a disk", type=number, check=_NOT_NEGATIVE)
+    slowest: float = option(
+        1.5, "time of the slowest task over that of an average one", type=number, check=(lambda v: v >= 1, "a number of at least 1")
+    )
+    iterations: int = option(12, "iterations of a training", type=int, check=_POSITIVE)
+
+
 def add_arguments(kind: type[Any], add: Callable[..., Any]) -> None:
     """Add the flags of an options dataclass by `add`, which takes what `add_argument` takes."""
     for f in fields(kind):
         shown: Any = f.default
-        if f.name == "task_memory":
+        if f.metadata["type"] is memory:
             shown = f"{shown // 2**20}M"
         text = f"{f.metadata['help']} (default: {'none' if shown == '' else shown})"
         keys: dict[str, Any] = {"default": f.default, "help": text.replace("%", "%%"), "dest": f.name}

@@ -232,14 +232,14 @@ def written(record: Record) -> Written | None:
 
 def add_up(output: Output) -> dict[str, Any]:
     """Add up the reports of the job, and check that both sides hold the same plays."""
-    totals = {side: [0] * 5 for side in SIDES}
+    totals = {side: [0] * 6 for side in SIDES}
     info: dict[str, Any] = {side: output.data[side].to_json() for side in SIDES}
     for record in output.reports:
         report = json.loads(bytes(record.payload))
         if record.kind == "bad":
             info |= report
         else:
-            totals[report[0]] = [a + b for a, b in zip(totals[report[0]], report[1:6], strict=True)]
+            totals[report[0]] = [a + b for a, b in zip(totals[report[0]], report[1:7], strict=True)]
     if "bad" not in info:
         msg = "the report of the log lines is missing: a task's output was lost; prepare again"
         raise DamagedDataError(msg)
@@ -247,7 +247,9 @@ def add_up(output: Output) -> dict[str, Any]:
     info |= {"n_users": totals["users"][0], "n_items": totals["items"][0]}
     info |= {"pairs": totals["users"][1], "plays": totals["users"][2] / STRENGTH_UNIT}
     used = info["counts"]["lines"] - info["counts"]["filtered"] - sum(info["bad"]["counts"].values())
-    info["repeated"] = used - totals["users"][3]
+    info["repeated"] = used - totals["users"][4]
+    # distinct columns of every block, added up: the vectors that travel in a half whose join is a shuffle
+    info["vectors"] = [totals[side][3] for side in SIDES]
     return info
 
 

@@ -58,6 +58,19 @@ def duration(seconds: float) -> str:
     return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d} h"
 
 
+def size(n_bytes: float) -> str:
+    """Give a number of bytes, in powers of ten.
+
+    >>> size(208), size(2.6e6), size(1.1e12)
+    ('208 B', '2.6 MB', '1.1 TB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.3g} TB"
+
+
 def what_a_half_does(number: int, solved: str, fixed: str, join: str) -> str:
     """Say in words what the job of a half does; empty from half 3 on, which repeat the first two.
 

@@ -31,6 +31,7 @@ from mr_als.maths.normal_equations import eigenbasis, project
 from mr_als.model import Model
 from mr_als.nightly import check_size, pack_model_items
 from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, WeightOptions, to_arguments
+from mr_als.planning import expect, in_words, sizes_of, took
 from mr_als.prepare import Logs, Plays, check_ratings, fingerprint, prepare, read_plays
 from mr_als.progress import Progress, what_a_half_does
 from mr_als.publish import publish
@@ -104,7 +105,7 @@ def train(
                 run.remove()  # nothing worth keeping: what comes next has other options
                 raise
         check_size(model, data, min_size)
-        return _alternate(_Trainer(run, data, options, engine, progress), model)
+        return _alternate(_Trainer(run, data, options, engine, progress, bool(logs)), model)
 
 
 def describe(logs: Sequence[str], plays: str | None, options: Training) -> dict[str, Any]:
@@ -181,7 +182,9 @@ def finished(history: list[dict[str, Any]], loop: LoopOptions) -> str:
 class _Trainer:
     """The halves of one run: runs them, checks them, and remembers those that count."""
 
-    def __init__(self, run: Run, plays: Plays, options: Training, engine: Engine, progress: Progress) -> None:
+    def __init__(
+        self, run: Run, plays: Plays, options: Training, engine: Engine, progress: Progress, read_logs: bool = False
+    ) -> None:
         self.run, self.plays, self.options, self.engine, self.progress = run, plays, options, engine, progress
         self.history: list[dict[str, Any]] = []
         self.join, self.why = choose_join(
@@ -192,10 +195,15 @@ class _Trainer:
             begun["kernel"] if begun else choose_kernel(options.plan.kernel, engine.runner, plays.pairs, options.solver.rank)
         )
         progress.say(f"join: {self.join}, {self.why}; kernel: {self.kernel}")
+        sizes = sizes_of(plays, options.solver.rank)
+        self.expected = expect(sizes, self.join, self.kernel, engine, options.plan.task_memory, read_logs)
+        progress.say(f"plan: {in_words(sizes, self.join, self.expected)}")
 
     def describe(self, reason: str) -> dict[str, Any]:
         """Give what `model.json` says of the run."""
         plan = {"join": self.join, "why": self.why, "blocks": self.plays.info["blocks"], "kernel": self.kernel}
+        foretold, actual = took(self.history, self.engine.runner)
+        plan |= {"expected": {**self.expected, **foretold}, "actual": actual}
         lines = {"counts": self.plays.info["counts"], "bad": self.plays.info["bad"]["counts"]}
         # the plays may have been prepared with other input options, of which the salt says where an id is
         options = {**asdict(self.options), "inputs": self.plays.info["options"]}
@@ -254,7 +262,7 @@ class _Trainer:
             arguments += ["--fixed", self._write_fixed(directory, fixed)]
             if self.join == "shuffle":
                 inputs.append(fixed.factors)
-        arguments += [f"--join={self.join}", f"--kernel={self.kernel}", f"--threads={_threads(self.engine)}"]
+        arguments += [f"--join={self.join}", f"--kernel={self.kernel}", f"--threads={threads_of(self.engine)}"]
         arguments += [*to_arguments(self.options.solver), *to_arguments(self.options.weights)]
         memory = self.options.plan.task_memory
         output = self.engine.run("mr_solve", inputs, directory, arguments, [FACTORS], written, memory)
@@ -299,6 +307,8 @@ class _Trainer:
         names = ("rows", "observed", "squared_error", "penalty", "confidence", "zero_error")
         totals = {name: math.fsum(getattr(stats[block], name) for block in blocks) for name in names}
         entry = self._entry(number, solved, totals, fixed, factors, time.monotonic() - started)
+        if output.shuffled is not None:
+            entry["shuffled"] = output.shuffled
         return Half(number, factors, gram, totals, entry)
 
     def _entry(
@@ -355,7 +365,7 @@ def written(record: Record) -> Written:
     return Written(FACTORS, record.block, stats.n_bytes, stats.crc)
 
 
-def _threads(engine: Engine) -> int:
+def threads_of(engine: Engine) -> int:
     """Give a task's threads: inline there is one task at a time, elsewhere tasks share the cores."""
     return (os.cpu_count() or 1) if engine.runner == "inline" else 1
 

@@ -37,10 +37,14 @@ class Written(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What came out of a job: a checked data set of each kind, and the reports of its tasks."""
+    """What came out of a job: a checked data set of each kind, and the reports of its tasks.
+
+    shuffled : bytes that map tasks wrote for reduce tasks; None where the driver does not see them
+    """
 
     data: Mapping[str, Data]
     reports: list[Record]
+    shuffled: int | None = None
 
 
 class Input(Protocol):
@@ -88,6 +92,9 @@ class Engine:
         if self.form == LINES:
             return keep(output, parts, kinds, written)
         laid = lay_down(parts, directory, kinds, written)
+        shards = storage_of(directory).sizes(os.path.join(directory, SHARDS)).values()
+        kept = sum(len(record.payload) for record in laid.reports) + sum(data.n_bytes for data in laid.data.values())
+        laid = laid._replace(shuffled=sum(shards) - kept)
         for name in ("output", SHARDS, FETCHED):
             storage_of(directory).remove(os.path.join(directory, name))
         return laid

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from mr_als.progress import size
 from mr_als.teaching.lesson import Lesson, Section
 from mr_als.teaching.text import table
 
@@ -176,19 +177,6 @@ def skew(lesson: Lesson) -> Iterator[str]:
     yield from table(["s", "share of the first", "10 blocks", "100 blocks", "1000 blocks"], rows)
     yield ""
     yield "    1 + share x blocks"
-
-
-def size(n_bytes: float) -> str:
-    """Give a number of bytes, powers of ten.
-
-    >>> size(208), size(2.6e6), size(1.1e12)
-    ('208 B', '2.6 MB', '1.1 TB')
-    """
-    for unit in ("B", "kB", "MB", "GB"):
-        if n_bytes < 1000:
-            return f"{n_bytes:.3g} {unit}"
-        n_bytes /= 1000
-    return f"{n_bytes:.3g} TB"
 
 
 SECTIONS = (

@@ -135,13 +135,13 @@ def test_totals_add_up_to_the_same_plays_on_both_sides_before_thresholds(logs, i
     _, totals, _ = ingest(logs, arguments=["--min-user-plays=64"])
 
     sums = {
-        side: [sum(n) for n in zip(*(t[:5] for (s, _), t in totals.items() if s == side), strict=True)]
+        side: [sum(n) for n in zip(*(t[:6] for (s, _), t in totals.items() if s == side), strict=True)]
         for side in ("users", "items")
     }
-    assert sums["users"][3:] == sums["items"][3:] == [35, 65536 * sum(n % 4 for n in range(300))]
-    assert sums["items"][:3] == [5, 35, sums["items"][4]]
+    assert sums["users"][4:6] == sums["items"][4:6] == [35, 65536 * sum(n % 4 for n in range(300))]
+    assert sums["items"][:3] == [5, 35, sums["items"][5]]
     assert sums["users"][0] == 5
-    assert sums["users"][2] < sums["users"][4]
+    assert sums["users"][2] < sums["users"][5]
 
 
 def test_ids_that_collide_in_different_tasks_are_noticed_in_form_lines(ingest, tmp_path):

@@ -1,0 +1,100 @@
+"""What a half costs on this machine: train on a smaller copy of the data, by the real jobs, and look at the clock.
+
+The copy has as many pairs a row and as large blocks as the data, but fewer of all, so its time is theirs in proportion. Tiny
+data tell what a half takes before anything is solved; the other join, what a vector costs that is sent.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mr_als.engine.engines import Engine
+from mr_als.engine.estimate import ACTIVITY, POPULARITY, Measured, Sizes
+from mr_als.options import InputOptions, LoopOptions, PlanOptions
+from mr_als.prepare import Plays, prepare
+from mr_als.train import Training, threads_of, train
+
+# pairs x rank of the copy: a second or two of solving by the NumPy kernel
+WORK = {"cg": 1 << 26, "cholesky": 1 << 24}
+# a copy must not be denser than this, or hardly any pair is left to draw
+DENSEST = 0.1
+ITERATIONS = 3
+TINY = (40, 20, 200)
+
+
+def calibrate(sizes: Sizes, options: Training, engine: Engine, join: str, kernel: str) -> Measured:
+    """Measure what halves of data of these sizes cost.
+
+    Parameters
+    ----------
+    options : weights, solver and memory of the training; its data, loop and plan are replaced
+    """
+    users, items = sizes.rows
+    density = sizes.pairs / (users * items)
+    scale = min(1.0, max(WORK[options.solver.solver] / sizes.rank / sizes.pairs, density / DENSEST))
+    shape = (max(1, round(scale * users)), max(1, round(scale * items)), max(1, round(scale * sizes.pairs)))
+    blocks = tuple(min(n, max(engine.tasks, round(scale * n))) for n in sizes.blocks)
+    joins = (join,) if join == "broadcast" else (join, "broadcast")
+    with tempfile.TemporaryDirectory() as work:
+        copy = _prepared(os.path.join(work, "copy"), shape, blocks, engine)
+        tiny = _prepared(os.path.join(work, "tiny"), TINY, (engine.tasks, engine.tasks), engine)
+        starts, halves = {}, {}
+        for name in joins:
+            plan = PlanOptions(name, kernel, options.plan.task_memory)
+            # the tiny run is first: it pays for loading the kernel
+            starts[name] = min(_halves(os.path.join(work, "tiny"), options, plan, engine))
+            halves[name] = _halves(os.path.join(work, "copy"), options, plan, engine)
+        solving = [max(seconds - starts["broadcast"], 0.0) for seconds in halves["broadcast"]]
+        vector = 0.0
+        if join == "shuffle":
+            sending = sum(halves["shuffle"]) - 2 * starts["shuffle"] - sum(solving)
+            vector = max(sending, 0.0) / sum(copy.info["vectors"])
+    del tiny
+    cores = threads_of(engine) if kernel == "numba" else 1
+    pair = (solving[0] / copy.pairs, solving[1] / copy.pairs)
+    return Measured(starts[join], pair, vector, max(cores, min(engine.tasks, *blocks)))
+
+
+def _prepared(directory: str, shape: tuple[int, int, int], blocks: Any, engine: Engine) -> Plays:
+    """Write a log of random plays of a shape, and prepare it."""
+    os.makedirs(directory)
+    log = os.path.join(directory, "counts.tsv")
+    with open(log, "w", encoding="ascii") as file:
+        file.writelines(lines_of(*shape))
+    options = InputOptions(format="counts", user_blocks=str(blocks[0]), item_blocks=str(blocks[1]))
+    return prepare([log], os.path.join(directory, "plays"), options, engine)
+
+
+def lines_of(users: int, items: int, pairs: int) -> list[str]:
+    """Give lines of a counts file: activity and popularity fall as `mr_als.engine.estimate` assumes."""
+    rng = np.random.default_rng(0)
+    keys = np.zeros(0, np.int64)
+    pairs = min(pairs, users * items // 2 + 1)
+    while len(keys) < pairs:
+        wanted = 2 * (pairs - len(keys)) + 100
+        drawn = [_draw(rng, n, exponent, wanted) for n, exponent in ((users, ACTIVITY), (items, POPULARITY))]
+        keys = np.unique(np.concatenate([keys, drawn[0] * items + drawn[1]]))
+    keys = rng.permutation(keys)[:pairs]
+    counts = np.minimum(rng.zipf(1.9, pairs), 5000)
+    return [f"{key // items}\t{key % items}\t{n}\n" for key, n in zip(keys.tolist(), counts.tolist(), strict=True)]
+
+
+def _draw(rng: np.random.Generator, n: int, exponent: float, count: int) -> Any:
+    """Draw numbers below n, the k-th in proportion to 1 / (k + 1)^exponent: by the inverse of the integral."""
+    power = 1 - exponent
+    return np.minimum((((n + 1) ** power - 1) * rng.random(count) + 1) ** (1 / power) - 1, n - 1).astype(np.int64)
+
+
+def _halves(directory: str, options: Training, plan: PlanOptions, engine: Engine) -> tuple[float, float]:
+    """Train on prepared plays; give the median seconds of a user half and of an item half, without the first two."""
+    chosen = replace(options, inputs=InputOptions(), loop=LoopOptions("0", max_iterations=ITERATIONS), plan=plan)
+    model = os.path.join(directory, f"model-{plan.join}")
+    history = train([], model, chosen, plays=os.path.join(directory, "plays"), engine=engine)["history"]
+    users, items = (statistics.median(e["seconds"] for e in history[2:] if e["solved"] == side) for side in ("users", "items"))
+    return users, items

@@ -1,0 +1,127 @@
+"""`mr-als plan`: what a training will take, before anything runs."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from mr_als.commands.shared import add_command, add_engine, add_options, engine_of, print_json, print_text, progress_of
+from mr_als.errors import UsageError
+from mr_als.options import ClusterOptions, InputOptions, PlanOptions, SolverOptions, WeightOptions, from_namespace, memory
+
+if TYPE_CHECKING:
+    from mr_als.engine.estimate import Sizes
+    from mr_als.train import Training
+
+DESCRIPTION = """\
+Say what a training will take: how rows and vectors are joined and why, blocks, memory of each kind of task, bytes that each
+half-iteration moves, seconds of an iteration on this machine and on a cluster, and its cost. Sizes come from LOGS, which are
+read once and nothing is kept, from prepared plays, or from numbers. For the time, a smaller copy of the data, made of random
+plays, is trained on this machine for some seconds; --no-measure leaves that out. Nothing runs on a cluster."""
+
+EXAMPLE = """\
+  mr-als plan sample_logs --rank 16
+  mr-als plan --users 24M --items 20M --pairs 3.3G --log-size 500G --nodes 100 --cores 16 --price-per-node-hour 0.5 --no-measure"""
+
+GROUPS = {
+    "inputs": ("what counts as a play", InputOptions),
+    "weights": ("confidence and regularization", WeightOptions),
+    "solver": ("the factors", SolverOptions),
+    "plan": ("how plays and factors are joined", PlanOptions),
+}
+# a line of a counts file, about
+LINE_BYTES = 30
+
+
+def add(subparsers: Any) -> None:
+    """Declare the options."""
+    parser = add_command(
+        subparsers, "plan", "(LOGS... | --plays DIR | --users N --items N --pairs N) [options]",
+        summary="what a training will take: join, memory, bytes, time, cost", description=DESCRIPTION, example=EXAMPLE,
+    )  # fmt: skip
+    parser.add_argument("logs", nargs="*", metavar="LOGS", help="log files, directories or globs, as for train")
+    parser.add_argument("--plays", metavar="DIR", help="the output of `mr-als prepare` (default: none)")
+    group = parser.add_argument_group("sizes, instead of logs; K, M, G may follow a number")
+    group.add_argument("--users", type=_many, metavar="N", help="number of users (default: none, from LOGS)")
+    group.add_argument("--items", type=_many, metavar="N", help="number of items (default: none, from LOGS)")
+    group.add_argument("--pairs", type=_many, metavar="N", help="pairs of a user and an item it played (default: none, from LOGS)")
+    group.add_argument("--log-size", type=memory, metavar="SIZE", help="size of the logs (default: 30 bytes a pair)")
+    parser.add_argument("--no-measure", action="store_true", help="do not train a copy: say nothing of time (default: no)")
+    for title, kind in GROUPS.values():
+        add_options(parser, title, kind)
+    add_options(parser, "what the cluster is taken to be", ClusterOptions)
+    add_engine(parser)
+    parser.set_defaults(run=run)
+
+
+def _many(text: str) -> int:
+    """Read a number of at least 1, such as 3500 or 2.5M, in powers of ten."""
+    unit = {"K": 10**3, "M": 10**6, "G": 10**9}.get(text[-1:].upper(), 1)
+    try:
+        value = int(float(text if unit == 1 else text[:-1]) * unit)
+    except (ValueError, OverflowError):
+        value = 0
+    if value < 1:
+        msg = f"{text!r} is not a number of at least 1, such as 3500 or 2.5M"
+        raise argparse.ArgumentTypeError(msg)
+    return value
+
+
+def run(args: argparse.Namespace) -> int:
+    """Plan, and print the plan."""
+    engine, progress = engine_of(args), progress_of(args)
+    from mr_als.engine.engines import Engine
+    from mr_als.engine.plan import choose_join, choose_kernel
+    from mr_als.planning import make_plan, plan_in_words
+    from mr_als.train import Training
+
+    options = Training(**{name: from_namespace(kind, args) for name, (_, kind) in GROUPS.items()})
+    sizes, known = _sizes(args, options)
+    rank, plan = options.solver.rank, options.plan
+    join, why = choose_join(plan.join, *sizes.rows, rank, plan.task_memory)
+    # what is measured is measured here, wherever the training is to run
+    here = engine if engine.runner in ("inline", "local") else Engine()
+    kernel = choose_kernel(plan.kernel, here.runner, sizes.pairs, rank)
+    measured = None
+    if not args.no_measure:
+        from mr_als.calibrate import calibrate
+
+        progress.say("measuring this machine: training a smaller copy of the data")
+        measured = calibrate(sizes, options, here, join, kernel)
+    cluster = from_namespace(ClusterOptions, args)
+    found = make_plan(sizes, known, join, why, kernel, plan.task_memory, here, measured, cluster)
+    if args.json:
+        print_json(found)
+    else:
+        print_text(plan_in_words(found))
+    return 0
+
+
+def _sizes(args: argparse.Namespace, options: Training) -> tuple[Sizes, str]:
+    """Find the sizes, and say where they are from."""
+    from mr_als.engine.estimate import guess_sizes
+    from mr_als.engine.plan import choose_blocks
+    from mr_als.planning import sizes_of
+    from mr_als.prepare import prepare, read_plays
+
+    numbers = [args.users, args.items, args.pairs]
+    given = [bool(args.logs), bool(args.plays), any(n is not None for n in numbers)]
+    if sum(given) != 1 or (given[2] and None in numbers):
+        msg = "give either log files, or --plays DIR, or all of --users, --items and --pairs"
+        raise UsageError(msg)
+    rank = options.solver.rank
+    if args.plays:
+        return sizes_of(read_plays(args.plays), rank), f"from {args.plays}"
+    if args.logs:
+        with tempfile.TemporaryDirectory() as work:
+            plays = prepare(args.logs, work, options.inputs, progress=progress_of(args), task_memory=options.plan.task_memory)
+            return sizes_of(plays, rank), "counted in the logs"
+    users, items, pairs = numbers
+    if pairs > users * items:
+        msg = f"--pairs {pairs} is more than --users {users} times --items {items}; a pair counts once, however often it was played"
+        raise UsageError(msg)
+    auto = choose_blocks(args.log_size or LINE_BYTES * pairs)
+    inputs = options.inputs
+    blocks = [auto if n == "auto" else int(n) for n in (inputs.user_blocks, inputs.item_blocks)]
+    return guess_sizes(users, items, pairs, (blocks[0], blocks[1]), rank), "as given, spread as plays usually are"

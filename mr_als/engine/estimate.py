@@ -1,0 +1,195 @@
+"""What a training takes, from sizes alone: bytes, memory, seconds, money. Arithmetic; nothing is read or run here.
+
+Bytes are those of the records (`mr_als.data.blocks`), array by array. Seconds are what was measured on a smaller copy of the
+data (`mr_als.calibrate`), in proportion. What is not known but assumed has a name: the constants below, and `ClusterOptions`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from mr_als.options import ClusterOptions
+
+# the n-th most popular item is played by users in proportion to 1 / n^0.8, the n-th most active user has plays as 1 / n^0.6
+POPULARITY, ACTIVITY = 0.8, 0.6
+# an id of 9 to 16 bytes takes two words
+ID_BYTES = 16
+# text is base64 where records travel as lines
+BASE64 = 4 / 3
+
+
+class Sizes(NamedTuple):
+    """How large the data are, and how they are cut.
+
+    rows, blocks : of users, of items
+    play_bytes : prepared plays of the user side, of the item side
+    vectors : what all user blocks together need of item vectors, and item blocks of user vectors
+    """
+
+    rows: tuple[int, int]
+    pairs: int
+    blocks: tuple[int, int]
+    rank: int
+    play_bytes: tuple[float, float]
+    vectors: tuple[float, float]
+
+
+def guess_sizes(users: int, items: int, pairs: int, blocks: tuple[int, int], rank: int) -> Sizes:
+    """Give the sizes of plays that nobody has seen, if they are spread as plays usually are."""
+    rows, exponents = (users, items), (ACTIVITY, POPULARITY)
+    vectors, play_bytes = [], []
+    for side in (0, 1):
+        n_rows, n_columns = rows[side] / blocks[side], rows[1 - side]
+        columns = distinct(n_columns, n_rows, pairs / blocks[side], exponents[1 - side])
+        most = _most(rows[side], n_columns, pairs, exponents[side])
+        a_row = 8 + 4 + ID_BYTES + (1 if most < 256 else 2 if most < 65536 else 4)
+        # counts of plays: two bytes, as soon as one of a block is above 255
+        a_pair = 2 + (1 if columns <= 256 else 2 if columns <= 65536 else 4)
+        vectors.append(blocks[side] * columns)
+        play_bytes.append(blocks[side] * (152 + 8 * columns) + rows[side] * a_row + pairs * a_pair)
+    return Sizes(rows, pairs, blocks, rank, (play_bytes[0], play_bytes[1]), (vectors[0], vectors[1]))
+
+
+def distinct(n_columns: int, n_rows: float, pairs: float, exponent: float) -> float:
+    """Give how many of `n_columns` columns occur in a block, where the n-th occurs in proportion to 1 / n^exponent.
+
+    >>> distinct(1000, 100, 1e9, 0.8)
+    1000.0
+    >>> round(distinct(10_000, 625, 31_250, 0.8))
+    7444
+    """
+    # neighbouring ranks are alike: a few hundred steps stand for all of them
+    edges = np.unique(np.geomspace(1, n_columns + 1, 400).astype(np.int64))
+    places, counts = (edges[:-1] + edges[1:] - 1) / 2, np.diff(edges)
+    shares = places**-exponent
+    chance = np.minimum(pairs / n_rows * shares / (counts @ shares), 1 - 1e-12)
+    return float(np.sum(counts * -np.expm1(n_rows * np.log1p(-chance))))
+
+
+def _most(n_rows: int, n_columns: int, pairs: int, exponent: float) -> float:
+    """Give the pairs of the row that has most."""
+    total = (math.pow(n_rows, 1 - exponent) - exponent) / (1 - exponent)
+    return min(float(n_columns), pairs / total)
+
+
+class HalfBytes(NamedTuple):
+    """Bytes of a half-iteration that solves one side.
+
+    read : plays; written : new vectors with their routes
+    sent : vectors, from map to reduce tasks; 0 for broadcast. On a cluster, the plays are sent as well
+    copied : the fixed side's vectors, to each node; 0 for shuffle
+    """
+
+    read: float
+    sent: float
+    copied: float
+    written: float
+
+
+def half_bytes(sizes: Sizes, side: int, join: str) -> HalfBytes:
+    """Give the bytes of the half that solves side 0 (users) or 1 (items), as records in files; as lines they are 4/3 of it."""
+    vector, other = 4 * sizes.rank, 1 - side
+    routes = -(-sizes.blocks[other] // 8)
+    written = sizes.rows[side] * (8 + vector + routes) + 88 * sizes.blocks[side]
+    if join == "broadcast":
+        return HalfBytes(sizes.play_bytes[side], 0.0, sizes.rows[other] * (8 + vector), written)
+    sent = sizes.vectors[side] * (8 + vector) + 56 * sizes.blocks[0] * sizes.blocks[1]
+    return HalfBytes(sizes.play_bytes[side], sent, 0.0, written)
+
+
+class Measured(NamedTuple):
+    """What a half costs on this machine.
+
+    start : seconds before anything is solved
+    pair : seconds a pair, in a half that solves users, items; what its rows cost is in it
+    vector : seconds a vector that is sent; 0 where none is
+    cores : how many of them were at work
+    """
+
+    start: float
+    pair: tuple[float, float]
+    vector: float
+    cores: int
+
+    def seconds(self, sizes: Sizes, side: int) -> float:
+        """Give the seconds of a half."""
+        return self.start + sizes.pairs * self.pair[side] + sizes.vectors[side] * self.vector
+
+
+def cluster_seconds(sizes: Sizes, join: str, measured: Measured, cluster: ClusterOptions) -> dict[str, float]:
+    """Give the seconds of an iteration on a cluster: starting jobs, solving, moving bytes.
+
+    Parameters
+    ----------
+    measured : what a core needs; the cluster's are taken for as fast as this machine's
+    """
+    found = {"starting": 2 * cluster.job_seconds, "solving": 0.0, "moving": 0.0}
+    for side in (0, 1):
+        moved = half_bytes(sizes, side, join)
+        # a block is solved by one core
+        cores = min(cluster.nodes * cluster.cores, sizes.blocks[side])
+        found["solving"] += sizes.pairs * measured.pair[side] * measured.cores / cores * cluster.slowest
+        nodes = min(cluster.nodes, cores)
+        shuffled = moved.sent + moved.read * (join == "shuffle")
+        a_node = BASE64 * (moved.read + shuffled + 3 * moved.written) / nodes * cluster.slowest
+        pipes = 2 / (cluster.coded * cluster.cores)
+        found["moving"] += a_node * (1 / cluster.network + cluster.touches / cluster.disk + pipes)
+        found["moving"] += moved.copied * (1 / cluster.network + 1 / cluster.disk)
+    return found
+
+
+# resident bytes, measured: Python with mrjob and NumPy; numba and what it compiled; a chunk of log lines while it is parsed
+PYTHON, NUMBA, PARSING = 50e6, 148e6, 70e6
+# bytes a pair: in the table of a map task, while blocks are merged, while a block is solved, while a block is published
+TABLED, MERGED, SOLVED, PUBLISHED = 41, 115, 50, 104
+# copies of the fixed side's vectors that the driver has at once while it writes them for broadcast
+COPIES = 5.3
+# what of the memory of `prepare` its process keeps for good
+KEPT = 0.4
+
+
+def task_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int = 1) -> dict[str, float]:
+    """Give the resident bytes of each kind of process, mapped pages counted.
+
+    Parameters
+    ----------
+    budget : `--task-memory`, beyond which a task writes what it has before it takes more
+    tasks : map tasks that share the logs
+    """
+    vector = 4 * sizes.rank
+    pairs = max(sizes.pairs / n for n in sizes.blocks)
+    written = max(half_bytes(sizes, side, join).written / sizes.blocks[side] for side in (0, 1))
+    fixed = max(half_bytes(sizes, side, join).copied for side in (0, 1))
+    solving = PYTHON + NUMBA * (kernel == "numba") + SOLVED * pairs + 3 * written
+    table = min(TABLED * sizes.pairs / tasks, max(budget - PYTHON - PARSING, budget / 2))
+    # a log with less than a chunk for each task has at least some 10 bytes a pair
+    parsing = min(PARSING, PARSING / (4 << 20) * 10 * sizes.pairs / tasks)
+    found = {"prepare, map task": PYTHON + parsing + table, "prepare, reduce task": PYTHON + MERGED * pairs}
+    if join == "broadcast":
+        found["half, map task"] = solving + fixed
+    else:
+        columns = max(n / blocks for n, blocks in zip(sizes.vectors, sizes.blocks, strict=True))
+        found["half, map task"] = PYTHON + 3 * written
+        # what has come is mapped, and laid in the order of the columns
+        found["half, reduce task"] = solving + columns * (8 + vector) + min(columns * vector, budget / 4)
+    return {**found, "driver": PYTHON + max(COPIES * fixed, PUBLISHED * pairs)}
+
+
+def process_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int, read_logs: bool) -> float:
+    """Give the resident bytes of the largest process of a run on this machine.
+
+    Parameters
+    ----------
+    tasks : processes at once; 0 if the tasks run in the driver's own
+    read_logs : whether the run prepares its plays
+    """
+    found = task_memory(sizes, join, kernel, budget, tasks or 1)
+    preparing = max(found.pop("prepare, map task"), found.pop("prepare, reduce task")) * read_logs
+    if tasks:
+        return max(preparing, *found.values())
+    # the driver's own is not at its peak while a task is, and Python is there once
+    training = max(found["half, map task"], found.get("half, reduce task", 0.0), found["driver"] + NUMBA * (kernel == "numba"))
+    return max(preparing, training + KEPT * max(preparing - PYTHON, 0.0))
