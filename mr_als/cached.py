@@ -15,6 +15,8 @@ from pathlib import Path
 from mr_als.engine.mirror import fetch, mirror_of
 from mr_als.engine.storage import storage_of
 from mr_als.errors import ModelError
+from mr_als.publish import write_arrays
+from mr_als.records import read_records
 
 
 def copy_of(uri: str, *, fresh: bool = False) -> str:
@@ -48,16 +50,20 @@ def copy_of(uri: str, *, fresh: bool = False) -> str:
 
 
 def _make(generation: str, generations: str, run: str) -> None:
-    """Fetch the files of a generation; of several processes that do it at once, one is the first."""
+    """Fetch the files of a generation, or make them of the records that it keeps; of several processes one is the first."""
     manifest = storage_of(generation).read(os.path.join(generation, "manifest.json"))
     if manifest is None:
         msg = f"{generation}: no manifest.json in it: damaged, train again"
         raise ModelError(msg)
     scratch = os.path.join(generations, f"{run}.{uuid.uuid4().hex}.new")
     try:
-        for name in json.loads(manifest)["files"]:
-            fetch(os.path.join(generation, name), os.path.join(scratch, name))
-        Path(scratch, "manifest.json").write_bytes(manifest)
+        if records := read_records(generation, manifest):
+            bad = storage_of(generation).read(os.path.join(generation, "bad-lines.tsv")) or b""
+            write_arrays(scratch, records["plays_users"], records["plays_items"], records["users"], records["items"], bad)
+        else:
+            for name in json.loads(manifest)["files"]:
+                fetch(os.path.join(generation, name), os.path.join(scratch, name))
+            Path(scratch, "manifest.json").write_bytes(manifest)
         storage_of(scratch).rename(scratch, os.path.join(generations, run))
     except FileNotFoundError as error:
         msg = f"{generation}: a file that its manifest names is missing ({error}): damaged, train again"

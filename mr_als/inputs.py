@@ -75,11 +75,12 @@ def log_arguments(options: InputOptions, layout: Layout) -> list[str]:
     arguments = [
         f"--syntax={layout.syntax}",
         f"--columns={write_columns(layout)}",
-        f"--header={quote_from_bytes(layout.header)}",
         f"--delimiter={layout.delimiter[0]}",
         f"--min-ms-played={options.min_ms_played}",
         f"--salt={options.salt}",
     ]
+    # Hadoop Streaming loses an empty argument
+    arguments += [f"--header={quote_from_bytes(layout.header)}"] if layout.header else []
     arguments += [f"--since={since}"] if since is not None else []
     arguments += [f"--until={until}"] if until is not None else []
     arguments += [f"--as-of={decay[0]}", f"--half-life={decay[1]}"] if decay else []

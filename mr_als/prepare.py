@@ -122,6 +122,8 @@ def prepare(
         If there is no usable line, or too many bad ones.
     """
     progress = progress or Progress(quiet=True)
+    engine.check_place(*logs)
+    engine = engine.owned_by(directory)
     storage = storage_of(directory)
     found_logs = Logs.of(logs, engine.form)
     inputs, chosen = found_logs.fingerprint(), asdict(options)

@@ -21,17 +21,16 @@ import numpy as np
 import numpy.typing as npt
 
 import mr_als
-from mr_als.data.badlines import BadLines, quarantine_table
 from mr_als.data.blocks import FactorBlock, PlaysBlock
 from mr_als.data.join import join, match
 from mr_als.engine.engines import Data
 from mr_als.engine.mirror import mirror_of, push
+from mr_als.engine.parts import Parts
 from mr_als.engine.runs import crash_point
-from mr_als.engine.storage import LocalStorage, storage_of
+from mr_als.engine.storage import LocalStorage, scheme_of, storage_of
 from mr_als.errors import NonFiniteError
 from mr_als.prepare import Plays
-
-FORMAT = 1
+from mr_als.records import FORMAT, bad_lines, keep_records
 
 
 class ArrayFile:
@@ -75,13 +74,10 @@ def publish(model: str, run: str, plays: Plays, users: Data, items: Data, info: 
     generation = os.path.join(generations, run)
     previous = json.loads(storage.read(os.path.join(model, "model.json")) or b"{}").get("generation")
     if storage.size(os.path.join(generation, "manifest.json")) < 0:
-        written = os.path.join(mirror_of(model), "generations", run)
-        if not os.path.exists(os.path.join(written, "manifest.json")):
-            scratch = f"{written}.new"
-            write_arrays(scratch, plays.users, plays.items, users, items, bad_lines(plays))
-            LocalStorage().rename(scratch, written)
-        if written != generation:
-            push(written, generation)
+        if isinstance(users, Parts) and scheme_of(model) != "file":
+            keep_records(generation, plays, users, items)
+        else:
+            _publish_arrays(generation, os.path.join(mirror_of(model), "generations", run), plays, users, items)
     crash_point("before-publish")
     full = {
         "format": FORMAT,
@@ -101,6 +97,16 @@ def publish(model: str, run: str, plays: Plays, users: Data, items: Data, info: 
     return full
 
 
+def _publish_arrays(generation: str, written: str, plays: Plays, users: Data, items: Data) -> None:
+    """Write a generation of arrays on this machine, at `written`, and copy it to where the model is."""
+    if not os.path.exists(os.path.join(written, "manifest.json")):
+        scratch = f"{written}.new"
+        write_arrays(scratch, plays.users, plays.items, users, items, bad_lines(plays))
+        LocalStorage().rename(scratch, written)
+    if written != generation:
+        push(written, generation)
+
+
 def write_arrays(directory: str, plays_users: Data, plays_items: Data, users: Data, items: Data, bad: bytes) -> None:
     """Write a generation of arrays, with its manifest, into a local directory."""
     storage = LocalStorage()
@@ -114,12 +120,6 @@ def write_arrays(directory: str, plays_users: Data, plays_items: Data, users: Da
         storage.create(os.path.join(directory, "bad-lines.tsv"), bad)
     files = {name: _size_and_crc(os.path.join(directory, name)) for name in _files(directory)}
     storage.create(os.path.join(directory, "manifest.json"), json.dumps({"format": FORMAT, "files": files}, indent=1).encode())
-
-
-def bad_lines(plays: Plays) -> bytes:
-    """Give the content of bad-lines.tsv, none if there were no bad lines."""
-    bad = BadLines.from_dict(plays.info["bad"])
-    return quarantine_table(bad, plays.info["lines"]).encode("utf-8", "surrogateescape") if bad.counts else b""
 
 
 def _files(directory: str) -> list[str]:

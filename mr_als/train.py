@@ -86,14 +86,15 @@ def train(
     users, items or plays are less than `min_size` of those of the model published now.
     """
     progress = progress or Progress(quiet=True)
+    engine = engine.owned_by(model)
     storage = storage_of(model)
     storage.make_directory(model)
     with lock_of(model):
         # tasks that see this machine's files alone have their work here, wherever the model is published
         place = model if engine.form == LINES else mirror_of(model)
-        run = Run(os.path.join(place, "work"), storage_of(place))
+        run = Run.of(place)
         # an unfinished run without finished plays holds nothing worth keeping: it does not bind this one
-        if restart or (logs and storage.size(run.path("plays", "plays.json")) < 0):
+        if restart or (logs and run.storage.size(run.path("plays", "plays.json")) < 0):
             run.remove()
         if run.start(describe(logs, plays, options)):
             progress.say(f"going on with the unfinished run in {run.directory}")

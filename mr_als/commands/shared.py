@@ -112,7 +112,7 @@ def engine_of(args: argparse.Namespace) -> Engine:
         If this version has no such engine, or an mrjob.conf is missing.
     """
     from mr_als.data.lines import LINES, REFERENCES
-    from mr_als.engine import launch
+    from mr_als.engine import hadoop, launch
     from mr_als.engine.engines import Engine
 
     if args.runner not in launch.RUNNERS:
@@ -124,7 +124,7 @@ def engine_of(args: argparse.Namespace) -> Engine:
             raise UsageError(msg)
     here = args.runner in ("inline", "local", "spark")
     extra = [word for path in args.conf_path for word in ("-c", path)] + [word for text in args.jobconf for word in ("-D", text)]
-    tasks = 1 if args.runner == "inline" else os.cpu_count() or 1
+    tasks = 1 if args.runner == "inline" else hadoop.capacity() if args.runner == "hadoop" else os.cpu_count() or 1
     return Engine(args.runner, REFERENCES if here else LINES, tasks, tuple(extra))
 
 

@@ -85,10 +85,13 @@ def summary(model: str, info: dict[str, Any]) -> str:
 
 def next_commands(path: str) -> str:
     """Say what can be run now."""
+    from mr_als.engine.storage import scheme_of
     from mr_als.model import Model
 
-    model = Model.open(path)
-    user, item = (shlex.quote(ids[0]) if len(ids) else name for ids, name in ((model.user_ids, "USER"), (model.item_ids, "ITEM")))
+    user, item = "USER", "ITEM"
+    if scheme_of(path) == "file":  # a model on a cluster would have to be fetched
+        model = Model.open(path)
+        user, item = (shlex.quote(ids[0]) if len(ids) else name for ids, name in ((model.user_ids, user), (model.item_ids, item)))
     where = shlex.quote(path)
     commands = [f"recommend --model {where} {user}", f"similar --model {where} {item}", f"recommend --model {where} --output DIR"]
     return "next:" + "".join(f"\n  mr-als {command}" for command in commands)

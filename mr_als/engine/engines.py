@@ -13,18 +13,21 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from mr_als.data.lines import LINES, REFERENCES, Record
 from mr_als.engine.datasets import SHARDS, Dataset, Writer, read_parts, shard_arguments
 from mr_als.engine.launch import run_job
 from mr_als.engine.mirror import FETCHED
-from mr_als.engine.parts import Parts, read_reports
-from mr_als.engine.storage import storage_of
-from mr_als.errors import DamagedDataError
+from mr_als.engine.parts import SUCCESS, Parts, read_reports
+from mr_als.engine.storage import scheme_of, storage_of
+from mr_als.errors import DamagedDataError, UsageError
 
 Data = Dataset | Parts
+
+# runners whose tasks do not see the files of the driver's machine
+CLUSTERS = ("hadoop", "emr")
 
 
 class Written(NamedTuple):
@@ -62,6 +65,32 @@ class Engine:
     form: str = REFERENCES
     tasks: int = 1
     mrjob_arguments: tuple[str, ...] = ()
+    owner: str = ""
+
+    def owned_by(self, directory: str) -> Engine:
+        """Give an engine whose jobs on a cluster are known by the directory that their driver holds.
+
+        Raises
+        ------
+        UsageError
+            If the directory is not where tasks of this engine see it.
+        """
+        self.check_place(directory)
+        return replace(self, owner=self.owner or storage_of(directory).absolute(directory))
+
+    def check_place(self, *paths: str) -> None:
+        """Check that a cluster sees the files at some paths.
+
+        Raises
+        ------
+        UsageError
+            If it does not.
+        """
+        for path in paths:
+            if self.runner in CLUSTERS and scheme_of(path) == "file":
+                uri = f"hdfs:///{os.path.basename(os.path.normpath(path))}"
+                msg = f"{path} is on this machine, and -r {self.runner} works on the files of a cluster; give a URI such as {uri}"
+                raise UsageError(msg)
 
     def run(
         self, job: str, inputs: Sequence[Input], directory: str, arguments: Sequence[str],
@@ -87,9 +116,12 @@ class Engine:
         parts = run_job(
             job, paths, output,
             ["--input", self.form, f"--task-memory={task_memory}", *shard_arguments(self.form, directory), *arguments],
-            self.runner, tasks=self.tasks, mrjob_arguments=self.mrjob_arguments,
+            self.runner, tasks=self.tasks, mrjob_arguments=self.mrjob_arguments, task_memory=task_memory,
+            reduces=min(self.tasks, len(getattr(inputs[0], "entries", range(self.tasks)))), owner=self.owner,
         )  # fmt: skip
         if self.form == LINES:
+            if self.runner not in CLUSTERS:  # Hadoop has written it
+                storage_of(output).create(os.path.join(output, SUCCESS), b"")
             return keep(output, parts, kinds, written)
         laid = lay_down(parts, directory, kinds, written)
         shards = storage_of(directory).sizes(os.path.join(directory, SHARDS)).values()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # tasks share a node: several BLAS threads each are slow
 
@@ -25,6 +25,8 @@ class ALSJob(MRJob):
     INTERNAL_PROTOCOL = LineProtocol
     OUTPUT_PROTOCOL: type[Any] = LineProtocol
     KINDS: frozenset[str] = frozenset()
+    # the pieces of a record stay in one map task
+    JOBCONF: ClassVar[dict[str, Any]] = {"mapreduce.input.fileinputformat.split.minsize": 1 << 60}
     _stdout: Any  # of mrjob
     _shard: ShardWriter | None = None
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from mr_als import engine, errors
-from mr_als.engine import spark
+from mr_als.engine import hadoop, spark
 from mr_als.errors import JobFailedError, MRALSError
 
-RUNNERS = ("inline", "local", "spark")
+RUNNERS = ("inline", "local", "hadoop", "spark")
 
 
 def load_job(name: str) -> type[Any]:
@@ -58,6 +58,9 @@ def run_job(
     *,
     tasks: int = 1,
     mrjob_arguments: Sequence[str] = (),
+    task_memory: int = 1 << 30,
+    reduces: int = 0,
+    owner: str = "",
 ) -> list[str]:
     """Run a job and give its output parts, in the order of their names.
 
@@ -65,7 +68,10 @@ def run_job(
     ----------
     inputs : absolute paths of files; each file is one map task
     output : a directory that does not exist yet
-    tasks : number of processes (local), half the number of reduce tasks
+    tasks : number of processes (local), half the number of reduce tasks; tasks that run at a time (hadoop)
+    task_memory : bytes of a task, for its container
+    reduces : number of reduce tasks (hadoop), by default `tasks`
+    owner : the directory that a driver holds while it runs the job; by it a job that outlived its driver is found
 
     Raises
     ------
@@ -73,53 +79,63 @@ def run_job(
         If a task failed; an error of ours inside a task comes out as itself.
     """
     job_class = load_job(name)
-    fixed = [
-        "-r",
-        runner,
-        "--cleanup-on-failure",
-        "TMP",
-        "--output-dir",
-        output,
-        *_engine_arguments(runner, tasks, mrjob_arguments),
-    ]
-    if not any(a in ("-c", "--conf-path") for a in mrjob_arguments):
-        fixed.append("--no-conf")
-    # here mrjob takes paths for globs
-    named = [glob.escape(path) for path in inputs] if runner in ("inline", "local") else inputs
-    job = job_class([*fixed, *mrjob_arguments, *arguments, *named])
-    causes = _Causes()
+    causes = _Causes(logging.INFO if runner == "hadoop" else logging.ERROR)
     log = logging.getLogger("mrjob")
+    level, log.propagate = log.level, False
+    log.setLevel(min(level, causes.level))
     log.addHandler(causes)
-    log.propagate = False
+    made = None
+    owner = owner or output
     try:
-        with job.make_runner() as made, _around(runner, made):
-            made.run()
+        with _engine_arguments(runner, tasks, mrjob_arguments, output, task_memory, owner) as (before, after):
+            fixed = ["-r", runner, "--cleanup-on-failure", "TMP", "--output-dir", output, *before]
+            if not any(a in ("-c", "--conf-path") for a in (*before, *mrjob_arguments)):
+                fixed.append("--no-conf")
+            # here mrjob takes paths for globs
+            named = [glob.escape(path) for path in inputs] if runner in ("inline", "local") else inputs
+            job = job_class([*fixed, *mrjob_arguments, *after, *arguments, *named])
+            with job.make_runner() as made, _around(runner, made, reduces or tasks, owner):
+                made.run()
     except MRALSError:
         raise
     except Exception as error:
-        raise _our_error(name, runner, causes.text, error) from error
+        explained = hadoop.explain_failure(causes.text, made) if runner == "hadoop" and made else ""
+        raise _our_error(name, runner, causes.text, error, explained) from error
     finally:
         log.removeHandler(causes)
-    return sorted(str(path) for path in Path(output).glob("part-*"))
-
-
-def _engine_arguments(runner: str, tasks: int, given: Sequence[str]) -> list[str]:
-    if runner == "spark":
-        return spark.arguments(tasks, given[given.index("--spark-master") + 1] if "--spark-master" in given else "")
-    return ["--num-cores", str(tasks), *(["--no-bootstrap-mrjob", *_task_environment()] if runner == "local" else [])]
+        log.setLevel(level)
+    return hadoop.parts(output) if runner == "hadoop" else sorted(str(path) for path in Path(output).glob("part-*"))
 
 
 @contextlib.contextmanager
-def _around(runner: str, made: Any) -> Iterator[None]:
+def _engine_arguments(
+    runner: str, tasks: int, given: Sequence[str], output: str, task_memory: int, owner: str
+) -> Iterator[tuple[list[str], list[str]]]:
+    """Give the arguments of mrjob before those of the user, who may overrule them, and behind."""
+    if runner == "hadoop":
+        with hadoop.configured(output, task_memory, tasks, owner) as arguments:
+            yield arguments
+    elif runner == "spark":
+        yield spark.arguments(tasks, given[given.index("--spark-master") + 1] if "--spark-master" in given else ""), []
+    else:
+        yield ["--num-cores", str(tasks), *(["--no-bootstrap-mrjob", *_task_environment()] if runner == "local" else [])], []
+
+
+@contextlib.contextmanager
+def _around(runner: str, made: Any, reduces: int, owner: str) -> Iterator[None]:
     """Do before and after a run what mrjob leaves to us."""
-    if runner != "spark":
+    if runner == "hadoop":
+        hadoop.before_run(made, reduces)
+        with hadoop.alone(owner):
+            yield
+    elif runner == "spark":
+        spark.before_run(made)
+        try:
+            yield
+        finally:
+            spark.after_run(made)
+    else:
         yield
-        return
-    spark.before_run(made)
-    try:
-        yield
-    finally:
-        spark.after_run(made)
 
 
 def _task_environment() -> list[str]:
@@ -129,17 +145,17 @@ def _task_environment() -> list[str]:
 
 
 class _Causes(logging.Handler):
-    """Keeps what mrjob logs as errors: the traceback of a failed task is in it."""
+    """Keeps what mrjob logs as errors: the traceback of a failed task is in it. Of Hadoop's client it keeps all it says."""
 
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
         self.text = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.text += record.getMessage() + "\n"
+        self.text = (self.text + record.getMessage() + "\n")[-(1 << 18) :]
 
 
-def _our_error(name: str, runner: str, log: str, error: Exception) -> MRALSError:
+def _our_error(name: str, runner: str, log: str, error: Exception, explained: str) -> MRALSError:
     """Find one of our own errors in the log of a failed task; else say which job failed and why."""
     found = re.findall(r"^mr_als\.errors\.(\w+): (.*)$", log, re.MULTILINE)
     if found and found[-1][0] in errors.__all__:
@@ -148,5 +164,7 @@ def _our_error(name: str, runner: str, log: str, error: Exception) -> MRALSError
     # the last line of a traceback says what happened; without one, the last line of all
     raised = re.findall(r"^[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b.*", log, re.MULTILINE)
     last = raised[-1] if raised else next((line for line in reversed(log.strip().splitlines()) if line.strip()), "")
+    if explained:
+        return JobFailedError(f"job {name} failed on runner {runner}: {f'{last.strip()}; ' if raised else ''}{explained}")
     msg = f"job {name} failed on runner {runner}: {type(error).__name__}: {error or last}"
     return JobFailedError(f"{msg} ({last.strip()})" if last and last not in msg else msg)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from urllib.parse import unquote_to_bytes
 
 from mr_als.data.badlines import BadLines
@@ -44,6 +44,8 @@ class LogJob(ALSJob):
     """A job whose mapper reads play logs in whole chunks; it defines `make_table` and `flush`."""
 
     SORT_VALUES = True
+    # lines may be split among tasks anywhere
+    JOBCONF: ClassVar[dict[str, Any]] = {}
 
     def configure_args(self) -> None:
         """Add what a line means and what counts."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # bytes read at a part's end at first: the reports of a few blocks at rank 64
 TAIL = 1 << 17
+# a job that has come to its end leaves this in its output
+SUCCESS = "_SUCCESS"
 
 
 class Block(NamedTuple):
@@ -131,7 +133,7 @@ class Parts:
         self.check_sizes()
 
     def check_sizes(self) -> None:
-        """Check that all parts are there, in their size.
+        """Check that the job came to its end, and that all parts are there, in their size.
 
         Raises
         ------
@@ -139,6 +141,9 @@ class Parts:
             If one is not.
         """
         found = storage_of(self.directory).sizes(self.directory)
+        if SUCCESS not in found:
+            msg = f"{self.directory}: no {SUCCESS} in it, so no job has finished it"
+            raise DamagedDataError(msg)
         for name, size in self.sizes.items():
             if found.get(name, -1) != size:
                 msg = f"{self.directory}/{name}: {found.get(name, -1)} bytes where the manifest says {size}"

@@ -4,10 +4,13 @@
 <directory>/work/run.json     the plan: inputs and options; a resumed run must have the same
 <directory>/work/half-007.json         made once, whole: half 7 counts from then on
 <directory>/work/half-007-<attempt>/   its files; an attempt without a half-007.json counts for nothing
+
+On a cluster the lock is a lease (`mr_als.engine.lease`), and all but run.json is in generations/<run>/.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -16,7 +19,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from mr_als.engine.lease import Lease
-from mr_als.engine.storage import scheme_of
+from mr_als.engine.storage import scheme_of, storage_of
 from mr_als.errors import BusyError, DamagedDataError, ResumeError, UsageError
 from mr_als.options import flag_of
 
@@ -96,16 +99,38 @@ def lock_of(directory: str) -> Lock | Lease:
 
 
 class Run:
-    """The working directory of one training run."""
+    """The working directory of one training run.
 
-    def __init__(self, directory: str, storage: Storage) -> None:
+    With `generations`, a directory, only the plan is in the working directory, and all else in a directory of that name that
+    the run has for itself: on a cluster files stay where they are when they are published.
+    """
+
+    def __init__(self, directory: str, storage: Storage, generations: str = "") -> None:
         self.directory = directory
         self.storage = storage
+        self._generations = generations
         self.name = ""
+        if generations and (found := storage.read(self._plan)) is not None:
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                self.name = str(json.loads(found)["run"])
+
+    @classmethod
+    def of(cls, model: str) -> Run:
+        """Give the run, begun or not, of a model directory."""
+        generations = "" if scheme_of(model) == "file" else os.path.join(model, "generations")
+        return cls(os.path.join(model, "work"), storage_of(model), generations)
+
+    @property
+    def _plan(self) -> str:
+        return os.path.join(self.directory, "run.json")
+
+    @property
+    def _data(self) -> str:
+        return os.path.join(self._generations, self.name) if self._generations else self.directory
 
     def path(self, *names: str) -> str:
-        """Give a path inside the working directory."""
-        return os.path.join(self.directory, *names)
+        """Give the path of a file of the run."""
+        return os.path.join(self._data, *names)
 
     def start(self, plan: dict[str, Any]) -> bool:
         """Begin, or go on with an unfinished run; give True if there was one.
@@ -116,25 +141,25 @@ class Run:
             If the unfinished run has another plan; the message names the differences.
         """
         self.storage.make_directory(self.directory)
-        found = self.storage.read(self.path("run.json"))
+        found = self.storage.read(self._plan)
         if found is not None:
             try:
-                saved = _load(self.path("run.json"), found)
+                saved = _load(self._plan, found)
                 name, differing = str(saved["run"]), _differences(saved["plan"], plan)
             except (KeyError, TypeError, AttributeError):
-                raise _damaged(self.path("run.json")) from None
+                raise _damaged(self._plan) from None
             if differing:
                 msg = f"{self.directory} holds an unfinished run with another plan: {differing}. Give the same, or --restart"
                 raise ResumeError(msg)
             self.name = name
             return True
         self.name = uuid.uuid4().hex[:12]
-        self.storage.create(self.path("run.json"), _dump({"run": self.name, "plan": plan}))
+        self.storage.create(self._plan, _dump({"run": self.name, "plan": plan}))
         return False
 
     def attempt(self, name: str) -> str:
         """Make a fresh directory for an attempt, and remove what earlier ones of that name left."""
-        for other in self.storage.names(self.directory):
+        for other in self.storage.names(self._data):
             if other.startswith(f"{name}-"):
                 self.storage.remove(self.path(other))
         path = self.path(f"{name}-{uuid.uuid4().hex[:8]}")
@@ -167,14 +192,16 @@ class Run:
 
     def clean(self, name: str) -> None:
         """Remove the files of an attempt, but keep its record."""
-        for other in self.storage.names(self.directory):
+        for other in self.storage.names(self._data):
             if other.startswith(f"{name}-"):
                 self.storage.remove(self.path(other))
 
     def remove(self) -> None:
-        """Remove the working directory: run.json first, so that a half-removed one is never resumed."""
-        self.storage.remove(self.path("run.json"))
+        """Remove the working directory: run.json first, so that a half-removed one is never resumed. What is published stays."""
+        self.storage.remove(self._plan)
         self.storage.remove(self.directory)
+        if self.name and self._generations and self.storage.size(self.path("manifest.json")) < 0:
+            self.storage.remove(self._data)
 
 
 def _dump(data: dict[str, Any]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -114,7 +115,8 @@ def yarn(run: Path, home: Path, p: dict[str, int]) -> dict[str, object]:
         "HADOOP_MAPRED_HOME,HADOOP_CONF_DIR,PATH,LANG,TZ",
         "yarn.application.classpath": f"{run}/conf,{home}/share/hadoop/*",
         "yarn.nodemanager.resource.memory-mb": 8192,
-        "yarn.nodemanager.resource.cpu-vcores": 8,
+        # as many tasks as there are cores are worth while; what runs at a time follows from memory
+        "yarn.nodemanager.resource.cpu-vcores": os.cpu_count() or 1,
         "yarn.scheduler.minimum-allocation-mb": 256,
         "yarn.scheduler.maximum-allocation-mb": 4096,
         # virtual memory says nothing about JVMs and BLAS; resident memory is enforced

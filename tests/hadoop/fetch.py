@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def fetch(home: Path) -> None:
     jars = scratch / "share/hadoop"
     jars.mkdir(parents=True)
     maven = ["mvn", "-B", "-q", "-f", str(HERE / "pom.xml"), "dependency:copy-dependencies"]
-    subprocess.run([*maven, f"-DoutputDirectory={jars}", "-DincludeScope=runtime"], check=True, timeout=1200)
+    subprocess.run([*maven, f"-DoutputDirectory={jars}", "-DincludeScope=runtime"], check=True, timeout=1200, stdout=sys.stderr)
     if list(jars.glob("jakarta.servlet-api-4*")):
         for older in jars.glob("javax.servlet-api-*"):  # the same package again
             older.unlink()
