@@ -1,8 +1,8 @@
 """Compare mr_als with its peers, side by side, and print one table.
 
-    python benchmarks/run.py                                    all rows, five pairs each (`make bench`)
-    python benchmarks/run.py --rows iteration-S,prepare-S -n 3
-    python benchmarks/run.py --publish                          write the table to benchmarks/results.md, too
+    python -m benchmarks.run                                    all rows, five pairs each (`make bench`)
+    python -m benchmarks.run --rows iteration-S,prepare-S -n 3
+    python -m benchmarks.run --publish                          write the table to benchmarks/results.md, too
 
 Every measurement is a process of its own with two threads (BLAS: one). Ours and the peer's alternate, and a row's ratio is
 the median of the ratios of the pairs: so whatever else the machine does in these minutes hits both.
@@ -23,9 +23,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rows import ROWS, Row, agreement
-
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))  # as its scripts find each other, however this one is started
+
+from rows import ROWS, Row, agreement  # noqa: E402
+
 THREADS = 2
 LIMITED = ("OMP", "NUMBA", "POLARS_MAX", "RAYON")
 BLAS = ("OPENBLAS", "MKL", "BLIS")
@@ -175,10 +177,11 @@ def main() -> int:
             except (RuntimeError, subprocess.SubprocessError) as error:
                 say(f"{row.name}: {error}")
                 results[row.name] = {"error": str(error)[:200]}
+            # after each row: an interruption loses nothing
             kept.write_text(json.dumps({"machine": about, "command": command, "rows": results}, indent=1))
+            if given.publish:
+                publish(f"{table(results)}\n\n{described(about, command)}")
     print(table({name: result for name, result in results.items() if name in wanted}))
-    if given.publish:
-        publish(f"{table(results)}\n\n{described(about, command)}")
     return int(any("error" in results[name] for name in wanted))
 
 

@@ -15,6 +15,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+# before NumPy is imported: BLAS threads beside our own are slow, and sums must not depend on their number
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from mr_als import __version__, commands
 from mr_als.errors import MRALSError, UsageError
 

@@ -100,6 +100,13 @@ def test_help_and_errors_need_neither_numpy_nor_mrjob():
     assert python("-c", code).stdout.splitlines()[-1] == "[]"
 
 
+def test_numpy_is_told_to_use_one_blas_thread_before_it_is_loaded():
+    code = "import os, sys, mr_als.cli; print('numpy' in sys.modules, os.environ['OPENBLAS_NUM_THREADS'])"
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "1"]
+
+
 def test_using_a_model_needs_no_mrjob(tmp_path):
     code = (
         "import sys; from mr_als import cli; import mr_als.model, mr_als.verify\n"
