@@ -1,7 +1,7 @@
 """Fill the pages in docs/ with what their commands print.
 
-A block ```console whose first line is `$ mr-als walkthrough ...` holds that command and its output. This script runs the
-commands and writes the outputs anew; tests/test_docs.py fails where a page differs from what would be written.
+A block ```console whose first line is `$ mr-als walkthrough ...` or `$ mr-als plan ...` holds that command and its output. This
+script runs the commands and writes the outputs anew; tests/test_docs.py fails where a page differs from what would be written.
 
     python docs/refresh.py        also writes the notebook of the worked example anew
 """
@@ -20,12 +20,12 @@ from notebook import NOTEBOOK, PAGE, build, to_json
 from mr_als import cli
 
 DOCS = Path(__file__).resolve().parent
-BLOCK = re.compile(r"^```console\n\$ (mr-als walkthrough.*)\n(?:.*\n)*?```$", re.MULTILINE)
+BLOCK = re.compile(r"^```console\n\$ (mr-als (?:walkthrough|plan).*)\n(?:.*\n)*?```$", re.MULTILINE)
 
 
 def output_of(command: str) -> str:
     """Run a command line of `mr-als` in this process, from the repository's folder, and give what it prints."""
-    printed, before = io.StringIO(), Path.cwd()
+    printed, before = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), Path.cwd()
     os.chdir(DOCS.parent)
     try:
         with contextlib.redirect_stdout(printed):
@@ -35,7 +35,8 @@ def output_of(command: str) -> str:
     if code:
         msg = f"{command} ended with exit code {code}"
         raise RuntimeError(msg)
-    return printed.getvalue()
+    printed.flush()
+    return printed.buffer.getvalue().decode()  # type: ignore[attr-defined]
 
 
 def refreshed(page: str) -> str:

@@ -137,3 +137,33 @@ def test_curves_are_drawn_with_their_numbers(make):
 
     ElementTree.fromstring(drawn)
     assert all(f">{text}<" in drawn for text in ("0.5", "1.25", "4M", "1,000", "MB of the largest task against blocks"))
+
+
+@pytest.fixture
+def benchmarks(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return [importlib.import_module(name) for name in ("plans", "break_even")]
+
+
+def test_the_page_has_the_marks_between_which_benchmarks_write(benchmarks):
+    page = text_of(ROOT / "docs" / "scaling.md")
+
+    for script in benchmarks:
+        assert [page.count(mark) for mark in (script.BEGIN, script.END)] == [1, 1], script.__name__
+
+
+def test_the_table_of_plans_names_what_is_beyond_its_bound(benchmarks):
+    good = dict.fromkeys(("seconds", "bytes", "memory", "guessed"), (1.1, 1.0))
+    run = benchmarks[0].RUNS[0]
+
+    assert "memory: none." in benchmarks[0].table([(run, good)])
+    assert "memory: seconds of run 1." in benchmarks[0].table([(run, good), (run, {**good, "seconds": (1.4, 1.0)})])
+
+
+def test_the_break_even_follows_from_the_curve_and_the_start_of_a_job(benchmarks):
+    plays = {"varied": "pairs", "measured": "seconds", "x": [1, 10**6, 2 * 10**6], "y": [0.1, 0.5, 0.9], "machine": "2 cores"}
+
+    text = benchmarks[1].section({"plays": plays}, 10.0)
+
+    # two machines: t / 2 + 10 = t; a pair takes (0.9 - 0.5) / 10^6 in an iteration of two halves
+    assert "| 2 | 20 s | 100 million |" in text
