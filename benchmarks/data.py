@@ -34,6 +34,8 @@ class Shape(NamedTuple):
 
 SHAPES = {
     "XS": Shape(2_000, 1_000, 50_000),
+    # few items, of which everybody has played many
+    "D": Shape(5_000, 2_000, 500_000),
     "S": Shape(20_000, 10_000, 1_000_000),
     "M": Shape(100_000, 50_000, 10_000_000),
     # the size of Last.fm-360K

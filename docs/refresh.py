@@ -3,6 +3,9 @@
 A block ```console whose first line is `$ mr-als walkthrough ...` or `$ mr-als plan ...` holds that command and its output. This
 script runs the commands and writes the outputs anew; tests/test_docs.py fails where a page differs from what would be written.
 
+The blocks ```console session of a page are one session: any commands, run one after the other in an empty directory in which
+sample_logs/ and docs/ are. Their figures may differ a little from machine to machine.
+
     python docs/refresh.py        also writes the notebook of the worked example anew
 """
 
@@ -13,6 +16,10 @@ import io
 import os
 import re
 import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from notebook import NOTEBOOK, PAGE, build, to_json
@@ -21,6 +28,9 @@ from mr_als import cli
 
 DOCS = Path(__file__).resolve().parent
 BLOCK = re.compile(r"^```console\n\$ (mr-als (?:walkthrough|plan).*)\n(?:.*\n)*?```$", re.MULTILINE)
+
+
+SESSION = re.compile(r"^```console session\n((?:.*\n)*?)```$", re.MULTILINE)
 
 
 def output_of(command: str) -> str:
@@ -44,10 +54,47 @@ def refreshed(page: str) -> str:
     return BLOCK.sub(lambda found: f"```console\n$ {found[1]}\n{output_of(found[1])}```", page)
 
 
+def run_session(page: str) -> str:
+    """Give a page with the outputs of the commands of its session filled in."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("sample_logs", "docs"):
+            Path(folder, name).symlink_to(DOCS.parent / name)
+        os.chdir(folder)
+        try:
+            return SESSION.sub(lambda found: f"```console session\n{''.join(_ran(found[1]))}```", page)
+        finally:
+            os.chdir(before)
+
+
+def _ran(block: str) -> Iterator[str]:
+    """Give each command of a block, which may go on after a backslash at the end of a line, and what it prints."""
+    for command in re.findall(r"^\$ ((?:.*\\\n)*.*)\n", block, re.MULTILINE):
+        yield f"$ {command}\n{_printed(command)}"
+
+
+def _printed(command: str) -> str:
+    """Run one command, `mr-als` in this process, and give what it writes to stdout."""
+    words = shlex.split(command.replace("\\\n", " "))
+    if words[0] != "mr-als":
+        line = re.sub(r"^python\b", sys.executable, command)
+        environment = {**os.environ, "PYTHONPATH": str(DOCS.parent)}
+        return subprocess.run(line, shell=True, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+    with io.TextIOWrapper(io.BytesIO(), encoding="utf-8") as printed:
+        with contextlib.redirect_stdout(printed):
+            code = cli.main(words[1:])
+        printed.flush()
+        text = printed.buffer.getvalue().decode()
+    if code:
+        msg = f"{command} ended with exit code {code}"
+        raise RuntimeError(msg)
+    return text
+
+
 if __name__ == "__main__":
-    for path in sorted(DOCS.glob("*.md")):
+    for path in sorted([*DOCS.glob("*.md"), DOCS.parent / "README.md"]):
         page = path.read_text(encoding="utf-8")
-        if (new := refreshed(page)) != page:
+        if (new := run_session(refreshed(page))) != page:
             path.write_text(new, encoding="utf-8")
             print(f"{path.name}: refreshed")
     NOTEBOOK.write_text(to_json(build(PAGE.read_text(encoding="utf-8"))), encoding="utf-8")

@@ -19,8 +19,10 @@ sys.path.insert(0, str(ROOT / "docs"))
 
 import refresh  # noqa: E402
 
+NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]\d+)?")
+
 # pages that are still to be written
-TO_COME = {f"docs/{name}.md" for name in ("data-formats", "evaluation")}
+TO_COME = {"docs/data-formats.md"}
 TO_COME |= {"CONTRIBUTING.md"}
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -54,6 +56,19 @@ def options_of(command):
 @pages
 def test_outputs_are_those_of_the_commands_above_them(page):
     assert text_of(page) == refresh.refreshed(text_of(page)), "run: python docs/refresh.py"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if refresh.SESSION.search(text_of(page))], ids=lambda path: path.name)
+def test_sessions_print_what_the_page_shows(page):
+    """Words are the same; figures may differ a little: two libraries of linear algebra round in two ways."""
+    shown, printed = (
+        [block.split() for block in refresh.SESSION.findall(text)] for text in (text_of(page), refresh.run_session(text_of(page)))
+    )
+
+    for before, now in zip(shown, printed, strict=True):
+        assert [NUMBER.sub("0", word) for word in before] == [NUMBER.sub("0", word) for word in now], "run: python docs/refresh.py"
+        figures = [[float(number) for word in words for number in NUMBER.findall(word)] for words in (before, now)]
+        assert figures[0] == pytest.approx(figures[1], abs=0.02, rel=0.02), "run: python docs/refresh.py"
 
 
 @pages

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import importlib.util
+import json
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mr_als import cli
 from mr_als.data.badlines import BadLines
 from mr_als.data.ids import Ids, hash_ids
 from mr_als.data.logs import FORMATS, Filter, Layout, chunks, open_log
@@ -194,3 +196,20 @@ def test_a_fan_is_recommended_unplayed_artists_of_the_genre_and_popularity_does_
     assert np.mean(shares["model"]) > 0.9
     assert np.mean(np.array(shares["model"]) >= 0.8) > 0.9
     assert np.mean(shares["popularity"]) < 0.15
+
+
+def test_the_model_beats_popularity_in_every_metric_on_the_time_split(tmp_path, capsys):
+    """The commands of the README; of no difference does the interval hold 0."""
+    train, test, model = (str(tmp_path / name) for name in ("train", "test", "model"))
+    split = ["split", str(DIRECTORY), "--by", "time", "--cut", "2024-03-07", "--train", train, "--test", test, "-q"]
+    for command in (split, ["train", train, "--model", model, "--rank", "16", "-q"]):
+        assert cli.main(command) == 0
+    capsys.readouterr()
+
+    assert cli.main(["evaluate", "--model", model, test, "-k", "5,10", "--json", "-q"]) == 0
+
+    metrics = json.loads(capsys.readouterr().out)["metrics"]
+    worst = metrics.pop("percentile_rank")["interval"][1]
+    assert len(metrics) == 13
+    assert min(row["interval"][0] for row in metrics.values()) > 0
+    assert worst < 0

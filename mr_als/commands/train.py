@@ -74,11 +74,12 @@ def run(args: argparse.Namespace) -> int:
 def summary(model: str, info: dict[str, Any]) -> str:
     """Say what was learnt, in five lines."""
     last = info["history"][-1]
+    error = "RMSE" if info["options"]["weights"]["feedback"] == "explicit" else "wRMSE"
     return (
         f"model\t{model}\n"
         f"data\t{info['n_users']} users, {info['n_items']} items, {info['pairs']} pairs, {info['plays']:.12g} plays\n"
         f"halves\t{last['half']}: {info['stopped']}\n"
-        f"wRMSE\t{last['wrmse']:.6g}, {last['to_zero_model']:.3f} of that of a model that knows nothing\n"
+        f"{error}\t{last['wrmse']:.6g}, {last['to_zero_model']:.3f} of that of a model that knows nothing\n"
         f"objective\t{last['objective']:.6g}\n"
     )
 
