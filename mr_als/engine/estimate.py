@@ -142,9 +142,9 @@ def cluster_seconds(sizes: Sizes, join: str, measured: Measured, cluster: Cluste
 
 
 # resident bytes, measured: Python with mrjob and NumPy; numba and what it compiled; a chunk of log lines while it is parsed
-PYTHON, NUMBA, PARSING = 50e6, 148e6, 70e6
+PYTHON, NUMBA, PARSING = 55e6, 155e6, 74e6
 # bytes a pair: in the table of a map task, while blocks are merged, while a block is solved, while a block is published
-TABLED, MERGED, SOLVED, PUBLISHED = 41, 115, 50, 104
+TABLED, MERGED, SOLVED, PUBLISHED = 43, 120, 52, 109
 # copies of the fixed side's vectors that the driver has at once while it writes them for broadcast
 COPIES = 5.3
 # what of the memory of `prepare` its process keeps for good

@@ -124,10 +124,18 @@ def _expected(plan: dict[str, Any], seconds: float) -> str:
     expected = plan.get("expected")
     if not expected:
         return ""
-    rows = [[name.replace("_", " "), value, plan.get("actual", {}).get(name, "")] for name, value in expected.items()]
-    if "seconds" in expected and "seconds" not in plan.get("actual", {}):
-        rows = [[name, value, seconds if name == "seconds" else actual] for name, value, actual in rows]
-    return table(["foretold before the run", "plan", "actual"], rows)
+    actual = {"seconds": seconds, **plan.get("actual", {})}
+    rows = [
+        [name.replace("_", " "), value, actual.get(name, ""), _error(value, actual.get(name))] for name, value in expected.items()
+    ]
+    return table(["plan and actual", "plan", "actual", "plan is off by"], rows) + (
+        "<p>Bytes and memory were foretold from the sizes of the plays, before the first half; the seconds of an iteration are "
+        "those of the first one, and the mean of those after it.</p>"
+    )
+
+
+def _error(planned: float, actual: float | None) -> str:
+    return f"{100 * (planned / actual - 1):+.1f} %" if actual else ""
 
 
 def plays(model: Model) -> str:
@@ -186,9 +194,29 @@ def _user(model: Model, user: str, n_played: int) -> str:
 
 
 def evaluated(evaluation: dict[str, Any]) -> str:
-    """Show what evaluation found, as it printed it."""
-    flat = [(name, value) for name, value in _leaves(evaluation) if isinstance(value, int | float | str)]
-    return table(["figure", "value"], flat)
+    """Show what evaluation found: the model beside popularity, then all else as it was printed."""
+    groups = [evaluation.get(name, {}) for name in ("metrics", "coverage")]
+    metrics = {name: found for group in groups for name, found in group.items()}
+    rest = {name: value for name, value in evaluation.items() if name not in ("metrics", "coverage")}
+    flat = [(name, value) for name, value in _leaves(rest) if isinstance(value, int | float | str)]
+    if not metrics:
+        return table(["figure", "value"], flat)
+    rows = [
+        [
+            name,
+            found["model"],
+            found["popularity"],
+            found.get("difference", ""),
+            " to ".join(map(number, found.get("interval", []))),
+        ]
+        for name, found in metrics.items()
+    ]
+    return (
+        table(["held-out plays", "model", "popularity", "difference", "95 % interval of it"], rows)
+        + "<p>Popularity recommends to everybody what most have played and they have not. An interval that does not hold 0 means "
+        "that the difference is no accident of which users were looked at. Coverage is the share of items that are recommended to "
+        "anybody; percentile rank is better the smaller it is, everything else the larger.</p>" + table(["figure", "value"], flat)
+    )
 
 
 def _leaves(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:

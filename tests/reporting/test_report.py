@@ -89,6 +89,28 @@ def test_ids_are_shown_as_they_are_and_never_become_markup(page):
     assert "&lt;b&gt;&amp;&quot;quoted&quot;&lt;/b&gt;" in text
 
 
+def test_what_was_planned_stands_beside_what_came(model, page):
+    text, plan = page.read_text(), mr_als.load(str(model)).info["plan"]
+
+    assert set(plan["expected"]) == set(plan["actual"])
+    for name in plan["expected"]:
+        assert f"<td>{name.replace('_', ' ')}</td>" in text
+
+
+def test_the_model_stands_beside_popularity_with_the_interval_of_their_difference(model, tmp_path):
+    found = {"model": 0.5, "popularity": 0.25, "difference": 0.25, "interval": [0.2, 0.3]}
+    evaluation = {"metrics": {"recall@10": found}, "coverage": {"coverage@10": {"model": 0.75, "popularity": 0.125}}, "users": 7}
+    (tmp_path / "evaluation.json").write_text(json.dumps(evaluation))
+
+    main(["report", "--model", str(model), "-o", str(tmp_path / "r.html"), "--evaluation", str(tmp_path / "evaluation.json"), "-q"])
+
+    text = (tmp_path / "r.html").read_text()
+    cells = "".join(f"<td class=n>{value}</td>" for value in ("0.5", "0.25", "0.25"))
+    assert f"<td>recall@10</td>{cells}<td>0.2 to 0.3</td>" in text
+    assert "<td>coverage@10</td><td class=n>0.75</td><td class=n>0.125</td>" in text
+    assert "<td>users</td><td class=n>7</td>" in text
+
+
 def test_evaluation_is_shown_where_it_was_run(model, tmp_path):
     (tmp_path / "evaluation.json").write_text(json.dumps({"recall@10": {"model": 0.4321, "popularity": 0.1}}))
 
