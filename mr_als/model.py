@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from mr_als.errors import ModelError
 from mr_als.maths.normal_equations import eigenbasis, gram_matrix
 from mr_als.maths.scoring import best_items, best_of, cosines, longest_norm
 from mr_als.maths.weights import Weights
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Array = npt.NDArray[Any]
 
@@ -156,6 +159,14 @@ class Model:
         items, amounts = self.played(self.user_index(user))
         order = np.lexsort((items, -amounts))
         return [(self.item_ids[int(items[i])], float(amounts[i])) for i in order]
+
+    @cached_property
+    def user_items(self) -> csr_array:
+        """All plays as a sparse matrix (n_users, n_items), float64, for other libraries; its arrays are the memory-mapped ones."""
+        from scipy.sparse import csr_array  # takes longer to load than most commands to run
+
+        shape = (len(self.user_hashes), len(self.item_hashes))
+        return csr_array((self.plays_amount, self.plays_item, self.plays_start), shape)
 
     def recommend(self, user: str, n: int = 10, *, include_played: bool = False) -> list[tuple[str, float]]:
         """Give the n best items for a user, [(item, score)], best first; played items are left out."""

@@ -39,7 +39,7 @@ LIBRARIES = {
     "maths": {"numpy"},
     "data": {"numpy"},
     "engine": {"numpy", "mrjob", "fsspec"},
-    DRIVERS: {"numpy", "fsspec"},
+    DRIVERS: {"numpy", "scipy", "fsspec"},
     "teaching": {"numpy"},
     "commands": {"numpy"},
     "jobs": {"numpy", "mrjob"},

@@ -77,6 +77,13 @@ def test_plays_are_those_of_the_logs_most_played_first(model):
         assert [amount for _, amount in found] == sorted((amount for _, amount in found), reverse=True)
 
 
+def test_all_plays_come_as_the_sparse_matrix_of_the_logs(model):
+    found = model.user_items
+
+    assert found.shape == (len(model.user_ids), len(model.item_ids))
+    np.testing.assert_array_equal(found.toarray(), dense_plays(toy_lines(), list(model.user_ids), list(model.item_ids)))
+
+
 def test_recommends_the_best_scores_among_what_was_not_played(model):
     for row, user in enumerate(model.user_ids):
         scores = model.user_factors[row].astype(float) @ model.item_factors.T.astype(float)
