@@ -37,12 +37,11 @@ def expect(sizes: Sizes, join: str, kernel: str, engine: Engine, budget: int, re
     read_logs : whether the run prepares its plays itself
     """
     found: dict[str, float] = {}
-    if engine.form != REFERENCES:
-        return found
     for side, name in enumerate(HALVES):
         moved = half_bytes(sizes, side, join)
         found[f"bytes_written_by_{name}_half"] = round(moved.written)
-        found[f"bytes_shuffled_by_{name}_half"] = round(moved.sent)
+        if engine.form == REFERENCES:
+            found[f"bytes_shuffled_by_{name}_half"] = round(moved.sent)
     if engine.runner in ("inline", "local"):
         tasks = 0 if engine.runner == "inline" else engine.tasks
         found["bytes_of_memory"] = round(process_memory(sizes, join, kernel, budget, tasks, read_logs))

@@ -165,6 +165,14 @@ def test_sizes_that_do_not_make_sense_are_refused(arguments, said, capsys):
     assert said in capsys.readouterr().err
 
 
+def test_no_cluster_is_needed_to_plan_for_one_whose_tasks_have_no_compiler(capsys):
+    sizes = ["--users", "1M", "--items", "1M", "--pairs", "1G", "-r", "hadoop", "--no-measure", "--json", "-q"]
+    assert cli.main(["plan", *sizes]) == 0
+
+    plan = json.loads(capsys.readouterr().out)
+    assert (plan["kernel"], plan["runner"]) == ("numpy", "inline")
+
+
 def test_a_plan_is_the_same_whether_plays_are_counted_or_prepared(log, plays, capsys):
     blocks = ["--user-blocks", str(BLOCKS[0]), "--item-blocks", str(BLOCKS[1]), "--no-measure", "--json", "-q"]
     found = []

@@ -70,7 +70,7 @@ def _many(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Plan, and print the plan."""
-    engine, progress = engine_of(args), progress_of(args)
+    progress = progress_of(args)
     from mr_als.engine.engines import Engine
     from mr_als.engine.plan import choose_join, choose_kernel
     from mr_als.planning import make_plan, plan_in_words
@@ -80,9 +80,9 @@ def run(args: argparse.Namespace) -> int:
     sizes, known = _sizes(args, options)
     rank, plan = options.solver.rank, options.plan
     join, why = choose_join(plan.join, *sizes.rows, rank, plan.task_memory)
-    # what is measured is measured here, wherever the training is to run
-    here = engine if engine.runner in ("inline", "local") else Engine()
-    kernel = choose_kernel(plan.kernel, here.runner, sizes.pairs, rank)
+    # what is measured is measured here, wherever the training is to run, and without that there: no cluster is needed to plan
+    here = engine_of(args) if args.runner in ("inline", "local") else Engine()
+    kernel = choose_kernel(plan.kernel, args.runner, sizes.pairs, rank)
     measured = None
     if not args.no_measure:
         from mr_als.calibrate import calibrate

@@ -142,7 +142,7 @@ def cluster_seconds(sizes: Sizes, join: str, measured: Measured, cluster: Cluste
 
 
 # resident bytes, measured: Python with mrjob and NumPy; numba and what it compiled; a chunk of log lines while it is parsed
-PYTHON, NUMBA, PARSING = 55e6, 155e6, 74e6
+PYTHON, NUMBA, PARSING = 55e6, 180e6, 74e6
 # bytes a pair: in the table of a map task, while blocks are merged, while a block is solved, while a block is published
 TABLED, MERGED, SOLVED, PUBLISHED = 43, 120, 52, 109
 # copies of the fixed side's vectors that the driver has at once while it writes them for broadcast
