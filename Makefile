@@ -100,7 +100,7 @@ $(VENV)/.done-spark: $(VENV)/.done-test
 	@touch $@
 
 $(VENV)/.done-aws: $(VENV)/.done-test
-	@$(PIP) install --editable '.[s3]' --group aws
+	@$(PIP) install --editable '.[emr]' --group aws
 	@touch $@
 
 $(VENV)/.done-bench: $(VENV)/.done-test

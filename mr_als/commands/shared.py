@@ -45,6 +45,10 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         help="inline: in this process; local: on all cores of this machine; or a cluster (default: inline)",
     )  # fmt: skip
     group.add_argument(
+        "--master", default="", metavar="URL",
+        help="with -r spark: where Spark runs, e.g. local[4], yarn or spark://HOST:7077 (default: local[*], this machine)",
+    )  # fmt: skip
+    group.add_argument(
         "-c", "--conf-path", action="append", default=[], metavar="FILE", help="an mrjob.conf (default: none is read)"
     )
     group.add_argument(
@@ -112,7 +116,7 @@ def engine_of(args: argparse.Namespace) -> Engine:
         If this version has no such engine, or an mrjob.conf is missing.
     """
     from mr_als.data.lines import LINES, REFERENCES
-    from mr_als.engine import hadoop, launch
+    from mr_als.engine import launch
     from mr_als.engine.engines import Engine
 
     if args.runner not in launch.RUNNERS:
@@ -122,10 +126,35 @@ def engine_of(args: argparse.Namespace) -> Engine:
         if not Path(path).is_file():
             msg = f"-c {path}: no such file; expected an mrjob.conf"
             raise UsageError(msg)
+    if args.master:
+        _check_master(args)
     here = args.runner in ("inline", "local", "spark")
     extra = [word for path in args.conf_path for word in ("-c", path)] + [word for text in args.jobconf for word in ("-D", text)]
-    tasks = 1 if args.runner == "inline" else hadoop.capacity() if args.runner == "hadoop" else os.cpu_count() or 1
-    return Engine(args.runner, REFERENCES if here else LINES, tasks, tuple(extra))
+    extra += ["--spark-master", args.master] if args.master else []
+    return Engine(args.runner, REFERENCES if here else LINES, _tasks(args), tuple(extra))
+
+
+def _tasks(args: argparse.Namespace) -> int:
+    """Give how many tasks a job is cut into, as many as run at a time where that is known."""
+    from mr_als.engine import emr, hadoop, spark
+
+    if args.runner == "hadoop":
+        return hadoop.capacity()
+    if args.runner == "emr":
+        return emr.TASKS
+    if args.runner == "inline":
+        return 1
+    return (os.cpu_count() or 1) if spark.is_local(args.master) else spark.CLUSTER_TASKS
+
+
+def _check_master(args: argparse.Namespace) -> None:
+    from mr_als.engine.spark import check_master
+
+    if args.runner != "spark":
+        msg = f"--master {args.master} goes with -r spark, not with -r {args.runner}"
+        raise UsageError(msg)
+    given = [getattr(args, name, None) or [] for name in ("logs", "plays", "model", "output", "train", "validation", "test")]
+    check_master(args.master, [path for paths in given for path in ([paths] if isinstance(paths, str) else paths)])
 
 
 def progress_of(args: argparse.Namespace) -> Progress:

@@ -26,8 +26,8 @@ from mr_als.errors import DamagedDataError, UsageError
 
 Data = Dataset | Parts
 
-# runners whose tasks do not see the files of the driver's machine
-CLUSTERS = ("hadoop", "emr")
+# runners whose tasks do not see the files of the driver's machine, and an example of what they see
+PLACES = {"hadoop": "hdfs:///", "emr": "s3://BUCKET/"}
 
 
 class Written(NamedTuple):
@@ -87,8 +87,8 @@ class Engine:
             If it does not.
         """
         for path in paths:
-            if self.runner in CLUSTERS and scheme_of(path) == "file":
-                uri = f"hdfs:///{os.path.basename(os.path.normpath(path))}"
+            if self.runner in PLACES and scheme_of(path) == "file":
+                uri = PLACES[self.runner] + os.path.basename(os.path.normpath(path))
                 msg = f"{path} is on this machine, and -r {self.runner} works on the files of a cluster; give a URI such as {uri}"
                 raise UsageError(msg)
 
@@ -120,7 +120,7 @@ class Engine:
             reduces=min(self.tasks, len(getattr(inputs[0], "entries", range(self.tasks)))), owner=self.owner,
         )  # fmt: skip
         if self.form == LINES:
-            if self.runner not in CLUSTERS:  # Hadoop has written it
+            if self.runner not in PLACES:  # Hadoop has written it
                 storage_of(output).create(os.path.join(output, SUCCESS), b"")
             return keep(output, parts, kinds, written)
         laid = lay_down(parts, directory, kinds, written)

@@ -112,8 +112,13 @@ class WebFilesystem(HadoopFilesystem):  # type: ignore[misc]
 
 
 def before_run(runner: Any, reduces: int) -> None:
-    """Spare mrjob its JVMs, and set the number of reduce tasks of a step that has a reducer, where the user has not."""
+    """Spare mrjob its JVMs, and set the number of reduce tasks."""
     runner.fs.hadoop = WebFilesystem(runner._opts["hadoop_bin"] or None)
+    set_reduces(runner, reduces)
+
+
+def set_reduces(runner: Any, reduces: int) -> None:
+    """Set the number of reduce tasks of a step that has a reducer, where the user has not."""
     if runner._get_step(0).get("reducer"):
         runner._opts["jobconf"].setdefault("mapreduce.job.reduces", reduces)
     else:

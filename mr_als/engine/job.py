@@ -42,7 +42,7 @@ class ALSJob(MRJob):
         """Ship the package itself, from wherever it was imported."""
         import mr_als
 
-        return [f"{os.path.dirname(os.path.abspath(mr_als.__file__))}#mr_als"] if self.options.runner == "hadoop" else []
+        return [f"{os.path.dirname(os.path.abspath(mr_als.__file__))}#mr_als"] if self.options.runner in ("hadoop", "emr") else []
 
     def mapper_init(self) -> None:
         """Prepare to read records."""

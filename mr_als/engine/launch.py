@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from mr_als import engine, errors
-from mr_als.engine import hadoop, spark
+from mr_als.engine import emr, hadoop, spark
 from mr_als.errors import JobFailedError, MRALSError
 
-RUNNERS = ("inline", "local", "hadoop", "spark")
+RUNNERS = ("inline", "local", "hadoop", "emr", "spark")
+# where the output is in the file system of a cluster
+CLUSTERS = ("hadoop", "emr")
 
 
 def load_job(name: str) -> type[Any]:
@@ -104,7 +106,7 @@ def run_job(
     finally:
         log.removeHandler(causes)
         log.setLevel(level)
-    return hadoop.parts(output) if runner == "hadoop" else sorted(str(path) for path in Path(output).glob("part-*"))
+    return hadoop.parts(output) if runner in CLUSTERS else sorted(str(path) for path in Path(output).glob("part-*"))
 
 
 @contextlib.contextmanager
@@ -114,6 +116,9 @@ def _engine_arguments(
     """Give the arguments of mrjob before those of the user, who may overrule them, and behind."""
     if runner == "hadoop":
         with hadoop.configured(output, task_memory, tasks, owner) as arguments:
+            yield arguments
+    elif runner == "emr":
+        with emr.configured(output, task_memory, tasks) as arguments:
             yield arguments
     elif runner == "spark":
         yield spark.arguments(tasks, given[given.index("--spark-master") + 1] if "--spark-master" in given else ""), []
@@ -128,6 +133,9 @@ def _around(runner: str, made: Any, reduces: int, owner: str) -> Iterator[None]:
         hadoop.before_run(made, reduces)
         with hadoop.alone(owner):
             yield
+    elif runner == "emr":
+        emr.before_run(made, reduces)
+        yield
     elif runner == "spark":
         spark.before_run(made)
         try:

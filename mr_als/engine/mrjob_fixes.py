@@ -27,7 +27,7 @@ from typing import Any
 
 from mr_als.engine.loose_version import LooseVersion
 
-__all__ = ["text_std"]
+__all__ = ["load_emr", "text_std"]
 
 
 def _module(name: str, **names: Any) -> types.ModuleType:
@@ -73,6 +73,14 @@ with _stand_ins(), warnings.catch_warnings():
     import mrjob.runner
     import mrjob.sim
     import mrjob.util
+
+
+def load_emr() -> None:
+    """Import mrjob's EMR runner, which wants the same; only where it is used, for it loads boto3."""
+    with _stand_ins(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mrjob.emr  # noqa: F401
+
 
 # on every job, and deprecated since 3.12: `datetime.utcnow()`; in 3.12 and 3.13 `tarfile` without a filter
 warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"mrjob\..*")

@@ -9,19 +9,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import mr_als
+from mr_als.engine.storage import scheme_of
 from mr_als.errors import UsageError
 
-__all__ = ["after_run", "arguments", "before_run"]
+__all__ = ["after_run", "arguments", "before_run", "check_master"]
+
+# tasks on a cluster, whose cores the driver does not know; each gets at least one block, so there may be fewer
+CLUSTER_TASKS = 256
+# file systems that machines share; those in user space are fuse.something
+_SHARED = ("nfs", "nfs4", "lustre", "ceph", "glusterfs", "gpfs", "beegfs", "cifs", "smb3", "ocfs2", "gfs2")
 
 # stand-ins for what left Python, see `mr_als.engine.mrjob_fixes`
 _STAND_INS = {
@@ -45,12 +54,52 @@ def arguments(tasks: int, master: str = "") -> list[str]:
         raise UsageError(msg)
     # on one machine Spark listens on loopback only, and its web page is nobody's business; -D of the user's come later and win
     quiet = {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
-    local = not master or master.startswith("local")
     return [
-        *[word for name, value in quiet.items() if local for word in ("-D", f"{name}={value}")],
+        *[word for name, value in quiet.items() if is_local(master) for word in ("-D", f"{name}={value}")],
         "--py-files", _package_zip(), "--python-bin", sys.executable, "-D", f"mapreduce.job.reduces={tasks}",
         "--cmdenv", "OPENBLAS_NUM_THREADS=1", "--no-bootstrap-mrjob",
     ]  # fmt: skip
+
+
+def is_local(master: str) -> bool:
+    """Say whether a master runs its tasks on this machine; the default does.
+
+    >>> is_local(""), is_local("local[4]"), is_local("yarn"), is_local("spark://10.0.0.1:7077")
+    (True, True, False, False)
+    """
+    return not master or master.startswith("local")
+
+
+def check_master(master: str, paths: Iterable[str]) -> None:
+    """Check that tasks on a cluster can see what the driver hands them: references to files, under the same paths everywhere.
+
+    Raises
+    ------
+    UsageError
+        If a path, or the scratch directory, is on a file system of this machine alone.
+    """
+    if is_local(master):
+        return
+    for path in (*paths, tempfile.gettempdir()):
+        kind = _file_system(os.path.abspath(path)) if scheme_of(path) == "file" else ""
+        if kind and kind not in _SHARED and not kind.startswith("fuse."):
+            msg = (
+                f"{path} is on the {kind} file system of this machine, which tasks on {master} do not see; name directories, and "
+                "set TMPDIR to one, on a file system that all machines share, such as NFS, or use -r hadoop for data in HDFS"
+            )
+            raise UsageError(msg)
+
+
+def _file_system(path: str) -> str:
+    """Give the type of the file system that a path is on, empty if that is not known."""
+    found = ("", "")
+    with contextlib.suppress(OSError), open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
+        for line in mounts:
+            _, place, kind, *_ = line.split(" ")
+            place = place.replace("\\040", " ").rstrip("/") + "/"
+            if f"{os.path.realpath(path)}/".startswith(place) and len(place) >= len(found[0]):
+                found = (place, kind)
+    return found[1]
 
 
 @cache

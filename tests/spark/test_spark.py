@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import zipfile
 
@@ -57,13 +58,13 @@ def test_the_zip_holds_the_package_and_what_left_python(monkeypatch):
 
 
 @pytest.mark.spark
-def test_recommends_the_same_as_inline_whatever_alphabet_the_ids_are_in(tmp_path, monkeypatch):
+def test_recommends_the_same_as_inline_whatever_alphabet_the_ids_are_in(tmp_path):
     lines = [line.replace("taste", "Geschmäcker-味").replace("user", "Björk") for line in toy_lines()]
     run([write(tmp_path / "counts.tsv", lines)], tmp_path / "model", options(iterations=1))
     command = ["recommend", "--model", str(tmp_path / "model"), "-q"]
 
     assert main([*command, "--output", str(tmp_path / "inline")]) == 0
-    assert main([*command, "--output", str(tmp_path / "spark"), "-r", "spark"]) == 0
+    assert main([*command, "--output", str(tmp_path / "spark"), "-r", "spark", "--master", "local[2]"]) == 0
 
     inline, on_spark = (
         sorted(line for part in (tmp_path / name).glob("part-*") for line in part.read_bytes().splitlines())
@@ -71,3 +72,54 @@ def test_recommends_the_same_as_inline_whatever_alphabet_the_ids_are_in(tmp_path
     )
     assert len(inline) == 10 * 120
     assert on_spark == inline
+
+
+@pytest.fixture
+def mounts(monkeypatch):
+    """Let a directory be on a file system of some kind."""
+
+    def mounted(directory, kind):
+        real = open
+        text = f"/dev/sda1 / ext4 rw 0 0\nserver:/data {str(directory).replace(' ', chr(92) + '040')} {kind} rw 0 0\n"
+        monkeypatch.setattr(
+            "builtins.open", lambda file, *a, **k: io.StringIO(text) if file == "/proc/self/mounts" else real(file, *a, **k)
+        )
+
+    return mounted
+
+
+@pytest.mark.parametrize("master", ["yarn", "spark://10.0.0.1:7077", "k8s://https://10.0.0.1:6443"])
+def test_a_master_elsewhere_is_refused_where_its_tasks_do_not_see_the_files(master, logs, tmp_path, mounts, capsys):
+    mounts(tmp_path, "xfs")
+
+    assert main(["train", logs, "--model", str(tmp_path / "model"), "-r", "spark", "--master", master]) == 2
+
+    err = capsys.readouterr().err
+    assert f"which tasks on {master} do not see" in err
+    assert "file system that all machines share" in err
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "fuse.juicefs"])
+def test_a_master_elsewhere_is_taken_where_all_machines_share_the_files(kind, tmp_path, mounts, monkeypatch):
+    place = tmp_path / "a b"
+    place.mkdir()
+    mounts(place, kind)
+
+    with pytest.raises(UsageError, match=r"/tmp.* is on the ext4 file system"):
+        spark.check_master("yarn", [str(place / "model")])
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    spark.check_master("yarn", [str(place / "model"), "s3://bucket/logs"])
+
+
+def test_a_master_of_this_machine_needs_no_shared_files(tmp_path, mounts):
+    mounts(tmp_path, "xfs")
+
+    for master in ("", "local", "local[4]", "local[*]"):
+        spark.check_master(master, [str(tmp_path)])
+
+
+def test_a_master_is_for_spark_alone(logs, tmp_path, capsys):
+    assert main(["prepare", logs, "--plays", str(tmp_path), "--master", "yarn"]) == 2
+
+    assert "--master yarn goes with -r spark, not with -r inline" in capsys.readouterr().err

@@ -1,0 +1,82 @@
+"""Jobs on EMR, Amazon's Hadoop, through mrjob's runner, which makes a cluster or adds steps to one: what it is told, and its traps.
+
+1. Our settings are the first of the mrjob.conf files, so that any that the user names, and -D, have the last word.
+2. mrjob's own defaults are of 2020: an image of that year, Python 2 names, 30 seconds between two looks at a step. And where a
+   step's log has no counters yet, which is the rule, it waits ten minutes for them: so logs are not read (`read_logs`); they
+   lie in S3.
+3. mrjob looks for a bucket of its own for scratch files, and makes one; ours go beside the output.
+
+Credentials are found as every AWS client finds them. They are never an option of ours, and none of mrjob that we set.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+from mr_als.engine.hadoop import JVM, set_reduces
+from mr_als.engine.mrjob_fixes import load_emr
+from mr_als.errors import UsageError
+
+__all__ = ["TASKS", "before_run", "configured"]
+
+RELEASE = "emr-7.10.0"
+PYTHON = "python3.11"  # the default of EMR 7, 3.9, is too old for us
+# of a job: the driver does not know what the cluster can run at a time
+TASKS = 64
+
+
+@contextmanager
+def configured(output: str, task_memory: int, tasks: int) -> Iterator[tuple[list[str], list[str]]]:
+    """Give the arguments of mrjob that a job needs, before those of the user and behind, for the time it runs.
+
+    Raises
+    ------
+    UsageError
+        If boto3 is not installed.
+    """
+    if find_spec("boto3") is None:
+        msg = "-r emr needs boto3, which is not installed; install it with: pip install 'mr_als[emr]'"
+        raise UsageError(msg)
+    load_emr()
+    megabytes = -(-(task_memory + task_memory // 10 + JVM) >> 20)
+    options = {
+        "applications": ["Hadoop"],
+        "bootstrap_mrjob": False,
+        "check_cluster_every": 5,
+        "check_input_paths": False,
+        "cleanup": ["TMP"],
+        "cleanup_on_failure": ["TMP"],
+        "cloud_fs_sync_secs": 0,
+        "cloud_tmp_dir": os.path.join(os.path.dirname(output), "mrjob", ""),
+        "cmdenv": {"PYTHONPATH": ".", "OPENBLAS_NUM_THREADS": "1"},
+        "jobconf": {
+            "mapreduce.map.memory.mb": megabytes,
+            "mapreduce.reduce.memory.mb": megabytes,
+            "mapreduce.job.maps": tasks,
+            "mapreduce.map.speculative": False,
+            "mapreduce.reduce.speculative": False,
+            "stream.jobconf.truncate.limit": 20000,
+        },
+        # those of `aws emr create-default-roles`; mrjob would make its own, by policies that AWS has withdrawn
+        "iam_instance_profile": "EMR_EC2_DefaultRole",
+        "iam_service_role": "EMR_DefaultRole",
+        "python_bin": [PYTHON],
+        "read_logs": False,
+        "release_label": RELEASE,
+    }
+    with tempfile.NamedTemporaryFile("w", prefix="mr-als-", suffix=".conf") as file:
+        json.dump({"runners": {"emr": options}}, file)
+        file.flush()
+        yield ["-c", file.name], []
+
+
+def before_run(runner: Any, reduces: int) -> None:
+    """Set the number of reduce tasks, and spare mrjob the question for a version: from EMR 6 on it is Hadoop 3."""
+    runner.get_hadoop_version = lambda: "3"
+    set_reduces(runner, reduces)

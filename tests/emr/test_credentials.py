@@ -1,0 +1,151 @@
+"""Credentials are never printed, passed on or written: canaries in the environment appear nowhere, whatever is done or fails."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+import pytest
+
+from mr_als.cli import main, make_parser
+from mr_als.engine.storage import storage_of
+from mr_als.errors import MRALSError
+from tests.emr.conftest import CANARIES
+from tests.toy import toy_lines, write
+
+pytestmark = pytest.mark.s3
+
+# the account's other words for a key are its id and its token; a part of one would be as bad
+WORDS = [word[:12].encode() for word in CANARIES.values()]
+PLAN = ("--rank", "4", "--max-iterations", "1", "--user-blocks", "2", "--item-blocks", "2", "-v")
+
+
+@pytest.fixture
+def seen(tmp_path, monkeypatch, capfd, caplog, bucket):
+    """Give a function that looks for canaries wherever something may have been written since."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr("tempfile.tempdir", None)
+
+    def look(*texts):
+        out, err = capfd.readouterr()
+        places = {"stdout": out.encode(), "stderr": err.encode(), "log": caplog.text.encode()}
+        places |= {f"text {n}": text.encode() for n, text in enumerate(texts)}
+        places |= {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        storage = storage_of(bucket)
+        if storage.names(bucket):
+            places |= {path: storage.read(path) or b"" for path in storage.expand([bucket, f"{bucket}/*"])}
+        assert [name for name, data in places.items() if any(word in data for word in WORDS)] == []
+        return err
+
+    return look
+
+
+def test_the_canaries_would_be_found(seen, tmp_path):
+    """Else the tests below would hold whatever happens."""
+    (tmp_path / "leak").write_text(CANARIES["AWS_SECRET_ACCESS_KEY"])
+
+    with pytest.raises(AssertionError, match="leak"):
+        seen()
+
+
+@pytest.mark.parametrize("runner", ["inline", "local"])
+def test_no_command_shows_them_when_all_goes_well(runner, seen, bucket, tmp_path):
+    storage_of(bucket).write(f"{bucket}/logs/a.tsv", "".join(toy_lines()).encode())
+    storage_of(bucket).write(f"{bucket}/test/a.tsv", b"user-0\ttaste-1-item-1\t3\n")
+    logs, model, local = f"{bucket}/logs", f"{bucket}/m", str(tmp_path)
+    engine = ["-r", runner, "-v"]
+
+    for command in (
+        ["train", logs, "--model", model, *engine, *PLAN],
+        ["prepare", logs, "--plays", f"{local}/plays", *engine],
+        ["recommend", "--model", model, "--output", f"{bucket}/out", *engine],
+        ["recommend", "--model", model, "user-1", *engine],
+        ["split", logs, "--train", f"{local}/train", "--test", f"{local}/test", *engine],
+        ["evaluate", "--model", model, f"{bucket}/test", *engine],
+        ["similar", "--model", model, "taste-0-item-1", "-v"],
+        ["explain", "--model", model, "user-0", "taste-0-item-1", "-v"],
+        ["verify", "--model", model, "-v"],
+        ["export", "--model", model, "--format", "tsv", "-o", f"{local}/export", "-v"],
+        ["report", "--model", model, "-o", f"{local}/report.html", "-v"],
+    ):
+        assert main(command) == 0, command
+        seen()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["train", "s3://no-such-bucket/logs", "--model", "BUCKET/m", *PLAN],
+        ["train", "BUCKET/bad", "--model", "BUCKET/m", *PLAN],
+        ["train", "BUCKET/bad", "--model", "BUCKET/m", "-r", "local", "--max-bad-lines", "100%", *PLAN],
+        ["train", "BUCKET/none", "--model", "s3://no-such-bucket/m", *PLAN],
+        ["recommend", "--model", "BUCKET/none", "-v"],
+        ["verify", "--model", "BUCKET/none", "-v"],
+    ],
+)
+def test_no_failure_shows_them(command, seen, bucket):
+    storage_of(bucket).write(f"{bucket}/bad/a.tsv", b"u\ti\tmany\n")
+    command = [word.replace("BUCKET", bucket) for word in command]
+
+    assert main(command) in (1, 2)
+
+    assert "mr-als: " in seen()
+
+
+def test_no_exception_holds_them_when_s3_refuses_or_does_not_answer(seen, bucket, monkeypatch):
+    """Not in its text, nor in those of its causes, nor in any line of its traceback."""
+    from mr_als.engine.s3 import S3Storage
+
+    told = []
+    for variables in (
+        {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
+        {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_PROFILE": "none"},
+    ):
+        with monkeypatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            storage = S3Storage("s3://bucket")
+            storage._fs = type(storage._fs)(
+                use_listings_cache=False, skip_instance_cache=True, config_kwargs={"retries": {"total_max_attempts": 1}}
+            )
+            storage._fs.retries = 1
+            with pytest.raises(MRALSError) as caught:
+                storage.read("s3://bucket/x")
+            told.append("".join(traceback.format_exception(caught.value)))
+
+    assert all("S3" in text or "AWS" in text for text in told)
+    seen(*told)
+
+
+def test_no_option_takes_them():
+    """Neither ours nor one of a job: what stands in a command line stands in the list of processes."""
+    names = [
+        action.option_strings
+        for sub in make_parser()._subparsers._group_actions
+        for p in sub.choices.values()
+        for action in p._actions
+    ]
+
+    assert not [name for group in names for name in group if any(word in name for word in ("key", "secret", "token", "password"))]
+
+
+def test_no_module_reads_them():
+    """What does not look at them cannot pass them on: that is left to the libraries of AWS."""
+    sources = Path(__file__).resolve().parents[2]
+    texts = {path: path.read_text() for folder in ("mr_als", "jobs") for path in (sources / folder).rglob("*.py")}
+
+    assert [
+        str(path) for path, text in texts.items() if any(name in text for name in (*CANARIES, "aws_secret", "aws_access"))
+    ] == []
+
+
+def test_the_local_log_is_written_in_a_place_that_is_looked_at(seen, tmp_path):
+    """The scratch directory of mrjob is among the places: so a job that leaves its files behind is found out."""
+    log = write(tmp_path / "counts.tsv", toy_lines())
+
+    assert main(["prepare", log, "--plays", str(tmp_path / "plays"), "-r", "local", "-v"]) == 0
+
+    assert str(tmp_path / "scratch") in seen()

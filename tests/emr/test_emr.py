@@ -1,0 +1,173 @@
+"""`-r emr`: mrjob's own EMR runner against a stand-in of AWS; what it submits is looked at, and run in little."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from mr_als.cli import main
+from mr_als.engine import emr as emr_module
+from mr_als.engine import mrjob_fixes
+from mr_als.engine.storage import storage_of
+from mr_als.errors import UsageError
+from tests.emr.streaming import Emr
+from tests.toy import generation_bytes, toy_lines, write
+
+pytestmark = pytest.mark.emr
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "mrjob-emr.conf"
+PLAN = ("--rank", "5", "--max-iterations", "1", "--user-blocks", "2", "--item-blocks", "2", "--tolerance", "0", "-q")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def emr(aws, monkeypatch):
+    """Run the steps that are added to clusters, while the driver waits for them."""
+    mrjob_fixes.load_emr()
+    import mrjob.emr
+
+    stand_in = Emr()
+    monkeypatch.setattr(mrjob.emr, "time", stand_in)
+    return stand_in
+
+
+@pytest.fixture
+def logs(bucket):
+    storage_of(bucket).write(f"{bucket}/logs/counts.tsv", "".join(toy_lines()).encode())
+    return f"{bucket}/logs"
+
+
+@pytest.fixture
+def python(tmp_path):
+    """Give an mrjob.conf by which tasks run in this interpreter, as a cluster of its own kind would have it."""
+    path = tmp_path / "mrjob.conf"
+    path.write_text(json.dumps({"runners": {"emr": {"python_bin": sys.executable, "jobconf": {"mapreduce.job.reduces": 3}}}}))
+    return ("-c", str(path))
+
+
+@pytest.mark.parametrize("join", ["broadcast", "shuffle"])
+def test_a_whole_training_ends_with_the_factors_of_the_inline_runner(join, emr, logs, bucket, python, tmp_path):
+    write(tmp_path / "counts.tsv", toy_lines())
+    plan = (*PLAN, "--join", join)
+
+    assert main(["train", logs, "--model", f"{bucket}/m", "-r", "emr", *python, *plan]) == 0
+    assert main(["train", str(tmp_path / "counts.tsv"), "--model", str(tmp_path / "inline"), *plan]) == 0
+
+    import mr_als
+
+    ours = {name: data for name, data in generation_bytes(Path(mr_als.load(f"{bucket}/m").path)).items() if name.endswith(".npy")}
+    theirs = {name: data for name, data in generation_bytes(tmp_path / "inline").items() if name.endswith(".npy")}
+    assert ours == theirs
+    assert len(emr.steps) == 5  # prepare, half 0, and three halves
+
+
+def test_what_is_submitted(emr, logs, bucket):
+    """A cluster of our settings, and a step that is Hadoop Streaming with the job, the package and nothing else."""
+    emr.runs = False
+
+    assert main(["prepare", logs, "--plays", f"{bucket}/plays", "-r", "emr"]) == 1  # a step that wrote nothing is not believed
+
+    cluster, (step,) = emr.clusters[-1], emr.steps
+    assert (cluster.release_label, cluster.service_role, cluster.role) == ("emr-7.10.0", "EMR_DefaultRole", "EMR_EC2_DefaultRole")
+    assert cluster.bootstrap_actions == []
+    assert not cluster.keep_job_flow_alive_when_no_steps
+    assert cluster.log_uri.startswith(f"{bucket}/plays/")
+    assert [uri.split("#")[1] for uri in step["files"]] == ["mr_ingest.py"]
+    assert [uri.split("#")[1] for uri in step["archives"]] == ["mr_als"]
+    assert step["mapper"][0].startswith("python3.11 mr_ingest.py --step-num=0 --mapper --input lines")
+    assert step["reducer"][0].startswith("python3.11 mr_ingest.py --step-num=0 --reducer --input lines")
+    assert step["input"] == [f"{logs}/counts.tsv"]
+    assert re.fullmatch(rf"{bucket}/plays/attempt-\w+/output/", step["output"][0])
+    conf = dict(pair.split("=", 1) for pair in step["D"])
+    assert conf["mapreduce.job.reduces"] == "64"
+    assert conf["mapreduce.reduce.memory.mb"] == str(-(-(1024 * 11 // 10) // 1) + 512 + 1)
+    assert sorted(step["cmdenv"]) == ["OPENBLAS_NUM_THREADS=1", "PYTHONPATH=."]
+
+
+def test_a_step_that_wrote_nothing_is_not_believed(emr, logs, bucket, capfd):
+    emr.runs = False
+
+    assert main(["prepare", logs, "--plays", f"{bucket}/plays", "-r", "emr"]) == 1
+
+    assert "no _SUCCESS in it" in capfd.readouterr().err
+    assert storage_of(bucket).size(f"{bucket}/plays/plays.json") == -1
+
+
+def test_nothing_of_a_job_is_left_in_s3_but_its_output(emr, logs, bucket, python):
+    assert main(["prepare", logs, "--plays", f"{bucket}/plays", "-r", "emr", *python]) == 0
+
+    (attempt,) = (name for name in storage_of(bucket).names(f"{bucket}/plays") if name.startswith("attempt-"))
+    assert storage_of(bucket).names(f"{bucket}/plays/{attempt}") == ["output"]
+
+
+def test_the_example_of_a_configuration_is_taken_and_has_the_last_word(emr, logs, bucket, tmp_path):
+    emr.runs = False
+    conf = tmp_path / "mrjob-emr.conf"
+    conf.write_text(EXAMPLE.read_text().replace("BUCKET", bucket.removeprefix("s3://")))
+
+    main(["prepare", logs, "--plays", f"{bucket}/plays", "-r", "emr", "-c", str(conf), "-D", "mapreduce.job.reduces=7"])
+
+    cluster, step = emr.clusters[-1], emr.steps[-1]
+    assert cluster.log_uri == f"{bucket}/logs/emr/"
+    assert cluster.ec2_subnet_id == "subnet-0123456789abcdef0"
+    groups = cluster.emr_backend.get_instance_groups(cluster.instance_group_ids)
+    assert {(g.role, g.instance_type, g.num_instances) for g in groups} == {("MASTER", "m6i.xlarge", 1), ("CORE", "r6i.2xlarge", 4)}
+    (script,) = emr.bootstraps[-1]
+    assert "sudo dnf install -y python3.11 python3.11-pip" in script
+    assert "sudo python3.11 -m pip install 'mrjob>=0.7.4' 'numpy>=1.24'" in script
+    assert dict(pair.split("=", 1) for pair in step["D"])["mapreduce.job.reduces"] == "7"
+
+
+def test_jobs_are_added_to_a_cluster_that_is_named(emr, logs, bucket, python, tmp_path):
+    from mrjob.emr import EMRJobRunner
+
+    made = EMRJobRunner(
+        conf_paths=[], release_label="emr-7.10.0", region="eu-west-1", cloud_tmp_dir=f"{bucket}/tmp/", bootstrap_mrjob=False,
+        iam_instance_profile="EMR_EC2_DefaultRole", iam_service_role="EMR_DefaultRole", applications=["Hadoop"],
+    )  # fmt: skip
+    name, before = made.make_persistent_cluster(), len(emr.clusters)
+    conf = tmp_path / "cluster.conf"
+    conf.write_text(json.dumps({"runners": {"emr": {"cluster_id": name}}}))
+
+    assert main(["train", logs, "--model", f"{bucket}/m", "-r", "emr", *python, "-c", str(conf), *PLAN]) == 0
+
+    assert len(emr.clusters) == before
+    assert len(emr.steps) == 5
+    assert emr.clusters[-1].state != "TERMINATED"
+
+
+def test_a_failed_step_is_a_failed_job_and_the_last_good_model_stays(emr, logs, bucket, python, tmp_path, capfd):
+    assert main(["train", logs, "--model", f"{bucket}/m", "-r", "emr", *python, *PLAN]) == 0
+    before = storage_of(bucket).read(f"{bucket}/m/model.json")
+    broken = tmp_path / "broken.conf"
+    broken.write_text(json.dumps({"runners": {"emr": {"python_bin": "false"}}}))
+
+    assert main(["train", logs, "--model", f"{bucket}/m", "-r", "emr", "-c", str(broken), *PLAN]) == 1
+
+    assert "job mr_ingest failed on runner emr" in capfd.readouterr().err
+    assert storage_of(bucket).read(f"{bucket}/m/model.json") == before
+
+
+def test_what_is_on_this_machine_is_refused_before_anything_is_made(emr, logs, bucket, small_logs, tmp_path, capfd):
+    before = len(emr.clusters)
+
+    assert main(["train", logs, "--model", str(tmp_path / "m"), "-r", "emr"]) == 2
+    assert "give a URI such as s3://BUCKET/m" in capfd.readouterr().err
+    assert main(["train", small_logs, "--model", f"{bucket}/m", "-r", "emr"]) == 2
+    assert "give a URI such as s3://BUCKET/counts.tsv" in capfd.readouterr().err
+    assert len(emr.clusters) == before
+
+
+def test_without_boto3_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(emr_module, "find_spec", lambda name: None)
+
+    with pytest.raises(UsageError, match=r"pip install 'mr_als\[emr\]'"), emr_module.configured("s3://b/out", 1 << 30, 2):
+        pass
