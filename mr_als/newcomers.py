@@ -42,7 +42,7 @@ def prepare_new(model: Model, logs: Sequence[str], directory: str, engine: Engin
 
 def duplicates_of(model: Model) -> str:
     """Say what several lines of one pair make: a model of ratings takes their mean where it was not told otherwise."""
-    rule: str = model.info["options"]["inputs"]["duplicates"]
+    rule: str = model.info["options"]["inputs"].get("duplicates", "sum")
     return "mean" if rule == "sum" and model.weights.explicit else rule
 
 

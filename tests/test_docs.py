@@ -21,10 +21,6 @@ import refresh  # noqa: E402
 
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]\d+)?")
 
-# pages that are still to be written
-TO_COME = {"docs/data-formats.md"}
-TO_COME |= {"CONTRIBUTING.md"}
-
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 
 
@@ -79,8 +75,6 @@ def test_links_lead_to_files_and_headings(page):
             continue
         path, _, anchor = target.partition("#")
         file = (page.parent / path).resolve() if path else page
-        if str(file.relative_to(ROOT)) in TO_COME:
-            continue
         if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file)):
             broken.append(target)
     assert broken == []
