@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 from mr_als.data.lines import LINES, REFERENCES, Record
 from mr_als.engine.datasets import SHARDS, Dataset, Writer, read_parts, shard_arguments
-from mr_als.engine.launch import run_job
+from mr_als.engine.launch import CLUSTERS, run_job
 from mr_als.engine.mirror import FETCHED
 from mr_als.engine.parts import SUCCESS, Parts, read_reports
 from mr_als.engine.storage import scheme_of, storage_of
@@ -26,8 +26,8 @@ from mr_als.errors import DamagedDataError, UsageError
 
 Data = Dataset | Parts
 
-# runners whose tasks do not see the files of the driver's machine, and an example of what they see
-PLACES = {"hadoop": "hdfs:///", "emr": "s3://BUCKET/"}
+# what tasks see on a cluster, for example
+_PLACES = {"hadoop": "hdfs:///", "emr": "s3://BUCKET/"}
 
 
 class Written(NamedTuple):
@@ -87,8 +87,8 @@ class Engine:
             If it does not.
         """
         for path in paths:
-            if self.runner in PLACES and scheme_of(path) == "file":
-                uri = PLACES[self.runner] + os.path.basename(os.path.normpath(path))
+            if self.runner in CLUSTERS and scheme_of(path) == "file":
+                uri = _PLACES[self.runner] + os.path.basename(os.path.normpath(path))
                 msg = f"{path} is on this machine, and -r {self.runner} works on the files of a cluster; give a URI such as {uri}"
                 raise UsageError(msg)
 
@@ -120,7 +120,7 @@ class Engine:
             reduces=min(self.tasks, len(getattr(inputs[0], "entries", range(self.tasks)))), owner=self.owner,
         )  # fmt: skip
         if self.form == LINES:
-            if self.runner not in PLACES:  # Hadoop has written it
+            if self.runner not in CLUSTERS:  # Hadoop has written it
                 storage_of(output).create(os.path.join(output, SUCCESS), b"")
             return keep(output, parts, kinds, written)
         laid = lay_down(parts, directory, kinds, written)
@@ -171,4 +171,4 @@ def keep(output: str, parts: Sequence[str], kinds: Sequence[str], written: Calla
     return Output({kind: Parts.of(kind, output, sizes, blocks[kind]) for kind in kinds}, reports)
 
 
-__all__ = ["Data", "Engine", "Input", "Output", "Written"]
+__all__ = ["CLUSTERS", "Data", "Engine", "Input", "Output", "Written"]

@@ -22,7 +22,7 @@ from mr_als.engine import emr, hadoop, spark
 from mr_als.errors import JobFailedError, MRALSError
 
 RUNNERS = ("inline", "local", "hadoop", "emr", "spark")
-# where the output is in the file system of a cluster
+# runners whose tasks do not see the files of the driver's machine
 CLUSTERS = ("hadoop", "emr")
 
 

@@ -1,4 +1,4 @@
-"""Files in S3, through s3fs: objects that appear whole, listings that are consistent, and no rename.
+"""Files in S3, through s3fs: objects that appear whole, listings that are consistent, and no rename in one step.
 
 * A put with `If-None-Match: *` fails if the object exists: `create`.
 * A plain put replaces an object in one step: `replace`, and all other writes.
@@ -77,15 +77,20 @@ class S3Storage:
             self._fs.put_file(local, self._key(path))
 
     def rename(self, source: str, target: str) -> None:
-        """Refuse: S3 cannot.
+        """Rename an object or directory: S3 cannot do it in one step, so copies are made, of `_SUCCESS` last of all.
 
         Raises
         ------
-        StorageError
-            Always.
+        FileExistsError
+            If the target exists.
         """
-        msg = f"{source}: S3 cannot rename; write {target} whole"
-        raise StorageError(msg)
+        if self._info(target) is not None:
+            raise FileExistsError(target)
+        old, new = self._key(source), self._key(target)
+        with _told(source):
+            for name in sorted(self._fs.find(old), key=lambda name: name.endswith("/_SUCCESS")):
+                self._fs.cp_file(name, new + name[len(old) :])
+        self.remove(source)
 
     def read(self, path: str) -> bytes | None:
         """Give the bytes of an object, None if there is none."""

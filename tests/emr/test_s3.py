@@ -90,6 +90,19 @@ def test_a_directory_is_removed_with_all_in_it_and_nothing_beside_it(storage, pl
     assert storage.names(f"{place}/work-2") == ["d"]
 
 
+def test_a_directory_is_renamed_unless_the_target_exists(storage, place):
+    for name in ("old/_SUCCESS", "old/part-0", "old/sub/part-1", "other/part-2"):
+        storage.create(f"{place}/{name}", name.encode())
+
+    with pytest.raises(FileExistsError):
+        storage.rename(f"{place}/old", f"{place}/other")
+    storage.rename(f"{place}/old", f"{place}/new")
+
+    assert storage.names(place) == ["new", "other"]
+    assert storage.names(f"{place}/new") == ["_SUCCESS", "part-0", "sub"]
+    assert storage.read(f"{place}/new/sub/part-1") == b"old/sub/part-1"
+
+
 def test_missing_objects_are_none_and_nothing(storage, place):
     assert storage.read(f"{place}/none") is None
     assert storage.size(f"{place}/none") == -1
