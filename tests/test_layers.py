@@ -44,9 +44,9 @@ LIBRARIES = {
     "commands": {"numpy"},
     "jobs": {"numpy", "mrjob"},
 }
-EXTRAS = {"numba", "polars", "pyarrow", "zstandard", "pyspark", "s3fs", "botocore"}
+EXTRAS = {"numba", "llvmlite", "polars", "pyarrow", "zstandard", "pyspark", "s3fs", "botocore"}
 # modules that one extra is for, and that are imported only when it is there
-FOR_AN_EXTRA = {"mr_als.maths.kernels_numba"}
+FOR_AN_EXTRA = {"mr_als.maths.kernels_numba", "mr_als.maths.prefetch"}
 
 
 class Import(NamedTuple):

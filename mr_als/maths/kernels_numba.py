@@ -24,6 +24,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, types
 
+from mr_als.maths.prefetch import prefetch
+
 __all__ = ["compiled"]
 
 Array = npt.NDArray[Any]
@@ -34,6 +36,9 @@ _ZERO = np.float32(0.0)
 _FLOOR = 1e-13
 # observations summed together before they are added to a longer sum: keeps the rounding of long sums small
 _BLOCK = 1024
+# observations whose vectors are asked for ahead, and the numbers of a cache line: they lie anywhere, so waiting for one
+# after the other would take longer than all of the arithmetic
+_AHEAD, _LINE = 16, 16
 # a multiple of every vector register's length: sums over so many numbers leave no rest
 _LANES = 16
 # sums may be reordered and fused, but NaN stays NaN
@@ -69,13 +74,16 @@ def compiled(exact: bool) -> Callable[..., None]:
     sums : float64 (n_rows, 3), written: a row's squared error, excess and square; zeros if it was not solved
     solved : bool (n_rows,), written: False where steps or precision did not suffice
     """
+    try:
+        return _compile(exact, cache=True)
+    except RuntimeError:  # no directory to keep it in
+        return _compile(exact, cache=False)
+
+
+def _compile(exact: bool, cache: bool) -> Callable[..., None]:
     function = _solve_exactly if exact else _solve_by_conjugate_gradients
     signature = (*_ROWS, *(() if exact else (types.float64, types.int64)), *_RESULTS)
-    made: Callable[..., None]
-    try:
-        made = njit(signature, cache=True, **_OPTIONS)(function)
-    except RuntimeError:  # no directory to keep it in
-        made = njit(signature, **_OPTIONS)(function)
+    made: Callable[..., None] = njit(signature, cache=cache, **_OPTIONS)(function)
     return made
 
 
@@ -91,11 +99,13 @@ def _solve_by_conjugate_gradients(
 ) -> None:  # fmt: skip
     rank, longest = vectors.shape[1], _longest(indptr)
     z, e = np.empty((longest, rank), np.float32), np.empty(longest, np.float32)
-    v, r, p, q = np.empty((4, rank), np.float32)
+    # four arrays: the rows of one would not be known to be contiguous, and loops over them not vectorised
+    v, r = np.empty(rank, np.float32), np.empty(rank, np.float32)
+    p, q = np.empty(rank, np.float32), np.empty(rank, np.float32)
     for row in range(len(solved)):
         part = slice(indptr[row], indptr[row + 1])
         n = part.stop - part.start
-        _gather(vectors, indices[part], excess[part], target[part], scale[row], z, e, r, q)
+        _gather(vectors, indices, part.start, excess[part], target[part], scale[row], z, e, r, q)
         solved[row] = _conjugate_gradient(z[:n], e[:n], tolerance, max_steps, v, r, p, q)
         _finish(z[:n], v, scale[row], spectrum, excess[part], target[part], square[part], w[row], sums[row], solved[row])
 
@@ -113,7 +123,7 @@ def _solve_exactly(
     for row in range(len(solved)):
         part = slice(indptr[row], indptr[row + 1])
         n = part.stop - part.start
-        _gather(vectors, indices[part], excess[part], target[part], scale[row], z, e, right, work)
+        _gather(vectors, indices, part.start, excess[part], target[part], scale[row], z, e, right, work)
         solved[row] = _factorise(z[:n], e[:n], target[part], right, a, matrix, v)
         _finish(z[:n], v, scale[row], spectrum, excess[part], target[part], square[part], w[row], sums[row], solved[row])
 
@@ -133,20 +143,26 @@ def _up(n: int, multiple: int) -> int:
 
 @_inner
 def _gather(
-    vectors: Array, indices: Array, excess: Array, target: Array, scale: Array, z: Array, e: Array, right: Array, part: Array
-) -> None:
-    """Collect Z~ and e of a row's observations; right = Z~' t; `part` is room for its parts."""
-    for i in range(len(indices)):
-        y, zi = vectors[indices[i]], z[i]
-        for j in range(len(right)):
+    vectors: Array, indices: Array, first: int, excess: Array, target: Array, scale: Array, z: Array, e: Array,
+    right: Array, part: Array,
+) -> None:  # fmt: skip
+    """Collect Z~ and e of a row's observations, from indices[first] on; right = Z~' t; `part` is room for its parts."""
+    n, rank = len(excess), len(right)
+    for i in range(n):
+        # beyond the row's end, too: the next row's vectors come while this one is solved
+        ahead = indices[min(first + i + _AHEAD, len(indices) - 1)]
+        for j in range(0, rank, _LINE):
+            prefetch(vectors, ahead, j)
+        y, zi = vectors[indices[first + i]], z[i]
+        for j in range(rank):
             zi[j] = y[j] * scale[j]
         e[i] = excess[i]
     right[:] = _ZERO
-    for start in range(0, len(indices), _BLOCK):
-        stop = min(start + _BLOCK, len(indices))
+    for start in range(0, n, _BLOCK):
+        stop = min(start + _BLOCK, n)
         part[:] = _ZERO
         _add_rows(z[start:stop], target[start:stop], part)
-        for j in range(len(right)):
+        for j in range(rank):
             right[j] += part[j]
 
 

@@ -65,3 +65,16 @@ def test_factors_that_tasks_map_read_only_are_fine(block):
     frozen = [np.frombuffer(a.tobytes(), a.dtype) for a in csr]
 
     assert solve(fixed, *frozen).factors.tobytes() == solve(*block).factors.tobytes()
+
+
+@pytest.mark.slow  # it compiles, as a cache does not tell what it was made of
+@pytest.mark.parametrize("exact", [False, True])
+def test_loops_run_over_arrays_known_to_be_contiguous_or_they_would_not_be_vectorised(exact):
+    from mr_als.maths import kernels_numba
+
+    kernels_numba._compile(exact, cache=False)
+
+    functions = [f for f in vars(kernels_numba).values() if hasattr(f, "signatures")]
+    arrays = [kind for f in functions for signature in f.signatures for kind in signature if hasattr(kind, "layout")]
+    assert arrays
+    assert {kind.layout for kind in arrays} == {"C"}
