@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import zipfile
 
@@ -72,6 +73,26 @@ def test_recommends_the_same_as_inline_whatever_alphabet_the_ids_are_in(tmp_path
     )
     assert len(inline) == 10 * 120
     assert on_spark == inline
+
+
+@pytest.mark.spark
+def test_splits_and_evaluates_the_same_as_inline(logs, tmp_path, capsys):
+    found = {}
+    for runner, chosen in (("inline", []), ("spark", ["-r", "spark", "--master", "local[2]"])):
+        folder = tmp_path / runner
+        parts = [f"--{part}={folder / part}" for part in ("train", "test")]
+        folder.mkdir()
+
+        assert main(["split", logs, "--share", "0.2", *parts, "-q", *chosen]) == 0
+        if runner == "inline":
+            run([str(folder / "train")], tmp_path / "model", options(iterations=1))
+        capsys.readouterr()
+        assert main(["evaluate", "--model", str(tmp_path / "model"), str(folder / "test"), "--json", "-q", *chosen]) == 0
+
+        lines = sorted(line for path in folder.rglob("part-*.tsv") for line in path.read_bytes().splitlines())
+        found[runner] = lines, json.loads(capsys.readouterr().out)
+
+    assert found["spark"] == found["inline"]
 
 
 @pytest.fixture
