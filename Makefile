@@ -20,7 +20,7 @@ PARALLEL = --numprocesses auto --dist worksteal
 ENGINES = hadoop or spark or faults or emr or s3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-hadoop test-spark test-faults test-emr check lint format hadoop bench clean
+.PHONY: help demo test test-slow test-hadoop test-spark test-faults test-faults-quick test-emr check lint format hadoop bench clean
 # an installation that fails leaves no file that says it is done
 .DELETE_ON_ERROR:
 
@@ -47,6 +47,9 @@ test-spark: $(VENV)/.done-spark ## on Spark, started for it; needs JDK 17
 
 test-faults: $(VENV)/.done-test ## break that Hadoop on purpose; needs JDK 17 and Maven
 	$(PYTEST) -m faults tests
+
+test-faults-quick: $(VENV)/.done-test ## those of them that need some minutes in all
+	$(PYTEST) -m 'faults and not slow' tests
 
 test-emr: $(VENV)/.done-aws ## EMR and S3 against a local stand-in of AWS
 	$(PYTEST) -m 'emr or s3' tests

@@ -27,7 +27,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from mr_als.engine.job import ALSJob, Pair  # before NumPy: it sets the number of BLAS threads
+from mr_als.engine.job import ON_HADOOP, ALSJob, Pair, Watched  # before NumPy: it sets the number of BLAS threads
 
 import numpy as np  # isort: skip
 import numpy.typing as npt  # isort: skip
@@ -168,8 +168,9 @@ class MRSolve(ALSJob):
 
     def solve(self, block: int, plays: PlaysBlock, joined: Joined, vectors: Any) -> Iterator[Pair]:
         """Solve all rows of a block and write their factors."""
+        taken = Watched(vectors) if ON_HADOOP else vectors
         solved = solve_block(
-            *joined, vectors, self.spectrum, self.basis, self.options.n_fixed, self.weights, self.solver.solver,
+            *joined, taken, self.spectrum, self.basis, self.options.n_fixed, self.weights, self.solver.solver,
             max_gather=max(self.options.task_memory // 8, 1 << 20),
             kernel=self.options.kernel, threads=self.options.threads,
         )  # fmt: skip

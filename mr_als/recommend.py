@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,8 +41,9 @@ USERS_PER_BLOCK = 2048
 def recommend_to(
     model: Model, users: Iterable[UsersBlock], directory: str, engine: Engine, progress: Progress,
     *, n: int = 10, include_played: bool = False, as_json: bool = False, task_memory: int = 1 << 30, kept: Array | None = None,
+    place: str = "",
 ) -> list[str]:  # fmt: skip
-    """Write the best n items of users to part files in `directory/output`; give their paths.
+    """Write the best n items of users to part files in `output` of `place` or `directory`; give their paths.
 
     Parameters
     ----------
@@ -49,6 +51,7 @@ def recommend_to(
     directory : an existing empty directory, which also takes the job's input
     task_memory : bytes; items are cut into tiles that take an eighth of it
     kept : int64 (n_kept,), ascending rows of the items to choose from; all if not given
+    place : a directory on the cluster, if the job runs on one
     """
     tiles = write_tiles(model, directory, task_memory, kept)
     written = write_users(users, os.path.join(directory, "users.raw"), engine.form, kept)
@@ -58,11 +61,12 @@ def recommend_to(
         f"{n_items} items in {len(tiles)} tile(s), job mr_recommend on {engine.runner}"
     )
     arguments = ["--input", engine.form, f"--number={n}", f"--task-memory={task_memory}"]
-    arguments += [word for tile in tiles for word in ("--items", tile)]
+    arguments += [word for tile in engine.stage(tiles, place) for word in ("--items", tile)]
     arguments += ["--include-played"] * include_played + ["--as-json"] * as_json
     return run_job(
-        "mr_recommend", written.write_input(directory, engine.tasks), os.path.join(directory, "output"), arguments, engine.runner,
-        tasks=engine.tasks, mrjob_arguments=engine.mrjob_arguments,
+        "mr_recommend", engine.stage(written.write_input(directory, engine.tasks), place),
+        os.path.join(place or directory, "output"), arguments, engine.runner,
+        tasks=engine.tasks, mrjob_arguments=engine.mrjob_arguments, task_memory=task_memory, owner=place,
     )  # fmt: skip
 
 
@@ -133,7 +137,7 @@ def recommend_here(
 
 @contextmanager
 def published(output: str | None) -> Iterator[str]:
-    """Give a directory to work in; what is in its `output` becomes the directory `output` when the work is done.
+    """Give a directory on this machine to work in; what is in its `output` becomes the directory `output` when the work is done.
 
     In S3 or HDFS its files are copied one by one, `_SUCCESS` last.
 
@@ -144,9 +148,7 @@ def published(output: str | None) -> Iterator[str]:
     """
     elsewhere = bool(output) and scheme_of(output or "") != "file"
     parent = os.path.dirname(os.path.abspath(output)) if output and not elsewhere else None
-    if output and (storage_of(output).names(output) or os.path.lexists(output)):
-        msg = f"--output {output} exists; name a new directory, or remove it first"
-        raise UsageError(msg)
+    _check_new(output)
     try:
         scratch = tempfile.mkdtemp(prefix=".mr-als-", dir=parent)
     except OSError as error:
@@ -163,3 +165,28 @@ def published(output: str | None) -> Iterator[str]:
                 done.rename(output)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def published_there(output: str) -> Iterator[str]:
+    """Give a directory on a cluster likewise: of what its jobs wrote into its `output`, nothing is copied.
+
+    Raises
+    ------
+    UsageError
+        If `output` exists.
+    """
+    _check_new(output)
+    storage, place = storage_of(output), f"{output.rstrip('/')}.{uuid.uuid4().hex[:8]}.new"
+    storage.make_directory(place)
+    try:
+        yield place
+        storage.rename(os.path.join(place, "output"), output)
+    finally:
+        storage.remove(place)
+
+
+def _check_new(output: str | None) -> None:
+    if output and (storage_of(output).names(output) or os.path.lexists(output)):
+        msg = f"--output {output} exists; name a new directory, or remove it first"
+        raise UsageError(msg)

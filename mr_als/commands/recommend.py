@@ -82,18 +82,24 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(msg)
     import numpy as np
 
+    from mr_als.engine.engines import CLUSTERS
     from mr_als.model import Model
     from mr_als.newcomers import FoldIn, prepare_new
-    from mr_als.recommend import published, recommend_here, recommend_to, stored_users
+    from mr_als.recommend import published, published_there, recommend_here, recommend_to, stored_users
 
     model = Model.open(args.model)
     kept = kept_items(model, args)
     named = read_ids("--users", args.users) if args.users else list(dict.fromkeys(args.user))
-    with published(args.output) as directory:
+    there = bool(args.output) and engine.runner in CLUSTERS
+    engine.check_place(*[args.output] if there else [])
+    with (
+        published(None if there else args.output) as directory,
+        published_there(args.output) if there else contextlib.nullcontext("") as place,
+    ):
         unknown: list[str] = []
         if args.plays:
             fold_in = FoldIn(model)
-            plays = prepare_new(model, args.plays, os.path.join(directory, "plays"), engine, progress)
+            plays = prepare_new(model, args.plays, os.path.join(place or directory, "plays"), engine, progress)
             users, n_users = fold_in.blocks(plays, named), len(named) or plays.n_users
         else:
             known, unknown = find_users(model, named, args)
@@ -107,12 +113,14 @@ def run(args: argparse.Namespace) -> int:
         else:
             parts = recommend_to(
                 model, users, directory, engine, progress, n=args.number, include_played=args.include_played,
-                as_json=args.json, task_memory=args.task_memory, kept=kept,
+                as_json=args.json, task_memory=args.task_memory, kept=kept, place=place,
             )  # fmt: skip
             if not args.output:
                 copy_to_stdout(parts)
         if unknown:
-            recommend_popular(model, unknown, kept, os.path.join(directory, "output", "part-popular") if args.output else "", args)
+            popular = os.path.join(directory, *(["output"] if not place else []), "part-popular") if args.output else ""
+            recommend_popular(model, unknown, kept, popular, args)
+            engine.stage([popular] if popular else [], os.path.join(place, "output"))
         if args.plays and fold_in.n_unknown:
             progress.say(f"recommend: {fold_in.n_unknown} pairs of --plays are left out, as the model does not know their items")
     if args.output:

@@ -92,6 +92,15 @@ class Engine:
                 msg = f"{path} is on this machine, and -r {self.runner} works on the files of a cluster; give a URI such as {uri}"
                 raise UsageError(msg)
 
+    def stage(self, paths: Sequence[str], directory: str) -> list[str]:
+        """Give paths by which tasks see files of this machine: as they are, or on a cluster copies in `directory` there."""
+        if self.runner not in CLUSTERS:
+            return list(paths)
+        storage, copies = storage_of(directory), [os.path.join(directory, os.path.basename(path)) for path in paths]
+        for path, copy in zip(paths, copies, strict=True):
+            storage.upload(path, copy)
+        return copies
+
     def run(
         self, job: str, inputs: Sequence[Input], directory: str, arguments: Sequence[str],
         kinds: Sequence[str], written: Callable[[Record], Written | None], task_memory: int = 1 << 30,

@@ -26,16 +26,15 @@ from typing import Any
 
 from mr_als.engine import mrjob_fixes  # noqa: F401  (before mrjob)
 from mr_als.engine.hadoop_conf import read_conf
+from mr_als.engine.job import UNFIT
 from mr_als.engine.parts import SUCCESS
 from mr_als.engine.storage import scheme_of, storage_of
-from mr_als.errors import DamagedDataError, JobFailedError, StorageError
+from mr_als.errors import DamagedDataError, JobFailedError, StorageError, UsageError
 
 from mrjob.fs.hadoop import HadoopFilesystem  # isort: skip  (after mrjob_fixes)
 
 # of a task's JVM: its heap, and all of it with code, threads and buffers
 HEAP, JVM = 320 << 20, 512 << 20
-# exit code of a task whose Python lacks something, see `mr_als.engine.job`
-UNFIT = 97
 _PATIENCE = 60.0  # seconds
 _UNFINISHED = "NEW,NEW_SAVING,SUBMITTED,ACCEPTED,RUNNING"
 
@@ -53,7 +52,15 @@ def configured(output: str, task_memory: int, tasks: int, owner: str) -> Iterato
     ----------
     task_memory : bytes of a task's Python; its container has the JVM and a tenth more
     tasks : how many the cluster can run at a time, a hint for the number of map tasks of logs
+
+    Raises
+    ------
+    UsageError
+        If the output would be on this machine.
     """
+    if scheme_of(output) == "file":
+        msg = f"-r hadoop: the job would write to {output} on this machine; leave -r hadoop out, or name places such as hdfs:///..."
+        raise UsageError(msg)
     megabytes = -(-(task_memory + task_memory // 10 + JVM) >> 20)
     heap = round(HEAP / (megabytes << 20), 4)
     options = {

@@ -4,18 +4,66 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # tasks share a node: several BLAS threads each are slow
 
-from mr_als.engine.mrjob_fixes import text_std  # before mrjob
+# exit code of a task whose Python cannot run it; it is all that Hadoop's client learns of a task on another machine
+UNFIT = 97
+# set by Hadoop Streaming in each task
+ON_HADOOP = "mapreduce_task_attempt_id" in os.environ
 
-from mrjob.job import MRJob  # isort: skip
+try:
+    if sys.version_info < (3, 10):  # noqa: UP036  (a node's may be another one than that of the driver)
+        raise ImportError("Python 3.10 or newer is needed")  # noqa: EM101
+    from mr_als.engine.mrjob_fixes import text_std  # before mrjob
 
-from mr_als.data.lines import FORMS, LINES, REFERENCES, Buffer, LineProtocol, Reader, Record, ShardWriter, end_line, write_lines
+    import numpy as np  # isort: skip
+    from mrjob.job import MRJob  # isort: skip
+except ImportError as error:
+    if not ON_HADOOP:
+        raise
+    print(f"mr_als: {sys.executable}, Python {sys.version.split()[0]} of this node: {error}", file=sys.stderr)
+    sys.exit(UNFIT)
+
+from mr_als.data.lines import (  # noqa: E402  (a Python that is too old cannot import it)
+    FORMS,
+    LINES,
+    REFERENCES,
+    Buffer,
+    LineProtocol,
+    Reader,
+    Record,
+    ShardWriter,
+    end_line,
+    write_lines,
+)  # fmt: skip
 
 Pair = tuple[bytes, tuple[bytes, bytes]]
+
+# seconds between two signs of life of a task that neither reads nor writes; Hadoop ends one after ten minutes without any
+SIGN_OF_LIFE = 30.0
+
+
+class Watched:
+    """Vectors that the solver takes from a few at a time: with each taking, a task on Hadoop shows that it is alive.
+
+    A thread would do the same for one that hangs.
+    """
+
+    def __init__(self, vectors: Any) -> None:
+        self._vectors, self._last = vectors, time.monotonic()
+
+    def __getitem__(self, places: Any) -> Any:
+        if time.monotonic() - self._last > SIGN_OF_LIFE:
+            print("reporter:status:solving", file=sys.stderr, flush=True)
+            self._last = time.monotonic()
+        if isinstance(self._vectors, np.ndarray):
+            return self._vectors.take(places.astype(np.intp), axis=0)
+        return self._vectors[places]
 
 
 class ALSJob(MRJob):

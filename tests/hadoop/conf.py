@@ -122,6 +122,7 @@ def yarn(run: Path, home: Path, p: dict[str, int]) -> dict[str, object]:
         # virtual memory says nothing about JVMs and BLAS; resident memory is enforced
         "yarn.nodemanager.vmem-check-enabled": "false",
         "yarn.nodemanager.pmem-check-enabled": "true",
+        "yarn.nodemanager.container-monitor.interval-ms": 500,
         "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": 99.5,
         "yarn.nodemanager.disk-health-checker.min-free-space-per-disk-mb": 512,
         "yarn.nm.liveness-monitor.expiry-interval-ms": 20000,

@@ -14,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from mr_als.engine.storage import storage_of
 from tests.hadoop.cluster import Cluster, ClusterError
 from tests.hadoop.fetch import CACHE
+from tests.hadoop.runs import ONE, Logs, arrays_of, train_on
+from tests.toy import run, toy_lines, write
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +50,30 @@ def hadoop() -> Iterator[Cluster]:
 def folder(hadoop: Cluster) -> str:
     """Give the URI of a folder in HDFS for one test; it does not exist yet."""
     return f"{hadoop.default_fs}/tests/{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(scope="session")
+def toy(hadoop: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logs]:
+    """Give the logs of the toy data set, on this machine and in HDFS; models are copied to a cache of this session alone."""
+    local = write(tmp_path_factory.mktemp("logs") / "counts.tsv", toy_lines())
+    uri = f"{hadoop.default_fs}/tests/{uuid.uuid4().hex[:8]}/counts.tsv"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        storage_of(uri).upload(local, uri)
+        yield Logs(local, uri)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(toy: Logs, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Give the arrays that every training of the plan `ONE` must end with."""
+    model = tmp_path_factory.mktemp("models") / "undisturbed"
+    run([toy.local], model, ONE)
+    return arrays_of(str(model))
+
+
+@pytest.fixture(scope="session")
+def trained(hadoop: Cluster, toy: Logs) -> str:
+    """Give the URI of a model trained on the cluster; no test changes it."""
+    model = f"{hadoop.default_fs}/tests/{uuid.uuid4().hex[:8]}/model"
+    train_on(toy.uri, model)
+    return model

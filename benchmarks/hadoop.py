@@ -1,0 +1,121 @@
+"""One training on the single-node Hadoop: where the time of a half goes, what is shuffled, how many JVMs start.
+
+    python -m benchmarks.hadoop                        shape S of benchmarks/data.py, rank 64, 5 iterations, both joins
+    python -m benchmarks.hadoop --iterations 1 --join broadcast --mahout
+
+Starts a cluster of its own, uploads the plays, trains, reads the counters of the jobs from the JobHistoryServer, and stops it.
+A half's work is what its tasks need at the least: the CPU seconds of maps and reduces, over the cores. All else is overhead:
+the start of JVMs, waiting for containers, polling. `--mahout` adds Mahout's ParallelALS on the same plays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks import data, peer_mahout
+from mr_als.engine.engines import Engine
+from mr_als.engine.hadoop import capacity, tag_of
+from mr_als.engine.storage import storage_of
+from mr_als.options import LoopOptions, PlanOptions, SolverOptions
+from mr_als.progress import Progress
+from mr_als.train import Training, train
+from tests.hadoop.cluster import Cluster
+from tests.hadoop.fetch import CACHE
+
+MB = 1 << 20
+
+
+def jobs_of(cluster: Cluster, model: str) -> list[dict[str, float]]:
+    """Give what the finished jobs of a model took, in their order."""
+    apps = cluster.get("resourcemanager", f"/ws/v1/cluster/apps?applicationTags={tag_of(model)}")["apps"]["app"]
+    found = []
+    for app in sorted(apps, key=lambda app: app["startedTime"]):
+        path = f"/ws/v1/history/mapreduce/jobs/{app['id'].replace('application', 'job')}"
+        until = time.monotonic() + 30
+        while True:  # it arrives in the history some seconds after its end
+            try:
+                job = cluster.get("historyserver", path)["job"]
+                groups = cluster.get("historyserver", f"{path}/counters")["jobCounters"]["counterGroup"]
+                break
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(1)
+        counters = {c["name"]: c["totalCounterValue"] for group in groups for c in group["counter"]}
+        found.append({
+            "seconds": (job["finishTime"] - job["submitTime"]) / 1000,
+            "work": counters["CPU_MILLISECONDS"] / 1000 / (os.cpu_count() or 1),
+            "shuffled": counters.get("REDUCE_SHUFFLE_BYTES", 0) / MB,
+            # the client, the application master, and one a task
+            "jvms": 2 + job["mapsTotal"] + job["reducesTotal"],
+        })  # fmt: skip
+    return found
+
+
+def measure(cluster: Cluster, logs: str, join: str, iterations: int) -> dict[str, Any]:
+    """Train, and give a row for each half."""
+    model = f"{cluster.default_fs}/benchmark/{join}"
+    chosen = Training(
+        solver=SolverOptions(rank=64), loop=LoopOptions(tolerance="0", max_iterations=iterations), plan=PlanOptions(join=join)
+    )
+    engine = Engine("hadoop", "lines", capacity())
+    info = train([logs], model, chosen, engine=engine, restart=True, progress=Progress())
+    jobs = jobs_of(cluster, storage_of(model).absolute(model))
+    halves = [{**entry, "job": job} for entry, job in zip(info["history"], jobs[2:], strict=True)]
+    return {"prepare": jobs[0], "initial": jobs[1], "halves": halves}
+
+
+def table(join: str, found: dict[str, Any]) -> str:
+    """Give a Markdown table."""
+    rows = [
+        f"`--join {join}`",
+        "",
+        "| job | seconds | of these its job | work of its tasks | MB shuffled | JVM starts |",
+        "|---|---|---|---|---|---|",
+    ]
+    halves = [(f"half {e['half']}, {e['solved']}", e["seconds"], e["job"]) for e in found["halves"]]
+    for name, seconds, job in [("prepare", None, found["prepare"]), ("half 0, items", None, found["initial"]), *halves]:
+        whole = f"{seconds:.1f}" if seconds else ""
+        rows.append(f"| {name} | {whole} | {job['seconds']:.1f} | {job['work']:.1f} | {job['shuffled']:.1f} | {job['jvms']:.0f} |")
+    last = found["halves"][1:]
+    mean = 2 * sum(e["seconds"] for e in last) / len(last)
+    work = 2 * sum(e["job"]["work"] for e in last) / len(last)
+    rows.append(f"\nAn iteration, two halves: {mean:.1f} s, {work:.1f} s of it work; wRMSE {last[-1]['wrmse']:.6f}")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    """Run the measurement and print its tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", default="S", choices=tuple(data.SHAPES))
+    parser.add_argument("--iterations", type=int, default=5)
+    parser.add_argument("--join", action="append", choices=("broadcast", "shuffle"), help="may be repeated (default: both)")
+    parser.add_argument("--mahout", action="store_true", help="also one iteration of Mahout's ParallelALS")
+    given = parser.parse_args()
+    cluster = Cluster(CACHE / "hadoop-benchmark")
+    cluster.clean()
+    try:
+        cluster.start()
+        os.environ.update(cluster.environment())
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder) / "counts.tsv")
+            with open(path, "wb") as file:
+                file.writelines(data.counts_lines(data.SHAPES[given.shape]))
+            logs = f"{cluster.default_fs}/logs/counts.tsv"
+            storage_of(logs).upload(path, logs)
+            for join in given.join or ("broadcast", "shuffle"):
+                found = measure(cluster, logs, join, given.iterations)
+                print(table(join, found), flush=True)
+            if given.mahout:
+                print(peer_mahout.measure(cluster, path, iterations=1))
+    finally:
+        cluster.clean()
+
+
+if __name__ == "__main__":
+    main()

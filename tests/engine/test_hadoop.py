@@ -1,0 +1,99 @@
+"""What jobs on Hadoop are told, and what is made of its answers: all that needs no cluster."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mr_als.engine import hadoop, job
+from mr_als.errors import UsageError
+
+
+def jobconf(task_memory: int) -> dict[str, object]:
+    with hadoop.configured("hdfs:///m/attempt/output", task_memory, 4, "hdfs:///m") as (before, _):
+        options = json.loads(Path(before[before.index("-c") + 1]).read_text())
+    return options["runners"]["hadoop"]["jobconf"]
+
+
+@pytest.mark.parametrize("memory", [256 << 20, 1 << 30, 4 << 30])
+def test_a_container_holds_the_task_its_jvm_and_a_margin(memory):
+    conf = jobconf(memory)
+    container = conf["mapreduce.map.memory.mb"] << 20
+
+    assert container == conf["mapreduce.reduce.memory.mb"] << 20
+    assert memory + (300 << 20) < container < 1.2 * memory + (600 << 20)
+    assert conf["mapreduce.job.heap.memory-mb.ratio"] * container == pytest.approx(320 << 20, rel=0.05)
+
+
+def test_output_counts_only_when_the_job_is_done_and_no_task_runs_twice_at_a_time():
+    conf = jobconf(1 << 30)
+
+    assert conf["mapreduce.fileoutputcommitter.algorithm.version"] == 1
+    assert conf["mapreduce.map.speculative"] is conf["mapreduce.reduce.speculative"] is False
+
+
+def test_our_settings_come_before_those_of_the_user_and_the_tag_behind():
+    with hadoop.configured("hdfs:///m/a/output", 1 << 30, 2, "hdfs:///m") as (before, after):
+        assert before[0] == "-c"
+        assert after == ["-D", f"mapreduce.job.tags={hadoop.tag_of('hdfs:///m')}"]
+
+
+def test_output_on_this_machine_is_refused():
+    with (
+        pytest.raises(UsageError, match="-r hadoop: the job would write to /tmp/x/output on this machine"),
+        hadoop.configured("/tmp/x/output", 1 << 30, 2, "m"),
+    ):
+        pass
+
+
+def test_a_tag_is_one_that_yarn_takes_and_each_model_has_its_own():
+    tags = {hadoop.tag_of(f"hdfs://host/models/{name}") for name in ("a", "A", "ä" * 500)}
+
+    assert len(tags) == 3
+    assert all(tag.isascii() and tag == tag.lower() and len(tag) <= 100 for tag in tags)
+
+
+def test_the_resource_managers_of_a_pair_are_both_asked():
+    pair = {"yarn.resourcemanager.ha.rm-ids": "rm1, rm2", "yarn.resourcemanager.hostname.rm1": "a"}
+    pair |= {"yarn.resourcemanager.webapp.address.rm2": "b:1234"}
+
+    assert hadoop.resource_managers(pair) == ["a:8088", "b:1234"]
+    assert hadoop.resource_managers({}) == ["localhost:8088"]
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ("PipeMapRed.waitOutputThreads(): subprocess failed with code 97", "cannot run a task, as a package is missing"),
+        ('Cannot run program "venv/bin/python": error=2, No such file or directory', "there is no venv/bin/python on a node"),
+        (
+            "Container [pid=7,containerID=c_1] is running 9B beyond the 'PHYSICAL' memory limit. Current usage: 1.1 GB of 1 GB",
+            "a task took more memory than its container has .*; raise --task-memory",
+        ),
+        ("subprocess failed with code 1", "^logs: yarn logs -applicationId application_1_2$"),
+    ],
+)
+def test_the_words_of_java_are_said_so_that_one_knows_what_to_do(log, words):
+    runner = SimpleNamespace(
+        _opts={"python_bin": ["venv/bin/python"]}, _log_interpretations=[{"step": {"application_id": "application_1_2"}}]
+    )
+
+    explained = hadoop.explain_failure(log, runner)
+
+    assert re.search(words, explained)
+    assert "yarn logs -applicationId application_1_2" in explained
+
+
+def test_a_task_that_solves_for_long_shows_that_it_lives(monkeypatch, capsys):
+    monkeypatch.setattr(job, "SIGN_OF_LIFE", -1.0)
+    vectors = np.arange(12, dtype=np.float32).reshape(6, 2)
+
+    taken = job.Watched(vectors)[np.array([4, 1])]
+
+    assert capsys.readouterr().err == "reporter:status:solving\n"
+    np.testing.assert_array_equal(taken, vectors[[4, 1]])

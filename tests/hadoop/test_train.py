@@ -1,0 +1,103 @@
+"""Training on the real Hadoop: the same plan gives the bytes of the inline runner, whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mr_als
+from mr_als.engine import hadoop as yarn
+from mr_als.engine.engines import Engine
+from mr_als.engine.lease import Lease
+from mr_als.engine.storage import storage_of
+from mr_als.errors import BusyError, JobFailedError, UsageError
+from tests.hadoop.runs import BLOCKS, arrays_of, driver, train_on
+from tests.toy import options, run
+
+pytestmark = pytest.mark.hadoop
+
+
+def test_with_the_shuffle_join_the_same_plan_gives_the_same_bytes_as_inline(trained, undisturbed):
+    assert arrays_of(trained) == undisturbed
+
+
+def test_with_the_broadcast_join_too_and_it_recommends_the_same(toy, folder, tmp_path):
+    chosen = options("broadcast", blocks=BLOCKS, iterations=1)
+    run([toy.local], tmp_path / "inline", chosen)
+
+    train_on(toy.uri, f"{folder}/model", chosen)
+
+    inline = mr_als.load(str(tmp_path / "inline"))
+    assert arrays_of(f"{folder}/model") == arrays_of(str(tmp_path / "inline"))
+    assert mr_als.load(f"{folder}/model").recommend("user-1", 5) == inline.recommend("user-1", 5)
+
+
+def test_a_killed_driver_is_followed_by_one_that_ends_its_job_and_goes_on_to_the_same_bytes(hadoop, toy, undisturbed, folder):
+    """Killed while its job runs: the application outlives it, with the tag of the model."""
+    model = f"{folder}/model"
+    with driver(toy.uri, model) as process:
+        process.wait_for("half-001-")
+        process.wait_for_application()
+        process.kill()
+    (orphan,) = yarn.applications(storage_of(model).absolute(model))
+
+    train_on(toy.uri, model)
+
+    assert arrays_of(model) == undisturbed
+    assert hadoop.get("resourcemanager", f"/ws/v1/cluster/apps/{orphan}")["app"]["finalStatus"] == "KILLED"
+    assert storage_of(model).names(model) == ["generations", "model.json"]
+
+
+def test_two_drivers_do_not_work_on_one_model(toy, folder):
+    storage_of(folder).make_directory(folder)
+
+    with Lease(folder), pytest.raises(BusyError, match=r"process \d+ on .* works on it"):
+        train_on(toy.uri, folder)
+
+
+def test_all_users_are_recommended_to_by_a_job(trained, folder, cli):
+    code, _, err = cli("recommend", "--model", trained, "--output", f"{folder}/top", "-n", "3", "-r", "hadoop")
+
+    assert code == 0, err
+    storage = storage_of(folder)
+    text = b"".join(storage.read(f"{folder}/top/{name}") or b"" for name in storage.names(f"{folder}/top"))
+    model = mr_als.load(trained)
+    expected = [
+        f"{user}\t{rank}\t{item}\t{score:.6f}"
+        for user in model.user_ids
+        for rank, (item, score) in enumerate(model.recommend(user, 3), 1)
+    ]
+    assert sorted(text.decode().splitlines()) == sorted(expected)
+    assert "_SUCCESS" in storage.names(f"{folder}/top")
+
+
+def test_a_model_in_hdfs_explains_and_verifies_itself(trained, cli):
+    assert cli("verify", "--model", trained)[0] == 0
+    code, out, _ = cli("explain", "--model", trained, "user-1", "taste-1-item-3", "--json")
+    assert code == 0
+    assert np.isclose(json.loads(out)["total"], json.loads(out)["score"], rtol=1e-3)
+
+
+def test_a_node_whose_python_lacks_numpy_is_told_at_the_start(toy, folder, tmp_path):
+    """A Python of its own without packages, named by an mrjob.conf as a user would."""
+    bare = tmp_path / "bare-python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    bare.chmod(0o755)
+    (tmp_path / "mrjob.conf").write_text(json.dumps({"runners": {"hadoop": {"python_bin": str(bare)}}}))
+    words = ("-c", str(tmp_path / "mrjob.conf"), "-D", "mapreduce.map.maxattempts=1")
+
+    with pytest.raises(JobFailedError, match=r"bare-python on a node cannot run a task, .*: give the nodes one .*docs/engines\.md"):
+        train_on(toy.uri, f"{folder}/model", mrjob_arguments=words)
+
+
+def test_files_of_this_machine_are_refused_before_anything_runs(toy, tmp_path):
+    with pytest.raises(UsageError, match=r"-r hadoop works on the files of a cluster; give a URI such as hdfs:///model"):
+        train_on(toy.uri, str(tmp_path / "model"))
+    with pytest.raises(UsageError, match=r"give a URI such as hdfs:///counts\.tsv"):
+        train_on(toy.local, "hdfs:///models/never")
+    assert not Path(tmp_path / "model").exists()
+    assert Engine("inline").owned_by(str(tmp_path)).owner == str(tmp_path)
