@@ -116,7 +116,7 @@ def test_a_task_beyond_its_memory_fails_the_run_in_words_that_name_it_and_the_ol
     """F21: YARN kills the containers of tasks that take a gigabyte where they may have less."""
     before, run = arrays_of(trained), mr_als.load(trained).info["generation"]
     greedy = python_that(f'exec {sys.executable} -c "x = bytearray(1 << 30); import time; time.sleep(60)"')
-    words = (*greedy, "-D", "mapreduce.map.maxattempts=1")
+    words = (*greedy, "-D", "mapreduce.map.maxattempts=2")
 
     with pytest.raises(JobFailedError, match=r"a task took more memory than its container has .*raise --task-memory"):
         train_on(toy.uri, trained, mrjob_arguments=words)

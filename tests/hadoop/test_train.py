@@ -82,13 +82,13 @@ def test_a_model_in_hdfs_explains_and_verifies_itself(trained, cli):
     assert np.isclose(json.loads(out)["total"], json.loads(out)["score"], rtol=1e-3)
 
 
-def test_a_node_whose_python_lacks_numpy_is_told_at_the_start(toy, folder, tmp_path):
+def test_a_node_whose_python_lacks_packages_fails_the_first_job_in_words(toy, folder, tmp_path):
     """A Python of its own without packages, named by an mrjob.conf as a user would."""
     bare = tmp_path / "bare-python"
     bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
     bare.chmod(0o755)
     (tmp_path / "mrjob.conf").write_text(json.dumps({"runners": {"hadoop": {"python_bin": str(bare)}}}))
-    words = ("-c", str(tmp_path / "mrjob.conf"), "-D", "mapreduce.map.maxattempts=1")
+    words = ("-c", str(tmp_path / "mrjob.conf"), "-D", "mapreduce.map.maxattempts=2")
 
     with pytest.raises(JobFailedError, match=r"bare-python on a node cannot run a task, .*: give the nodes one .*docs/engines\.md"):
         train_on(toy.uri, f"{folder}/model", mrjob_arguments=words)
