@@ -1,7 +1,7 @@
 """Faults on the real cluster: each ends with the bytes of an undisturbed run, or in a clear failure and the last model intact.
 
 A task is made to fail by the Python that an mrjob.conf names for it: a shell script that looks at the attempt it runs in.
-Numbers such as F3 are those of the fault, in the order of the table in docs/engines.md.
+Numbers such as F3 are those of the table in docs/engines.md.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ class Cluster:
         if not self.is_ours():
             msg = f"the NameNode at {self.default_fs} was not started from {self.run}"
             raise ClusterError(msg)
-        self._make_folders()
+        self._wait(180, "HDFS to make folders", self._make_folders)
         self.up("historyserver")
         self._wait(180, "the NodeManager to register", self.has_node)
         self._wait(180, "the JobHistoryServer", self._has_history)
@@ -140,12 +140,13 @@ class Cluster:
         self.command("hdfs", "namenode", "-format", "-nonInteractive", "-force", "-clusterId", made["id"])
         (self.run / "made.json").write_text(json.dumps(made, indent=1))
 
-    def _make_folders(self) -> None:
+    def _make_folders(self) -> bool:
         """Make in HDFS what every job expects, through WebHDFS: a JVM would take a second for each."""
         port = self.made["ports"]["namenode_http"]
         for path in ("/tmp/hadoop-yarn/staging", f"/user/{getpass.getuser()}"):
             url = f"http://127.0.0.1:{port}/webhdfs/v1{path}?op=MKDIRS&permission=1777&user.name={getpass.getuser()}"
-            urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=10).close()
+            urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=30).close()
+        return True
 
     def _has_hdfs(self) -> bool:
         state = self.get("namenode", "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState")["beans"][0]
