@@ -1,8 +1,8 @@
 """Say in docs/scaling.md how time and memory grow here, and from what size on a cluster is faster.
 
     python benchmarks/break_even.py            draws the picture and writes the section from benchmarks/curves.json
-    python benchmarks/break_even.py --hadoop   first measures what a half takes on Hadoop however small the data are;
-                                               `make hadoop` starts one, and prints the variables by which it is found
+    python benchmarks/break_even.py --hadoop   first measures what a half takes on Hadoop, however small the data are; starts one
+                                               for that, which takes JDK 17 and Maven
 
 A cluster of m machines wins where a half takes longer than j m / (m - 1) on one machine, j being the start of a job.
 """
@@ -15,11 +15,11 @@ import os
 import statistics
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
 CURVES, START = HERE / "curves.json", HERE / "hadoop.json"
 PAGE = HERE.parent / "docs" / "scaling.md"
 BEGIN, END = "<!-- written by benchmarks/break_even.py -->\n", "<!-- end of benchmarks/break_even.py -->\n"
@@ -28,17 +28,26 @@ UNITS = {"seconds": "s", "peak_mb": "MB"}
 
 
 def start_of_a_half() -> float:
-    """Train on sample_logs on Hadoop, and give the median seconds of a half."""
-    where = f"hdfs:///tmp/mr_als-{uuid.uuid4().hex[:8]}"
-    command = [sys.executable, "-m", "mr_als", "train", f"{where}/logs", "--model", f"{where}/model", "-r", "hadoop", "--rank=16"]
-    logs = [str(path) for path in sorted((HERE.parent / "sample_logs").glob("*.tsv*"))]
-    hadoop = os.path.join(os.environ["HADOOP_HOME"], "bin", "hadoop")
+    """Train on sample_logs on a single-node Hadoop of its own, and give the median seconds of a half."""
+    from mr_als.engine.storage import storage_of
+    from tests.hadoop.cluster import Cluster
+    from tests.hadoop.fetch import CACHE
+
+    cluster = Cluster(CACHE / "hadoop-benchmark")
+    cluster.run.mkdir(parents=True, exist_ok=True)
     try:
-        subprocess.run([hadoop, "fs", "-mkdir", "-p", f"{where}/logs"], check=True)
-        subprocess.run([hadoop, "fs", "-put", *logs, f"{where}/logs"], check=True)
-        done = subprocess.run([*command, "--tolerance=0", "--max-iterations=2", "--json", "-q"], check=True, capture_output=True)
+        cluster.start()
+        os.environ.update(cluster.environment())
+        where = f"{cluster.default_fs}/benchmark"
+        storage = storage_of(where)
+        storage.make_directory(f"{where}/logs")
+        for path in (HERE.parent / "sample_logs").glob("*.tsv*"):
+            storage.write(f"{where}/logs/{path.name}", path.read_bytes())
+        words = [f"{where}/logs", "--model", f"{where}/model", "-r", "hadoop", "--rank=16", "--tolerance=0", "--max-iterations=2"]
+        command = [sys.executable, "-m", "mr_als", "train", *words, "--json", "-q"]
+        done = subprocess.run(command, check=True, cwd=HERE.parent, stdout=subprocess.PIPE)
     finally:
-        subprocess.run([hadoop, "fs", "-rm", "-r", "-skipTrash", where], check=False)
+        cluster.clean()
     return statistics.median(entry["seconds"] for entry in json.loads(done.stdout)["history"])
 
 

@@ -76,18 +76,19 @@ def lines_of(users: int, items: int, pairs: int) -> list[str]:
     rng = np.random.default_rng(0)
     keys = np.zeros(0, np.int64)
     pairs = min(pairs, users * items // 2 + 1)
+    until = np.cumsum(rng.lognormal(0.0, ACTIVITY, users))
     while len(keys) < pairs:
         wanted = 2 * (pairs - len(keys)) + 100
-        drawn = [_draw(rng, n, exponent, wanted) for n, exponent in ((users, ACTIVITY), (items, POPULARITY))]
-        keys = np.unique(np.concatenate([keys, drawn[0] * items + drawn[1]]))
+        drawn = np.minimum(np.searchsorted(until, until[-1] * rng.random(wanted), side="right"), users - 1)
+        keys = np.unique(np.concatenate([keys, drawn * items + _items(rng, items, wanted)]))
     keys = rng.permutation(keys)[:pairs]
     counts = np.minimum(rng.zipf(1.9, pairs), 5000)
     return [f"{key // items}\t{key % items}\t{n}\n" for key, n in zip(keys.tolist(), counts.tolist(), strict=True)]
 
 
-def _draw(rng: np.random.Generator, n: int, exponent: float, count: int) -> Any:
-    """Draw numbers below n, the k-th in proportion to 1 / (k + 1)^exponent: by the inverse of the integral."""
-    power = 1 - exponent
+def _items(rng: np.random.Generator, n: int, count: int) -> Any:
+    """Draw items, the k-th of n in proportion to 1 / k^POPULARITY: by the inverse of the integral."""
+    power = 1 - POPULARITY
     return np.minimum((((n + 1) ** power - 1) * rng.random(count) + 1) ** (1 / power) - 1, n - 1).astype(np.int64)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import statistics
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mr_als.data.lines import REFERENCES
@@ -70,8 +72,13 @@ def took(history: list[dict[str, Any]], runner: str) -> tuple[dict[str, float], 
 
 def peak_memory() -> int:
     """Give the most memory, in bytes, that this process or one of those that it started had at once."""
-    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return most * (1 if sys.platform == "darwin" else 1 << 10)
+    own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    if sys.platform == "darwin":
+        return max(own, children)
+    # ru_maxrss begins with what the process had that started this one
+    with contextlib.suppress(OSError, IndexError):
+        own = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+    return max(own, children) << 10
 
 
 def in_words(sizes: Sizes, join: str, expected: dict[str, float]) -> str:

@@ -6,15 +6,18 @@ data (`mr_als.calibrate`), in proportion. What is not known but assumed has a na
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
+from statistics import NormalDist
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from mr_als.options import ClusterOptions
 
-# the n-th most popular item is played by users in proportion to 1 / n^0.8, the n-th most active user has plays as 1 / n^0.6
-POPULARITY, ACTIVITY = 0.8, 0.6
+Array = npt.NDArray[Any]
+
+# the n-th most popular item is played in proportion to 1 / n^0.8; the logarithm of a user's activity has this deviation
+POPULARITY, ACTIVITY = 0.8, 1.1
 # an id of 9 to 16 bytes takes two words
 ID_BYTES = 16
 # text is base64 where records travel as lines
@@ -39,12 +42,12 @@ class Sizes(NamedTuple):
 
 def guess_sizes(users: int, items: int, pairs: int, blocks: tuple[int, int], rank: int) -> Sizes:
     """Give the sizes of plays that nobody has seen, if they are spread as plays usually are."""
-    rows, exponents = (users, items), (ACTIVITY, POPULARITY)
+    rows = (users, items)
     vectors, play_bytes = [], []
     for side in (0, 1):
         n_rows, n_columns = rows[side] / blocks[side], rows[1 - side]
-        columns = distinct(n_columns, n_rows, pairs / blocks[side], exponents[1 - side])
-        most = _most(rows[side], n_columns, pairs, exponents[side])
+        columns = distinct(n_columns, n_rows, pairs / blocks[side], 1 - side)
+        most = min(n_columns, pairs * float(spread(rows[side], side)[1][0]))
         a_row = 8 + 4 + ID_BYTES + (1 if most < 256 else 2 if most < 65536 else 4)
         # counts of plays: two bytes, as soon as one of a block is above 255
         a_pair = 2 + (1 if columns <= 256 else 2 if columns <= 65536 else 4)
@@ -53,26 +56,29 @@ def guess_sizes(users: int, items: int, pairs: int, blocks: tuple[int, int], ran
     return Sizes(rows, pairs, blocks, rank, (play_bytes[0], play_bytes[1]), (vectors[0], vectors[1]))
 
 
-def distinct(n_columns: int, n_rows: float, pairs: float, exponent: float) -> float:
-    """Give how many of `n_columns` columns occur in a block, where the n-th occurs in proportion to 1 / n^exponent.
+def spread(n: int, side: int) -> tuple[Array, Array]:
+    """Give how plays are spread over n users (side 0) or items (side 1): how many have which share of the pairs, most first."""
+    # neighbours by rank are alike: a few hundred steps stand for all of them
+    edges = np.unique(np.geomspace(1, n + 1, 400).astype(np.int64))
+    ranks, counts = (edges[:-1] + edges[1:] - 1) / 2, np.diff(edges)
+    if side:
+        shares = ranks**-POPULARITY
+    else:
+        shares = np.exp([-ACTIVITY * NormalDist().inv_cdf(place) for place in ((ranks - 0.5) / n).tolist()])
+    return counts, shares / (counts @ shares)
 
-    >>> distinct(1000, 100, 1e9, 0.8)
+
+def distinct(n_columns: int, n_rows: float, pairs: float, side: int) -> float:
+    """Give how many of all `n_columns` users (side 0) or items (side 1) occur in a block of the other side.
+
+    >>> distinct(1000, 100, 1e9, 1)
     1000.0
-    >>> round(distinct(10_000, 625, 31_250, 0.8))
+    >>> round(distinct(10_000, 625, 31_250, 1))
     7444
     """
-    # neighbouring ranks are alike: a few hundred steps stand for all of them
-    edges = np.unique(np.geomspace(1, n_columns + 1, 400).astype(np.int64))
-    places, counts = (edges[:-1] + edges[1:] - 1) / 2, np.diff(edges)
-    shares = places**-exponent
-    chance = np.minimum(pairs / n_rows * shares / (counts @ shares), 1 - 1e-12)
+    counts, shares = spread(n_columns, side)
+    chance = np.minimum(pairs / n_rows * shares, 1 - 1e-12)
     return float(np.sum(counts * -np.expm1(n_rows * np.log1p(-chance))))
-
-
-def _most(n_rows: int, n_columns: int, pairs: int, exponent: float) -> float:
-    """Give the pairs of the row that has most."""
-    total = (math.pow(n_rows, 1 - exponent) - exponent) / (1 - exponent)
-    return min(float(n_columns), pairs / total)
 
 
 class HalfBytes(NamedTuple):
@@ -148,7 +154,7 @@ TABLED, MERGED, SOLVED, PUBLISHED = 43, 120, 52, 109
 # copies of the fixed side's vectors that the driver has at once while it writes them for broadcast
 COPIES = 5.3
 # what of the memory of `prepare` its process keeps for good
-KEPT = 0.4
+KEPT = 0.5
 
 
 def task_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int = 1) -> dict[str, float]:
