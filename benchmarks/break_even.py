@@ -33,7 +33,7 @@ def start_of_a_half() -> float:
     from tests.hadoop.cluster import Cluster
     from tests.hadoop.fetch import CACHE
 
-    cluster = Cluster(CACHE / "hadoop-benchmark")
+    cluster = Cluster(CACHE / "hadoop-break-even")
     cluster.run.mkdir(parents=True, exist_ok=True)
     try:
         cluster.start()
