@@ -24,8 +24,10 @@ from __future__ import annotations
 
 import mmap
 import zlib
+from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 from mr_als.engine.job import ON_HADOOP, ALSJob, Pair, Watched  # before NumPy: it sets the number of BLAS threads
 
@@ -48,6 +50,14 @@ from mr_als.options import SolverOptions, WeightOptions, memory
 PLAYS_FIRST, VECTORS_AFTER = b"0.", b"1."
 
 
+class Answer(NamedTuple):
+    """A solved block, packed: its factors and its statistics."""
+
+    block: int
+    factors: bytes
+    stats: bytes
+
+
 class MRSolve(ALSJob):
     """Solve the rows of one side, the other side fixed."""
 
@@ -59,7 +69,7 @@ class MRSolve(ALSJob):
         self.add_options(SolverOptions)
         self.add_options(WeightOptions)
         self.add_passthru_arg("--kernel", choices=KERNELS, default="numpy", help="who does the arithmetic (default: numpy)")
-        self.add_passthru_arg("--threads", type=int, default=1, help="threads of the numba kernel (default: 1)")
+        self.add_passthru_arg("--threads", type=int, default=1, help="threads that solve blocks; change no result (default: 1)")
         self.add_passthru_arg("--join", choices=("broadcast", "shuffle"), default="broadcast")
         self.add_passthru_arg("--solved", default=PLAYS, metavar="KIND", help="kind of the records to solve (default: plays)")
         self.add_passthru_arg("--init", default="", metavar="SIDE", help="write initial factors of this side instead")
@@ -87,6 +97,8 @@ class MRSolve(ALSJob):
         self.KINDS = frozenset({self.options.solved, FACTORS})
         super().mapper_init()
         self.start()
+        self.pool = ThreadPoolExecutor(self.options.threads)
+        self.under_way: deque[Future[Answer]] = deque()
 
     def start(self) -> None:
         """Read the options and the fixed side's spectrum and basis."""
@@ -117,15 +129,23 @@ class MRSolve(ALSJob):
         if record.kind == FACTORS:
             yield from self.route(record.block, FactorBlock.unpack(record.payload))
             return
+        if len(self.under_way) == self.options.threads:
+            yield from self.write(self.under_way.popleft().result())
+        self.under_way.append(self.pool.submit(self.answer, record))
+
+    def answer(self, record: Record) -> Answer:
+        """Initialise or solve a block whose fixed side is here; runs in a thread."""
         plays = PlaysBlock.unpack(record.payload)
         if self.options.init:
-            yield from self.initialise(record.block, plays)
-        else:
-            joined = join(plays, *match(plays.columns, self.hashes), zeros=self.weights.explicit)
-            yield from self.solve(record.block, plays, joined, self.vectors)
+            return self.packed(record.block, plays, self.initialised(plays))
+        joined = join(plays, *match(plays.columns, self.hashes), zeros=self.weights.explicit)
+        return self.packed(record.block, plays, self.solved(joined, self.vectors))
 
     def mapper_final(self) -> Iterator[Pair]:
-        """Write the statistics last, where the driver looks for them."""
+        """Write what is under way, then the statistics, last, where the driver looks for them."""
+        with self.pool:
+            for answer in self.under_way:
+                yield from self.write(answer.result())
         yield from super().mapper_final()
         if not self.in_reducer:
             yield from self.write_stats()
@@ -164,19 +184,18 @@ class MRSolve(ALSJob):
         sent.finish()
         if plays is not None and scratch is not None:
             joined = join(plays, np.arange(len(plays.columns)), found, zeros=self.weights.explicit)
-            yield from self.solve(block, plays, joined, scratch)
+            yield from self.write(self.packed(block, plays, self.solved(joined, scratch)))
 
-    def solve(self, block: int, plays: PlaysBlock, joined: Joined, vectors: Any) -> Iterator[Pair]:
-        """Solve all rows of a block and write their factors."""
+    def solved(self, joined: Joined, vectors: Any) -> Solved:
+        """Solve all rows of a block."""
         taken = Watched(vectors) if ON_HADOOP else vectors
-        solved = solve_block(
+        return solve_block(
             *joined, taken, self.spectrum, self.basis, self.options.n_fixed, self.weights, self.solver.solver,
             max_gather=max(self.options.task_memory // 8, 1 << 20),
             kernel=self.options.kernel, threads=self.options.threads,
         )  # fmt: skip
-        yield from self.write(block, plays, solved)
 
-    def initialise(self, block: int, plays: PlaysBlock) -> Iterator[Pair]:
+    def initialised(self, plays: PlaysBlock) -> Solved:
         """Give rows their initial factors, a pure function of seed, side and id."""
         factors = self.given(plays) if self.options.initial else initial_factors(
             plays.hashes, self.solver.seed, self.options.init, self.solver.rank
@@ -185,7 +204,7 @@ class MRSolve(ALSJob):
         n_observed = np.add.reduceat(np.append(counts, 0), plays.indptr[:-1]) * (np.diff(plays.indptr) > 0)
         penalty = self.weights.row_regularization(n_observed, self.options.n_fixed) @ np.square(factors, dtype=np.float64).sum(1)
         loss = Loss(penalty=float(penalty), observed=int(n_observed.sum()), rows=len(factors))
-        yield from self.write(block, plays, Solved(factors, gram_matrix(factors), loss))
+        return Solved(factors, gram_matrix(factors), loss)
 
     def given(self, plays: PlaysBlock) -> npt.NDArray[np.float32]:
         """Look rows up among the initial factors that the user gave."""
@@ -203,26 +222,26 @@ class MRSolve(ALSJob):
             raise BadInputError(msg)
         return vectors.reshape(-1, self.solver.rank)[positions]
 
-    def write(self, block: int, plays: PlaysBlock, solved: Solved) -> Iterator[Pair]:
-        """Write a block's factors with their routes; keep its statistics for the end."""
-        routes = route_bits(
-            plays.indptr, block_of(plays.columns, self.options.fixed_blocks)[plays.indices], self.options.fixed_blocks
-        )
-        payload = FactorBlock(plays.hashes, solved.factors, routes).pack()
-        loss = solved.loss
+    def packed(self, block: int, plays: PlaysBlock, solved: Solved) -> Answer:
+        """Pack a block's factors, for a shuffle with their routes, and its statistics."""
+        factors, loss = FactorBlock(plays.hashes, solved.factors, self.routes(plays)).pack(), solved.loss
         stats = StatsBlock(
-            loss.rows,
-            loss.observed,
-            loss.squared_error,
-            loss.penalty,
-            loss.confidence,
-            loss.zero_error,
-            len(payload),
-            zlib.crc32(payload),
-            solved.gram,
-        )
-        self.stats += self.write_record(STATS, block, stats.pack())
-        yield from self.write_record(FACTORS, block, payload)
+            loss.rows, loss.observed, loss.squared_error, loss.penalty, loss.confidence, loss.zero_error,
+            len(factors), zlib.crc32(factors), solved.gram,
+        )  # fmt: skip
+        return Answer(block, factors, stats.pack())
+
+    def routes(self, plays: PlaysBlock) -> npt.NDArray[np.uint8]:
+        """Give the blocks of the other side that need each row; a broadcast sends all to all."""
+        if self.options.join != "shuffle":
+            return np.zeros((len(plays.hashes), 0), np.uint8)
+        n_blocks = self.options.fixed_blocks
+        return route_bits(plays.indptr, block_of(plays.columns, n_blocks)[plays.indices], n_blocks)
+
+    def write(self, answer: Answer) -> Iterator[Pair]:
+        """Write a block's factors; keep its statistics for the end."""
+        self.stats += self.write_record(STATS, answer.block, answer.stats)
+        yield from self.write_record(FACTORS, answer.block, answer.factors)
 
     def write_stats(self) -> Iterator[Pair]:
         """Write the statistics of all blocks of this task."""

@@ -39,9 +39,9 @@ def join(plays: PlaysBlock, positions: Array, found: Array, zeros: bool = False)
 
     A strength of 0 is kept only if `zeros` count: no plays are no observation, a rating of 0 is one.
     """
-    keep = found[plays.indices]
-    if not zeros:
-        keep &= plays.strengths > 0
+    keep = np.ones(len(plays.indices), bool) if zeros else plays.strengths > 0
+    if not found.all():
+        keep &= found[plays.indices]
     if keep.all():
         return Joined(plays.indptr, positions[plays.indices], plays.amounts)
     kept_before = np.concatenate([[0], np.cumsum(keep)])

@@ -84,7 +84,7 @@ def distinct(n_columns: int, n_rows: float, pairs: float, side: int) -> float:
 class HalfBytes(NamedTuple):
     """Bytes of a half-iteration that solves one side.
 
-    read : plays; written : new vectors with their routes
+    read : plays; written : new vectors, for shuffle with their routes
     sent : vectors, from map to reduce tasks; 0 for broadcast. On a cluster, the plays are sent as well
     copied : the fixed side's vectors, to each node; 0 for shuffle
     """
@@ -98,7 +98,7 @@ class HalfBytes(NamedTuple):
 def half_bytes(sizes: Sizes, side: int, join: str) -> HalfBytes:
     """Give the bytes of the half that solves side 0 (users) or 1 (items), as records in files; as lines they are 4/3 of it."""
     vector, other = 4 * sizes.rank, 1 - side
-    routes = -(-sizes.blocks[other] // 8)
+    routes = 0 if join == "broadcast" else -(-sizes.blocks[other] // 8)
     written = sizes.rows[side] * (8 + vector + routes) + 88 * sizes.blocks[side]
     if join == "broadcast":
         return HalfBytes(sizes.play_bytes[side], 0.0, sizes.rows[other] * (8 + vector), written)

@@ -124,7 +124,7 @@ class Weights:
             return np.ones(strength.shape)
         if self.confidence == "linear":
             return 1.0 + self.alpha * strength
-        return 1.0 + self.alpha * np.log1p(strength / self.epsilon)
+        return 1.0 + self.alpha * _log1p(strength, self.epsilon)
 
     def row_regularization(self, n_observed: Array, n_fixed: int) -> Array:
         """Give lambda_row, float64 (n_rows,), of rows with `n_observed` (n_rows,) of `n_fixed` possible pairs.
@@ -143,6 +143,17 @@ class Weights:
         # n + N/alpha: every unobserved pair counts as 1/alpha of an observed one, so rows without any count too
         frequency = (n_observed + n_fixed / self.alpha) ** self.regularization_exponent
         return self.regularization * (1.0 + self.alpha) * frequency
+
+
+def _log1p(strength: Array, epsilon: float) -> Array:
+    """Give log(1 + strength / epsilon); most strengths are small whole numbers, whose logarithms are looked up."""
+    with np.errstate(invalid="ignore"):  # not a number, or too large: not equal below
+        whole = strength.astype(np.int64)
+    most = int(whole.max(initial=0))
+    if most < whole.size and (whole == strength).all() and whole.min() >= 0:
+        known: Array = np.log1p(np.arange(most + 1) / epsilon)[whole]
+        return known
+    return np.log1p(strength / epsilon)
 
 
 def _check_name(field: str, value: str, known: tuple[str, ...]) -> None:
