@@ -35,10 +35,7 @@ def calibrate(sizes: Sizes, options: Training, engine: Engine, join: str, kernel
     ----------
     options : weights, solver and memory of the training; its data, loop and plan are replaced
     """
-    users, items = sizes.rows
-    density = sizes.pairs / (users * items)
-    scale = min(1.0, max(WORK[options.solver.solver] / sizes.rank / sizes.pairs, density / DENSEST))
-    shape = (max(1, round(scale * users)), max(1, round(scale * items)), max(1, round(scale * sizes.pairs)))
+    shape, scale = shape_of_copy(sizes, WORK[options.solver.solver])
     blocks = tuple(min(n, max(engine.tasks, round(scale * n))) for n in sizes.blocks)
     joins = (join,) if join == "broadcast" else (join, "broadcast")
     with tempfile.TemporaryDirectory() as work:
@@ -59,6 +56,19 @@ def calibrate(sizes: Sizes, options: Training, engine: Engine, join: str, kernel
     cores = threads_of(engine) if kernel == "numba" else 1
     pair = (solving[0] / copy.pairs, solving[1] / copy.pairs)
     return Measured(starts[join], pair, vector, max(cores, min(engine.tasks, *blocks)))
+
+
+def shape_of_copy(sizes: Sizes, work: int) -> tuple[tuple[int, int, int], float]:
+    """Give users, items and pairs of the copy, and its share of the data.
+
+    Both sides shrink as the pairs do, unless the copy became too dense: then the smaller side shrinks less.
+    """
+    scale = min(1.0, work / sizes.rank / sizes.pairs)
+    density = sizes.pairs / (sizes.rows[0] * sizes.rows[1])
+    less = min(1.0, max(scale, density / DENSEST))
+    scales = (scale, less) if sizes.rows[0] >= sizes.rows[1] else (less, scale)
+    users, items = (max(1, round(n * share)) for n, share in zip(sizes.rows, scales, strict=True))
+    return (users, items, max(1, round(scale * sizes.pairs))), scale
 
 
 def _prepared(directory: str, shape: tuple[int, int, int], blocks: Any, engine: Engine) -> Plays:

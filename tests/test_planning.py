@@ -8,7 +8,7 @@ import pytest
 
 import mr_als
 from mr_als import cli
-from mr_als.calibrate import calibrate, lines_of
+from mr_als.calibrate import DENSEST, calibrate, lines_of, shape_of_copy
 from mr_als.engine.engines import Engine
 from mr_als.engine.estimate import Measured, cluster_seconds, distinct, guess_sizes, half_bytes, process_memory, task_memory
 from mr_als.options import ClusterOptions, InputOptions, PlanOptions, SolverOptions
@@ -113,6 +113,16 @@ def test_calibration_trains_a_copy_and_gives_costs(join, monkeypatch):
     assert measured.cores == 1
     assert (measured.vector == 0) or join == "shuffle"
     assert measured.seconds(sizes, 0) >= measured.start
+
+
+@pytest.mark.parametrize("shape", [(10**6, 10**5, 10**8), (10**5, 10**3, 2 * 10**7), (500, 10**5, 10**6), (100, 50, 1000)])
+def test_a_copy_is_bounded_in_work_and_hardly_denser_than_the_data(shape):
+    users, items, pairs = shape
+
+    (copied_users, copied_items, copied), _ = shape_of_copy(guess_sizes(*shape, (4, 4), 64), 1 << 22)
+
+    assert copied <= max(1, (1 << 22) / 64)
+    assert copied / (copied_users * copied_items) <= 1.05 * max(DENSEST, pairs / (users * items))
 
 
 def test_random_plays_have_the_shape_that_was_asked_for():
