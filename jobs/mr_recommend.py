@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from functools import lru_cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
 from typing import Any
 
 from mr_als.engine.job import ALSJob  # before NumPy: it sets the number of BLAS threads
@@ -53,6 +54,7 @@ class MRRecommend(ALSJob):
         self.add_passthru_arg("--number", type=int, default=10, help="items a user (default: 10)")
         self.add_passthru_arg("--include-played", action="store_true", help="recommend what was played, too")
         self.add_passthru_arg("--as-json", action="store_true", help="one JSON object a user")
+        self.add_passthru_arg("--threads", type=int, default=1, help="threads that score; change no result (default: 1)")
         self.add_passthru_arg("--task-memory", type=memory, default=memory("1G"), help="memory of a task (default: 1G)")
 
     def mapper_init(self) -> None:
@@ -68,21 +70,26 @@ class MRRecommend(ALSJob):
         users = UsersBlock.unpack(record.payload)
         n_users, n = len(users.factors), self.options.number
         rows, scores = np.full((n_users, n), -1), np.full((n_users, n), -np.inf, np.float32)
-        for tile in self.tiles:
-            for part in self.parts(n_users, len(tile)):
-                played = (None, None) if self.options.include_played else users.played_in(part, tile.first, len(tile))
-                found, values = best_items(users.factors[part], tile.factors, n, tile.name_at, tile.longest, *played)
-                found[found >= 0] += tile.first
-                rows[part], scores[part] = in_order(np.hstack([rows[part], found]), np.hstack([scores[part], values]), n, self.name)
-            if len(self.tiles) > 1:
-                tile.release()
+
+        def improve(tile: ItemsTile, part: slice) -> None:
+            played = (None, None) if self.options.include_played else users.played_in(part, tile.first, len(tile))
+            found, values = best_items(users.factors[part], tile.factors, n, tile.name_at, tile.longest, *played)
+            found[found >= 0] += tile.first
+            rows[part], scores[part] = in_order(np.hstack([rows[part], found]), np.hstack([scores[part], values]), n, self.name)
+
+        with ThreadPoolExecutor(self.options.threads) as pool:
+            for tile in self.tiles:
+                for _ in pool.map(partial(improve, tile), self.parts(n_users, len(tile))):
+                    pass  # raises what a thread raised
+                if len(self.tiles) > 1:
+                    tile.release()
         text = b"".join(self.lines(users.ids.to_list(), rows, scores))
         if text:
             yield None, text[:-1]
 
     def parts(self, n_users: int, n_items: int) -> Iterator[slice]:
         """Cut users into groups whose scores fit."""
-        step = max(1, min(MOST_SCORES, self.options.task_memory // 32) // max(1, n_items))
+        step = max(1, min(MOST_SCORES, self.options.task_memory // 32) // max(1, n_items) // self.options.threads)
         for start in range(0, n_users, step):
             yield slice(start, min(start + step, n_users))
 

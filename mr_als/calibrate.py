@@ -18,7 +18,7 @@ from mr_als.engine.engines import Engine
 from mr_als.engine.estimate import ACTIVITY, POPULARITY, Measured, Sizes
 from mr_als.options import InputOptions, LoopOptions, PlanOptions
 from mr_als.prepare import Plays, prepare
-from mr_als.train import Training, threads_of, train
+from mr_als.train import Training, train
 
 # pairs x rank of the copy: a second or two of solving by the NumPy kernel
 WORK = {"cg": 1 << 26, "cholesky": 1 << 24}
@@ -53,7 +53,7 @@ def calibrate(sizes: Sizes, options: Training, engine: Engine, join: str, kernel
             sending = sum(halves["shuffle"]) - 2 * starts["shuffle"] - sum(solving)
             vector = max(sending, 0.0) / sum(copy.info["vectors"])
     del tiny
-    cores = threads_of(engine) if kernel == "numba" else 1
+    cores = engine.threads
     pair = (solving[0] / copy.pairs, solving[1] / copy.pairs)
     return Measured(starts[join], pair, vector, max(cores, min(engine.tasks, *blocks)))
 

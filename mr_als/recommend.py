@@ -60,7 +60,7 @@ def recommend_to(
         f"recommend: {len(written.entries)} block(s) of users; each map task scores its blocks against "
         f"{n_items} items in {len(tiles)} tile(s), job mr_recommend on {engine.runner}"
     )
-    arguments = ["--input", engine.form, f"--number={n}", f"--task-memory={task_memory}"]
+    arguments = ["--input", engine.form, f"--number={n}", f"--task-memory={task_memory}", f"--threads={engine.threads}"]
     arguments += [word for tile in engine.stage(tiles, place) for word in ("--items", tile)]
     arguments += ["--include-played"] * include_played + ["--as-json"] * as_json
     return run_job(

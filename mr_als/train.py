@@ -263,7 +263,7 @@ class _Trainer:
             arguments += ["--fixed", self._write_fixed(directory, fixed)]
             if self.join == "shuffle":
                 inputs.append(fixed.factors)
-        arguments += [f"--join={self.join}", f"--kernel={self.kernel}", f"--threads={threads_of(self.engine)}"]
+        arguments += [f"--join={self.join}", f"--kernel={self.kernel}", f"--threads={self.engine.threads}"]
         arguments += [*to_arguments(self.options.solver), *to_arguments(self.options.weights)]
         memory = self.options.plan.task_memory
         output = self.engine.run("mr_solve", inputs, directory, arguments, [FACTORS], written, memory)
@@ -364,11 +364,6 @@ def written(record: Record) -> Written:
     """Read what a task of the job reports of a block."""
     stats = StatsBlock.unpack(record.payload)
     return Written(FACTORS, record.block, stats.n_bytes, stats.crc)
-
-
-def threads_of(engine: Engine) -> int:
-    """Give a task's threads: inline there is one task at a time, elsewhere tasks share the cores."""
-    return (os.cpu_count() or 1) if engine.runner == "inline" else 1
 
 
 def _name(number: int) -> str:

@@ -67,6 +67,11 @@ class Engine:
     mrjob_arguments: tuple[str, ...] = ()
     owner: str = ""
 
+    @property
+    def threads(self) -> int:
+        """Threads of a task: inline there is one task at a time, elsewhere tasks share the cores."""
+        return (os.cpu_count() or 1) if self.runner == "inline" else 1
+
     def owned_by(self, directory: str) -> Engine:
         """Give an engine whose jobs on a cluster are known by the directory that their driver holds.
 
