@@ -120,6 +120,7 @@ class Traced:
         with open(packed, "wb") as file:
             file.write(pack_factor_lines(start, lesson.rank, self.salt))
         half = [f"--n-fixed={len(lesson.matrix.users)}", f"--fixed-blocks={N_BLOCKS}", "--init=items", "--initial", packed]
+        half.append("--join=shuffle")
         arguments = ["--input=lines", *half, *to_arguments(SolverOptions(rank=lesson.rank))]
         lines = run_task("mr_solve", arguments, "map", list(self.plays("items").values()))
         return {int(line.split(b"\t")[1].split(b".")[0]): line for line in lines if line.startswith(b"factors\t")}
