@@ -25,7 +25,6 @@ from mr_als.options import LoopOptions, PlanOptions, SolverOptions
 from mr_als.progress import Progress
 from mr_als.train import Training, train
 from tests.hadoop.cluster import Cluster
-from tests.hadoop.fetch import CACHE
 
 MB = 1 << 20
 
@@ -97,12 +96,11 @@ def main() -> None:
     parser.add_argument("--join", action="append", choices=("broadcast", "shuffle"), help="may be repeated (default: both)")
     parser.add_argument("--mahout", action="store_true", help="also one iteration of Mahout's ParallelALS")
     given = parser.parse_args()
-    cluster = Cluster(CACHE / "hadoop-benchmark")
-    cluster.clean()
-    try:
-        cluster.start()
-        os.environ.update(cluster.environment())
-        with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
+        cluster = Cluster(Path(folder) / "cluster")
+        try:
+            cluster.start()
+            os.environ.update(cluster.environment())
             path = str(Path(folder) / "counts.tsv")
             with open(path, "wb") as file:
                 file.writelines(data.counts_lines(data.SHAPES[given.shape]))
@@ -113,8 +111,8 @@ def main() -> None:
                 print(table(join, found), flush=True)
             if given.mahout:
                 print(peer_mahout.measure(cluster, path, iterations=1))
-    finally:
-        cluster.clean()
+        finally:
+            cluster.clean()
 
 
 if __name__ == "__main__":

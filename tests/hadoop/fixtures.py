@@ -75,5 +75,5 @@ def undisturbed(toy: Logs, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 def trained(hadoop: Cluster, toy: Logs) -> str:
     """Give the URI of a model trained on the cluster; no test changes it."""
     model = f"{hadoop.default_fs}/tests/{uuid.uuid4().hex[:8]}/model"
-    train_on(toy.uri, model)
+    train_on(toy.uri, model, tasks=2)
     return model

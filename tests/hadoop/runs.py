@@ -39,9 +39,9 @@ class Logs(NamedTuple):
     uri: str
 
 
-def train_on(logs: str, model: str, chosen: Training = ONE, mrjob_arguments: Sequence[str] = ()) -> dict[str, Any]:
-    """Train on the cluster."""
-    return train([logs], model, chosen, engine=Engine("hadoop", "lines", 2, (*MEMORY, *mrjob_arguments)))
+def train_on(logs: str, model: str, chosen: Training = ONE, mrjob_arguments: Sequence[str] = (), tasks: int = 1) -> dict[str, Any]:
+    """Train on the cluster, with few tasks, as the start of each takes seconds of a core."""
+    return train([logs], model, chosen, engine=Engine("hadoop", "lines", tasks, (*MEMORY, *mrjob_arguments)))
 
 
 def arrays_of(model: str) -> dict[str, bytes]:

@@ -29,7 +29,7 @@ def test_with_the_broadcast_join_too_and_it_recommends_the_same(toy, folder, tmp
     chosen = options("broadcast", blocks=BLOCKS, iterations=1)
     run([toy.local], tmp_path / "inline", chosen)
 
-    train_on(toy.uri, f"{folder}/model", chosen)
+    train_on(toy.uri, f"{folder}/model", chosen, tasks=2)
 
     inline = mr_als.load(str(tmp_path / "inline"))
     assert arrays_of(f"{folder}/model") == arrays_of(str(tmp_path / "inline"))
