@@ -12,9 +12,11 @@ with another Hadoop. It is recognised by the id its NameNode was formatted with,
 from __future__ import annotations
 
 import argparse
+import contextlib
 import getpass
 import json
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -54,6 +56,19 @@ def find_java() -> str:
         if release.exists() and 'JAVA_VERSION="17' in release.read_text():
             return str(home)
     msg = "no JDK 17 in JAVA_HOME, on the PATH or in /usr/lib/jvm; install one (Debian: openjdk-17-jdk-headless) or set JAVA_HOME"
+    raise ClusterError(msg)
+
+
+def free_ports(number: int) -> list[int]:
+    """Choose free ports of loopback, below those that the system gives to connections: one of these would be gone soon."""
+    found: list[int] = []
+    for port in random.SystemRandom().sample(range(12_000, 32_000), 2_000):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == number:
+            return found
+    msg = f"fewer than {number} free ports between 12000 and 32000"
     raise ClusterError(msg)
 
 
@@ -129,12 +144,7 @@ class Cluster:
         """Choose ports and id, write the configuration, format the NameNode."""
         for name in ("logs/userlogs", "pids"):
             (self.run / name).mkdir(parents=True, exist_ok=True)
-        sockets = [socket.socket() for _ in conf.PORTS]
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        ports = {name: s.getsockname()[1] for name, s in zip(conf.PORTS, sockets, strict=True)}
-        for s in sockets:
-            s.close()
+        ports = dict(zip(conf.PORTS, free_ports(len(conf.PORTS)), strict=True))
         conf.write(self.run, self.home, ports)
         made = {"ports": ports, "id": f"mr-als-test-{secrets.token_hex(8)}"}
         self.command("hdfs", "namenode", "-format", "-nonInteractive", "-force", "-clusterId", made["id"])
