@@ -62,7 +62,7 @@ def test_a_task_that_always_fails_fails_the_run_which_goes_on_when_the_cause_is_
     cause, model = tmp_path / "cause", f"{folder}/model"
     cause.touch()
     failing = python_that(
-        f'case "$*" in *--init*) ;; *"--solved items"*"--reducer"*) '
+        f'case "$*" in *--init*) ;; *"--reducer"*"--solved items"*) '
         f'[ ! -e {cause} ] || {{ echo "ValueError: no luck" >&2; exit 1; }};; esac'
     )
     failing += ("-D", "mapreduce.reduce.maxattempts=2")
