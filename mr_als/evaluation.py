@@ -21,6 +21,7 @@ from mr_als.data.heldout import Popularity
 from mr_als.data.measure import Sums
 from mr_als.engine.datasets import read_parts, shard_arguments
 from mr_als.engine.launch import run_job
+from mr_als.engine.storage import storage_of
 from mr_als.errors import BadInputError, DamagedDataError
 from mr_als.heldout import LeftOut, Reading, unknown_items, write_blocks
 from mr_als.maths.bootstrap import interval
@@ -67,8 +68,8 @@ def evaluate(
     BadInputError
         If no test pair can be evaluated, or an input can not be read.
     """
-    with tempfile.TemporaryDirectory(prefix="mr-als-evaluate-") as work:
-        reading = Reading(model, inputs, engine, progress, work)
+    with tempfile.TemporaryDirectory(prefix="mr-als-evaluate-") as work, engine.workplace(tests[0], work) as place:
+        reading = Reading(model, inputs, engine, progress, work, place)
         test = reading.plays("test", tests)
         history = reading.plays("history", found) if (found := asked.history or _folded_in_beside(tests)) else None
         candidates = reading.candidates(asked.candidates) if asked.candidates else None
@@ -80,16 +81,18 @@ def evaluate(
             f"evaluate: {left_out['users']} users, {left_out['pairs']} pairs; job mr_evaluate on {engine.runner}: "
             "each map task ranks the items for its blocks of users, one reducer adds up"
         )
-        sums, seen = _run(blocks.write_input(work, engine.tasks), _arguments(model, asked, work), work, engine)
+        sums, seen = _run(
+            blocks.write_input(work, engine.tasks), _arguments(model, asked, work, place, engine), work, place, engine
+        )
         return _report(model, asked, sums, seen, left_out)
 
 
-def _run(inputs: Sequence[str], arguments: Sequence[str], work: str, engine: Engine) -> tuple[Sums, Array]:
+def _run(inputs: Sequence[str], arguments: Sequence[str], work: str, place: str, engine: Engine) -> tuple[Sums, Array]:
     """Run the job; give the sums, and the bits of what was recommended."""
     parts = run_job(
         "mr_evaluate",
-        inputs,
-        os.path.join(work, "output"),
+        engine.stage(inputs, place),
+        os.path.join(place, "output"),
         ["--input", engine.form, *shard_arguments(engine.form, work), *arguments],
         engine.runner,
         tasks=engine.tasks,
@@ -105,7 +108,7 @@ def _run(inputs: Sequence[str], arguments: Sequence[str], work: str, engine: Eng
 
 
 def _folded_in_beside(tests: Sequence[str]) -> tuple[str, ...]:
-    return tuple(path for path in (os.path.join(test, FOLD_IN) for test in tests) if os.path.isdir(path))
+    return tuple(path for path in (os.path.join(test, FOLD_IN) for test in tests) if storage_of(path).names(path))
 
 
 def _check_any(left_out: LeftOut, model: Model) -> None:
@@ -116,13 +119,14 @@ def _check_any(left_out: LeftOut, model: Model) -> None:
     raise BadInputError(msg)
 
 
-def _arguments(model: Model, asked: Asked, work: str) -> list[str]:
+def _arguments(model: Model, asked: Asked, work: str, place: str, engine: Engine) -> list[str]:
     """Write the files that all tasks read, and give the job's arguments."""
     spectrum, basis = eigenbasis(model.item_gram)
     shared, popular = os.path.join(work, "shared.bin"), os.path.join(work, "popularity.bin")
     Path(shared).write_bytes(pack([spectrum, basis.ravel()]))
     Path(popular).write_bytes(Popularity.of(listeners_of(model)).pack())
-    tiles = [word for tile in write_tiles(model, work, asked.task_memory) for word in ("--items", tile)]
+    tiles = [word for tile in engine.stage(write_tiles(model, work, asked.task_memory), place) for word in ("--items", tile)]
+    shared, popular = engine.stage([shared, popular], place)
     weights = to_arguments(WeightOptions(**asdict(model.weights)))
     arguments = [
         "--shared",

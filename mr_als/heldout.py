@@ -48,9 +48,9 @@ class LeftOut(dict[str, int]):
 
 
 class Reading:
-    """Reads logs as blocks of users that fit the model's hashes."""
+    """Reads logs as blocks of users that fit the model's hashes; `work` is a directory here, `place` one that tasks see."""
 
-    def __init__(self, model: Model, inputs: InputOptions, engine: Engine, progress: Progress, work: str) -> None:
+    def __init__(self, model: Model, inputs: InputOptions, engine: Engine, progress: Progress, work: str, place: str) -> None:
         self.n_blocks = max(1, -(-len(model.user_hashes) // USERS_PER_BLOCK))
         self._inputs = replace(
             inputs,
@@ -61,11 +61,11 @@ class Reading:
             min_user_plays=0.0,
             min_item_plays=0.0,
         )
-        self._engine, self._progress, self._work = engine, progress, work
+        self._engine, self._progress, self._work, self._place = engine, progress, work, place
 
     def plays(self, name: str, logs: Sequence[str], inputs: InputOptions | None = None) -> Plays:
         """Prepare logs."""
-        return prepare(logs, os.path.join(self._work, name), inputs or self._inputs, self._engine, self._progress)
+        return prepare(logs, os.path.join(self._place, name), inputs or self._inputs, self._engine, self._progress)
 
     def candidates(self, path: str) -> Plays:
         """Prepare the candidates in a file."""
@@ -73,7 +73,9 @@ class Reading:
         with open(pairs, "wb") as out:
             out.writelines(candidate_pairs(path))
         return self.plays(
-            "candidates", [pairs], replace(self._inputs, format="auto", columns="user,item", delimiter="tab", duplicates="sum")
+            "candidates",
+            self._engine.stage([pairs], self._place),
+            replace(self._inputs, format="auto", columns="user,item", delimiter="tab", duplicates="sum"),
         )
 
 

@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mr_als.data.blocks import STRENGTH_UNIT, unpack
@@ -26,7 +24,7 @@ from mr_als.data.numbers import parse_time
 from mr_als.data.partition import PARTS
 from mr_als.engine.datasets import read_parts, shard_arguments
 from mr_als.engine.launch import run_job
-from mr_als.engine.storage import LocalStorage, scheme_of
+from mr_als.engine.storage import storage_of
 from mr_als.errors import BadInputError, UsageError
 from mr_als.inputs import check_engine, described, find_layout, log_arguments
 from mr_als.options import InputOptions, SplitOptions
@@ -59,7 +57,7 @@ def split(
     BadInputError
         If there is no usable line, too many bad ones, or a part is empty.
     """
-    storage = LocalStorage()
+    engine.check_place(*logs, *outputs.values())
     found = Logs.of(logs, engine.form)
     paths = found.paths
     layout = find_layout(paths, inputs)
@@ -68,11 +66,12 @@ def split(
     with ExitStack() as stack:
         directories = {part: stack.enter_context(_whole(part, path)) for part, path in sorted(outputs.items())}
         work = stack.enter_context(tempfile.TemporaryDirectory(prefix="mr-als-split-"))
+        place = stack.enter_context(engine.workplace(outputs["train"], work))
         progress.say(f"split: {len(paths)} log file(s), {described(layout)}, by {rule.by}, job mr_split on {engine.runner}")
         parts = run_job(
             "mr_split",
             found.write_input(work, engine.tasks),
-            os.path.join(work, "output"),
+            os.path.join(place, "output"),
             [
                 "--input",
                 engine.form,
@@ -86,7 +85,7 @@ def split(
         )
         info = lay_down(parts, engine.form, directories)
         # beside the training part, where it stays when the split is refused
-        quarantine = f"{outputs['train'].rstrip('/')}-bad-lines.tsv"
+        quarantine, storage = f"{outputs['train'].rstrip('/')}-bad-lines.tsv", storage_of(outputs["train"])
         if said := check_lines(info, inputs, quarantine, storage):
             progress.say(f"split: {said}")
         else:
@@ -95,7 +94,7 @@ def split(
         check_parts(info, outputs)
         made = {"inputs": found.fingerprint(), "rule": asdict(rule), "options": asdict(inputs), "totals": info}
         for directory in directories.values():
-            storage.replace(os.path.join(directory, "_split.json"), json.dumps(made, indent=1).encode())
+            storage_of(directory).replace(os.path.join(directory, "_split.json"), json.dumps(made, indent=1).encode())
     return info
 
 
@@ -146,19 +145,17 @@ def _arguments(
 @contextmanager
 def _whole(part: str, path: str) -> Iterator[str]:
     """Give a directory to write, which becomes `path` if all goes well."""
-    if scheme_of(path) != "file":
-        msg = f"--{part} {path}: the parts of a split are written on this machine; name a local directory"
-        raise UsageError(msg)
-    if os.path.lexists(path):
+    storage = storage_of(path)
+    if storage.names(path) or os.path.lexists(path):
         msg = f"--{part} {path} exists; name a new directory, or remove it first"
         raise UsageError(msg)
     scratch = f"{path.rstrip('/')}.{uuid.uuid4().hex[:8]}.new"
-    LocalStorage().make_directory(scratch)
+    storage.make_directory(scratch)
     try:
         yield scratch
-        Path(scratch).rename(path)
+        storage.rename(scratch, path)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        storage.remove(scratch)
 
 
 def lay_down(parts: Sequence[str], form: str, directories: dict[str, str]) -> dict[str, Any]:
@@ -170,9 +167,9 @@ def lay_down(parts: Sequence[str], form: str, directories: dict[str, str]) -> di
     info: dict[str, Any] = {}
     for record in read_parts(parts, form):
         if record.kind in places:
-            Path(places[record.kind]).mkdir(exist_ok=True)
-            with open(os.path.join(places[record.kind], f"part-{record.block:05d}.tsv"), "wb") as file:
-                file.write(unpack(record.payload)[0].tobytes())
+            storage = storage_of(places[record.kind])
+            storage.make_directory(places[record.kind])
+            storage.write(os.path.join(places[record.kind], f"part-{record.block:05d}.tsv"), unpack(record.payload)[0].tobytes())
         elif record.kind == "total":
             for name, numbers in json.loads(bytes(record.payload)).items():
                 totals[name] = [a + b for a, b in zip(totals[name], numbers, strict=True)]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mr_als.data.lines import LINES, REFERENCES, Buffer, Reader, Record, Reference, Shards, write_lines
+from mr_als.engine.storage import storage_of
 from mr_als.errors import DamagedDataError
 
 # beside a job's output: the buffers that its tasks wrote
@@ -120,7 +121,7 @@ def shard_arguments(form: str, directory: str) -> list[str]:
 def read_parts(parts: Iterable[str], form: str = LINES) -> Iterator[Record]:
     """Give the records of a job's output parts, which are in `form`."""
     for part in parts:
-        with open(part, "rb") as file:
+        with storage_of(part).open(part) as file:
             yield from records_of(part, file, form)
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -96,6 +97,28 @@ class Engine:
                 uri = _PLACES[self.runner] + os.path.basename(os.path.normpath(path))
                 msg = f"{path} is on this machine, and -r {self.runner} works on the files of a cluster; give a URI such as {uri}"
                 raise UsageError(msg)
+
+    @contextlib.contextmanager
+    def workplace(self, beside: str, here: str) -> Iterator[str]:
+        """Give a directory for a job that tasks see: `here`, or on a cluster a new one beside a path, removed afterwards.
+
+        Raises
+        ------
+        UsageError
+            If the path is not on the cluster.
+        """
+        if self.runner not in CLUSTERS:
+            yield here
+            return
+        self.check_place(beside)
+        storage = storage_of(beside)
+        # LOGS skips names that begin with a dot
+        place = os.path.join(os.path.dirname(beside.rstrip("/")), f".mr-als-{uuid.uuid4().hex[:8]}")
+        storage.make_directory(place)
+        try:
+            yield place
+        finally:
+            storage.remove(place)
 
     def stage(self, paths: Sequence[str], directory: str) -> list[str]:
         """Give paths by which tasks see files of this machine: as they are, or on a cluster copies in `directory` there."""
