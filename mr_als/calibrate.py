@@ -36,11 +36,13 @@ def calibrate(sizes: Sizes, options: Training, engine: Engine, join: str, kernel
     options : weights, solver and memory of the training; its data, loop and plan are replaced
     """
     shape, scale = shape_of_copy(sizes, WORK[options.solver.solver])
-    blocks = tuple(min(n, max(engine.tasks, round(scale * n))) for n in sizes.blocks)
+    # a block for each task and thread, or some of them would have nothing to do
+    least = max(engine.tasks, engine.threads)
+    blocks = tuple(min(n, max(least, round(scale * n))) for n in sizes.blocks)
     joins = (join,) if join == "broadcast" else (join, "broadcast")
     with tempfile.TemporaryDirectory() as work:
         copy = _prepared(os.path.join(work, "copy"), shape, blocks, engine)
-        tiny = _prepared(os.path.join(work, "tiny"), TINY, (engine.tasks, engine.tasks), engine)
+        _prepared(os.path.join(work, "tiny"), TINY, (least, least), engine)
         starts, halves = {}, {}
         for name in joins:
             plan = PlanOptions(name, kernel, options.plan.task_memory)
@@ -52,10 +54,8 @@ def calibrate(sizes: Sizes, options: Training, engine: Engine, join: str, kernel
         if join == "shuffle":
             sending = sum(halves["shuffle"]) - 2 * starts["shuffle"] - sum(solving)
             vector = max(sending, 0.0) / sum(copy.info["vectors"])
-    del tiny
-    cores = engine.threads
     pair = (solving[0] / copy.pairs, solving[1] / copy.pairs)
-    return Measured(starts[join], pair, vector, max(cores, min(engine.tasks, *blocks)))
+    return Measured(starts[join], pair, vector, min(least, *blocks))
 
 
 def shape_of_copy(sizes: Sizes, work: int) -> tuple[tuple[int, int, int], float]:
