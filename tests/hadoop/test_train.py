@@ -75,13 +75,15 @@ def test_all_users_are_recommended_to_by_a_job(trained, folder, cli):
     assert "_SUCCESS" in storage.names(f"{folder}/top")
 
 
-def test_splits_and_evaluates_the_same_as_inline(toy, trained, folder, tmp_path, cli):
+def test_splits_and_evaluates_the_same_as_inline(toy, folder, tmp_path, cli):
     found = {}
     for log, place, chosen in ((toy.local, str(tmp_path), ()), (toy.uri, folder, ("-r", "hadoop"))):
         parts = [f"--{part}={place}/{part}" for part in ("train", "test")]
-        code, _, err = cli("split", log, "--share", "0.2", "--user-blocks", "2", *parts, "--json", *chosen)
+        code, _, err = cli("split", log, "--share", "0.2", "--user-blocks", "2", *parts, *chosen)
         assert code == 0, err
-        code, out, err = cli("evaluate", "--model", trained, "--history", f"{place}/train", f"{place}/test", "--json", *chosen)
+        if not chosen:
+            run([f"{place}/train"], tmp_path / "model", options(iterations=1))
+        code, out, err = cli("evaluate", "--model", tmp_path / "model", f"{place}/test", "--json", *chosen)
         assert code == 0, err
         storage = storage_of(place)
         names = [name for name in storage.names(f"{place}/test") if name.startswith("part-")]
