@@ -73,11 +73,10 @@ def publish(model: str, run: str, plays: Plays, users: Data, items: Data, info: 
     generations = os.path.join(model, "generations")
     generation = os.path.join(generations, run)
     previous = json.loads(storage.read(os.path.join(model, "model.json")) or b"{}").get("generation")
-    if storage.size(os.path.join(generation, "manifest.json")) < 0:
-        if isinstance(users, Parts) and scheme_of(model) != "file":
-            keep_records(generation, plays, users, items)
-        else:
-            _publish_arrays(generation, os.path.join(mirror_of(model), "generations", run), plays, users, items)
+    if isinstance(users, Parts) and scheme_of(model) != "file":
+        keep_records(generation, plays, users, items)
+    elif storage.size(os.path.join(generation, "manifest.json")) < 0:
+        _publish_arrays(generation, os.path.join(mirror_of(model), "generations", run), plays, users, items)
     crash_point("before-publish")
     full = {
         "format": FORMAT,

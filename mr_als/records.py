@@ -35,7 +35,7 @@ def keep_records(generation: str, plays: Plays, users: Data, items: Data) -> Non
         assert isinstance(data, Parts)
         records[name] = data if _within(generation, data) else _copied(generation, data)
     for name in storage.names(generation):
-        if name.startswith("half-"):
+        if name.startswith("half-") and not name.endswith(".json"):  # a record of a half, by which a killed driver would go on
             _keep_output(os.path.join(generation, name), records.values())
     if bad := bad_lines(plays):
         storage.replace(os.path.join(generation, "bad-lines.tsv"), bad)
