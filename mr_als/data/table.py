@@ -28,6 +28,8 @@ Array = npt.NDArray[Any]
 
 # flushing sorts copies, so a table takes several times its capacity then
 _PEAK = 8
+# what a task takes before it has read anything, and the chunks that it parses
+_BASE = 96 << 20
 
 
 class IdTable:
@@ -186,7 +188,8 @@ class Aggregator:
     """
 
     def __init__(self, layout: Layout, wanted: Filter, salt: int = 0, memory: int = 1 << 30) -> None:
-        self._layout, self._filter, self._salt, self._capacity = layout, wanted, salt, memory // _PEAK
+        self._layout, self._filter, self._salt = layout, wanted, salt
+        self._capacity = max(memory - _BASE, memory // 4) // _PEAK
         self.bad = BadLines()
         self._lines = self._filtered = 0
         # a chunk goes into the table while the next one is parsed: NumPy lets both run at once
