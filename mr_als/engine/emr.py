@@ -20,7 +20,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from mr_als.engine.hadoop import JVM, set_reduces
-from mr_als.engine.mrjob_fixes import load_emr
+from mr_als.engine.mrjob_fixes import load_runner
+from mr_als.engine.storage import scheme_of
 from mr_als.errors import UsageError
 
 __all__ = ["TASKS", "before_run", "configured"]
@@ -38,12 +39,15 @@ def configured(output: str, task_memory: int, tasks: int) -> Iterator[tuple[list
     Raises
     ------
     UsageError
-        If boto3 is not installed.
+        If boto3 is not installed, or the output would be on this machine.
     """
+    if scheme_of(output) == "file":
+        msg = f"-r emr: the job would write to {output} on this machine; leave -r emr out, or name places such as s3://BUCKET/..."
+        raise UsageError(msg)
     if find_spec("boto3") is None:
         msg = "-r emr needs boto3, which is not installed; install it with: pip install 'mr_als[emr]'"
         raise UsageError(msg)
-    load_emr()
+    load_runner("emr")
     megabytes = -(-(task_memory + task_memory // 10 + JVM) >> 20)
     options = {
         "applications": ["Hadoop"],

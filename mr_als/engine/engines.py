@@ -93,8 +93,12 @@ class Engine:
             If it does not.
         """
         for path in paths:
-            if self.runner in CLUSTERS and scheme_of(path) == "file":
-                uri = _PLACES[self.runner] + os.path.basename(os.path.normpath(path))
+            scheme = scheme_of(path)
+            uri = _PLACES.get(self.runner, "") + os.path.basename(os.path.normpath(path))
+            if self.runner == "emr" and scheme == "hdfs":
+                msg = f"{path} is in the HDFS of a cluster, and -r emr works on files in S3; give a URI such as {uri}"
+                raise UsageError(msg)
+            if self.runner in CLUSTERS and scheme == "file":
                 msg = f"{path} is on this machine, and -r {self.runner} works on the files of a cluster; give a URI such as {uri}"
                 raise UsageError(msg)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import importlib
 import io
 import shlex
 import shutil
@@ -27,7 +28,7 @@ from typing import Any
 
 from mr_als.engine.loose_version import LooseVersion
 
-__all__ = ["load_emr", "text_std"]
+__all__ = ["load_runner", "text_std"]
 
 
 def _module(name: str, **names: Any) -> types.ModuleType:
@@ -75,11 +76,11 @@ with _stand_ins(), warnings.catch_warnings():
     import mrjob.util
 
 
-def load_emr() -> None:
-    """Import mrjob's EMR runner, which wants the same; only where it is used, for it loads boto3."""
+def load_runner(name: str) -> None:
+    """Import the module of one of mrjob's runners, which wants the same; only where it is used, as that of EMR loads boto3."""
     with _stand_ins(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import mrjob.emr  # noqa: F401
+        importlib.import_module(f"mrjob.{name}")
 
 
 # on every job, and deprecated since 3.12: `datetime.utcnow()`; in 3.12 and 3.13 `tarfile` without a filter

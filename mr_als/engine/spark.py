@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import mr_als
+from mr_als.engine.mrjob_fixes import load_runner
 from mr_als.engine.storage import scheme_of
 from mr_als.errors import UsageError
 
@@ -52,6 +53,7 @@ def arguments(tasks: int, master: str = "") -> list[str]:
     if find_spec("pyspark") is None:
         msg = "-r spark needs PySpark, which is not installed; install it with: pip install 'mr_als[spark]'"
         raise UsageError(msg)
+    load_runner("spark.runner")
     # on one machine Spark listens on loopback only, and its web page is nobody's business; -D of the user's come later and win
     quiet = {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     return [

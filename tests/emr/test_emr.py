@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
 import re
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import mr_als
 from mr_als.cli import main
 from mr_als.engine import emr as emr_module
 from mr_als.engine import mrjob_fixes
@@ -31,7 +34,7 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def emr(aws, monkeypatch):
     """Run the steps that are added to clusters, while the driver waits for them."""
-    mrjob_fixes.load_emr()
+    mrjob_fixes.load_runner("emr")
     import mrjob.emr
 
     stand_in = Emr()
@@ -41,8 +44,27 @@ def emr(aws, monkeypatch):
 
 @pytest.fixture
 def logs(bucket):
-    storage_of(bucket).write(f"{bucket}/logs/counts.tsv", "".join(toy_lines()).encode())
+    """Give the URI of logs, some of them compressed."""
+    lines = [line.encode() for line in toy_lines()]
+    for n, (end, pack) in enumerate({"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}.items()):
+        storage_of(bucket).write(f"{bucket}/logs/counts.tsv{end}", pack(b"".join(lines[n::3])))
     return f"{bucket}/logs"
+
+
+def arrays(model):
+    """Give the bytes of the arrays of a model."""
+    found = generation_bytes(Path(mr_als.load(model).path))
+    return {name: data for name, data in found.items() if name.endswith(".npy")}
+
+
+@pytest.fixture(scope="module")
+def inline(tmp_path_factory):
+    """Give the arrays of a model of the same logs from this machine, by join."""
+    place = tmp_path_factory.mktemp("inline")
+    write(place / "counts.tsv", toy_lines())
+    for join in ("broadcast", "shuffle"):
+        assert main(["train", str(place / "counts.tsv"), "--model", str(place / join), *PLAN, "--join", join]) == 0
+    return {join: arrays(str(place / join)) for join in ("broadcast", "shuffle")}
 
 
 @pytest.fixture
@@ -54,19 +76,24 @@ def python(tmp_path):
 
 
 @pytest.mark.parametrize("join", ["broadcast", "shuffle"])
-def test_a_whole_training_ends_with_the_factors_of_the_inline_runner(join, emr, logs, bucket, python, tmp_path):
-    write(tmp_path / "counts.tsv", toy_lines())
-    plan = (*PLAN, "--join", join)
+def test_a_whole_training_ends_with_the_factors_of_the_inline_runner(join, emr, logs, bucket, python, inline):
+    assert main(["train", logs, "--model", f"{bucket}/m", "-r", "emr", *python, *PLAN, "--join", join]) == 0
 
-    assert main(["train", logs, "--model", f"{bucket}/m", "-r", "emr", *python, *plan]) == 0
-    assert main(["train", str(tmp_path / "counts.tsv"), "--model", str(tmp_path / "inline"), *plan]) == 0
-
-    import mr_als
-
-    ours = {name: data for name, data in generation_bytes(Path(mr_als.load(f"{bucket}/m").path)).items() if name.endswith(".npy")}
-    theirs = {name: data for name, data in generation_bytes(tmp_path / "inline").items() if name.endswith(".npy")}
-    assert ours == theirs
+    assert arrays(f"{bucket}/m") == inline[join]
     assert len(emr.steps) == 5  # prepare, half 0, and three halves
+
+
+def test_a_run_whose_step_failed_goes_on_to_the_same_factors(emr, logs, bucket, python, inline, capfd):
+    command = ["train", logs, "--model", f"{bucket}/m", "-r", "emr", *python, *PLAN, "--join", "broadcast"]
+    emr.fails = {4}
+
+    assert main(command) == 1
+    assert "job mr_solve failed on runner emr" in capfd.readouterr().err
+    assert storage_of(bucket).size(f"{bucket}/m/model.json") == -1
+    assert main(command) == 0
+
+    assert arrays(f"{bucket}/m") == inline["broadcast"]
+    assert len(emr.steps) == 6  # the failed one again, and none that was done
 
 
 def test_what_is_submitted(emr, logs, bucket):
@@ -84,7 +111,7 @@ def test_what_is_submitted(emr, logs, bucket):
     assert [uri.split("#")[1] for uri in step["archives"]] == ["mr_als"]
     assert step["mapper"][0].startswith("python3.11 mr_ingest.py --step-num=0 --mapper --input lines")
     assert step["reducer"][0].startswith("python3.11 mr_ingest.py --step-num=0 --reducer --input lines")
-    assert step["input"] == [f"{logs}/counts.tsv"]
+    assert step["input"] == [f"{logs}/counts.tsv{end}" for end in ("", ".bz2", ".gz")]
     assert re.fullmatch(rf"{bucket}/plays/attempt-\w+/output/", step["output"][0])
     conf = dict(pair.split("=", 1) for pair in step["D"])
     assert conf["mapreduce.job.reduces"] == "64"
@@ -137,15 +164,16 @@ def test_jobs_are_added_to_a_cluster_that_is_named(emr, logs, bucket, python, tm
     conf = tmp_path / "cluster.conf"
     conf.write_text(json.dumps({"runners": {"emr": {"cluster_id": name}}}))
 
-    assert main(["train", logs, "--model", f"{bucket}/m", "-r", "emr", *python, "-c", str(conf), *PLAN]) == 0
+    for name in ("plays", "more"):
+        assert main(["prepare", logs, "--plays", f"{bucket}/{name}", "-r", "emr", *python, "-c", str(conf), "-q"]) == 0
 
     assert len(emr.clusters) == before
-    assert len(emr.steps) == 5
+    assert len(emr.steps) == 2
     assert emr.clusters[-1].state != "TERMINATED"
 
 
 def test_a_failed_step_is_a_failed_job_and_the_last_good_model_stays(emr, logs, bucket, python, tmp_path, capfd):
-    assert main(["train", logs, "--model", f"{bucket}/m", "-r", "emr", *python, *PLAN]) == 0
+    assert main(["train", logs, "--model", f"{bucket}/m", *PLAN]) == 0
     before = storage_of(bucket).read(f"{bucket}/m/model.json")
     broken = tmp_path / "broken.conf"
     broken.write_text(json.dumps({"runners": {"emr": {"python_bin": "false"}}}))

@@ -1,18 +1,28 @@
-"""Training on Spark (`local[2]`, a spark-submit a job) ends with the bytes of the inline runner, in both joins."""
+"""What runs on Spark (`local[2]`, a spark-submit a job) ends with the bytes of the inline runner."""
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import json
+import os
+import signal
+import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
 from mr_als.cli import main
 from mr_als.engine import spark
+from mr_als.engine.engines import Engine
 from mr_als.engine.launch import run_job
 from mr_als.errors import DamagedDataError, UsageError
+from mr_als.prepare import prepare
+from mr_als.train import train
 from tests.toy import generation_bytes, options, run, toy_lines, write
 
 LOCAL = ("--spark-master", "local[2]")
@@ -23,14 +33,101 @@ def logs(tmp_path_factory):
     return write(tmp_path_factory.mktemp("logs") / "counts.tsv", toy_lines())
 
 
-@pytest.mark.spark
-@pytest.mark.parametrize("join", ["broadcast", "shuffle"])
-def test_the_same_plan_gives_the_same_bytes_as_inline(join, logs, tmp_path):
-    run([logs], tmp_path / "inline", options(join, iterations=1))
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    """Give a directory of logs in every compression."""
+    place = tmp_path_factory.mktemp("packed")
+    lines = [line.encode() for line in toy_lines()]
+    parts = [b"".join(lines[n::4]) for n in range(4)]
+    for (end, pack), part in zip(
+        {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".zst": zst_compress}.items(), parts, strict=True
+    ):
+        (place / f"counts.tsv{end}").write_bytes(pack(part))
+    return str(place)
 
-    run([logs], tmp_path / "spark", options(join, iterations=1), runner="spark", tasks=2, mrjob_arguments=LOCAL)
+
+def zst_compress(data):
+    try:
+        from compression import zstd
+    except ImportError:
+        from backports import zstd
+    return zstd.compress(data)
+
+
+@pytest.mark.spark
+def test_a_killed_run_on_compressed_logs_goes_on_to_the_bytes_of_inline(packed, tmp_path):
+    """With the shuffle join: from logs to a model, killed after the first user half."""
+    plan = (
+        "--rank",
+        "5",
+        "--max-iterations",
+        "1",
+        "--tolerance",
+        "0",
+        "--user-blocks",
+        "2",
+        "--item-blocks",
+        "2",
+        "--join",
+        "shuffle",
+        "-q",
+    )
+    assert main(["train", packed, "--model", str(tmp_path / "inline"), *plan]) == 0
+    command = ["train", packed, "--model", str(tmp_path / "spark"), "-r", "spark", "--master", "local[2]", *plan]
+    code = f"import sys; from mr_als.cli import main; sys.exit(main({command!r}))"
+    died = subprocess.run([sys.executable, "-c", code], env={**os.environ, "MR_ALS_CRASH_AT": "after-half-001"}, check=False)
+    assert died.returncode == -signal.SIGKILL
+
+    assert main(command) == 0
 
     assert generation_bytes(tmp_path / "spark") == generation_bytes(tmp_path / "inline")
+
+
+@pytest.mark.spark
+def test_the_broadcast_join_gives_the_bytes_of_inline(logs, tmp_path):
+    prepare([logs], str(tmp_path / "plays"), options().inputs)
+    chosen, plays = options("broadcast", iterations=0), str(tmp_path / "plays")
+    train([], str(tmp_path / "inline"), chosen, plays=plays)
+
+    train([], str(tmp_path / "spark"), chosen, plays=plays, engine=Engine("spark", tasks=2, mrjob_arguments=LOCAL))
+
+    assert generation_bytes(tmp_path / "spark") == generation_bytes(tmp_path / "inline")
+
+
+@pytest.mark.spark
+def test_splits_parquet_into_the_parts_of_inline(tmp_path):
+    users, items, plays = zip(*(line.split() for line in toy_lines()), strict=True)
+    pyarrow.parquet.write_table(
+        pyarrow.table({"user": users, "item": items, "plays": [float(p) for p in plays]}), tmp_path / "log.parquet"
+    )
+
+    found = []
+    for name, engine in (("inline", []), ("spark", ["-r", "spark", "--master", "local[2]"])):
+        parts = [str(tmp_path / f"{name}-{part}") for part in ("train", "test")]
+        assert main(["split", str(tmp_path / "log.parquet"), "--train", parts[0], "--test", parts[1], "-q", *engine]) == 0
+        found.append([path.read_bytes() for part in parts for path in sorted(Path(part).glob("part-*"))])
+
+    assert found[1] == found[0]
+
+
+@pytest.mark.spark
+def test_splits_and_evaluates_the_same_as_inline(logs, tmp_path, capsys):
+    found = {}
+    for runner, chosen in (("inline", []), ("spark", ["-r", "spark", "--master", "local[2]"])):
+        folder = tmp_path / runner
+        parts = [f"--{part}={folder / part}" for part in ("train", "test")]
+        folder.mkdir()
+
+        assert main(["split", logs, "--share", "0.2", *parts, "-q", *chosen]) == 0
+        if runner == "inline":
+            run([str(folder / "train")], tmp_path / "model", options(iterations=1))
+        capsys.readouterr()
+        assert main(["evaluate", "--model", str(tmp_path / "model"), str(folder / "test"), "--json", "-q", *chosen]) == 0
+
+        lines = sorted(line for path in folder.rglob("part-*.tsv") for line in path.read_bytes().splitlines())
+        found[runner] = lines, json.loads(capsys.readouterr().out)
+
+    assert found["spark"] == found["inline"]
 
 
 @pytest.mark.spark
@@ -73,26 +170,6 @@ def test_recommends_the_same_as_inline_whatever_alphabet_the_ids_are_in(tmp_path
     )
     assert len(inline) == 10 * 120
     assert on_spark == inline
-
-
-@pytest.mark.spark
-def test_splits_and_evaluates_the_same_as_inline(logs, tmp_path, capsys):
-    found = {}
-    for runner, chosen in (("inline", []), ("spark", ["-r", "spark", "--master", "local[2]"])):
-        folder = tmp_path / runner
-        parts = [f"--{part}={folder / part}" for part in ("train", "test")]
-        folder.mkdir()
-
-        assert main(["split", logs, "--share", "0.2", *parts, "-q", *chosen]) == 0
-        if runner == "inline":
-            run([str(folder / "train")], tmp_path / "model", options(iterations=1))
-        capsys.readouterr()
-        assert main(["evaluate", "--model", str(tmp_path / "model"), str(folder / "test"), "--json", "-q", *chosen]) == 0
-
-        lines = sorted(line for path in folder.rglob("part-*.tsv") for line in path.read_bytes().splitlines())
-        found[runner] = lines, json.loads(capsys.readouterr().out)
-
-    assert found["spark"] == found["inline"]
 
 
 @pytest.fixture
