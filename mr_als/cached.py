@@ -10,10 +10,11 @@ import json
 import os
 import shutil
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 from mr_als.engine.mirror import fetch, mirror_of
-from mr_als.engine.storage import storage_of
+from mr_als.engine.storage import is_name, storage_of
 from mr_als.errors import ModelError
 from mr_als.publish import write_arrays
 from mr_als.records import read_records
@@ -33,6 +34,7 @@ def copy_of(uri: str, *, fresh: bool = False) -> str:
         raise ModelError(msg)
     try:
         run = str(json.loads(found)["generation"])
+        check_names(uri, [run])
     except (ValueError, KeyError, TypeError) as error:
         msg = f"{uri}: model.json cannot be read ({error!r}); train again"
         raise ModelError(msg) from None
@@ -49,6 +51,20 @@ def copy_of(uri: str, *, fresh: bool = False) -> str:
     return copy
 
 
+def check_names(where: str, names: Iterable[str]) -> None:
+    """Check names that a file gave, before anything is read, written or removed by them.
+
+    Raises
+    ------
+    ModelError
+        If one leads out of its directory.
+    """
+    for name in names:
+        if not all(is_name(part) for part in name.split("/")):
+            msg = f"{where}: names a file {name!r}, which would be outside of it: forged or damaged, train again"
+            raise ModelError(msg)
+
+
 def _make(generation: str, generations: str, run: str) -> None:
     """Fetch the files of a generation, or make them of the records that it keeps; of several processes one is the first."""
     manifest = storage_of(generation).read(os.path.join(generation, "manifest.json"))
@@ -61,7 +77,9 @@ def _make(generation: str, generations: str, run: str) -> None:
             bad = storage_of(generation).read(os.path.join(generation, "bad-lines.tsv")) or b""
             write_arrays(scratch, records["plays_users"], records["plays_items"], records["users"], records["items"], bad)
         else:
-            for name in json.loads(manifest)["files"]:
+            names = list(json.loads(manifest)["files"])
+            check_names(generation, names)
+            for name in names:
                 fetch(os.path.join(generation, name), os.path.join(scratch, name))
             Path(scratch, "manifest.json").write_bytes(manifest)
         storage_of(scratch).rename(scratch, os.path.join(generations, run))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import importlib
 import os
 import pkgutil
@@ -19,7 +20,7 @@ from typing import NoReturn
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from mr_als import __version__, commands
-from mr_als.errors import MRALSError, UsageError
+from mr_als.errors import MRALSError, StorageError, UsageError
 
 # the order in which `mr-als --help` lists them; a file not named here comes last
 ORDER = (
@@ -48,6 +49,10 @@ example:
   mr-als explain --model model USER ITEM        which plays earned the recommendation
 
 exit codes: 0 done, 1 failed, 2 usage, 130 interrupted"""
+
+
+# of a file system that is full, of a quota, of a limit to the size of files
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Parser(argparse.ArgumentParser):
@@ -80,6 +85,7 @@ def command_names() -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and give its exit code."""
+    _open_closed_streams()
     try:
         args = make_parser().parse_args(arguments)
         code: int | None = args.run(args)
@@ -92,10 +98,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(done.code or 0)
     except BrokenPipeError:
         return _reader_left()
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(
+            StorageError(f"{where}{error.strerror}; what is finished counts: make room, and give the same command again"), 1
+        )
     except KeyboardInterrupt:
         print("mr-als: interrupted; what is finished counts: the same command resumes", file=sys.stderr)
         return 130
     return code or 0
+
+
+def _open_closed_streams() -> None:
+    """Let what was closed, as by `>&-` in a crontab, lead to nowhere: libraries write to it all the same."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # in this order each gets the number that is free, its own
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  (as long as the process)
 
 
 def _fail(error: MRALSError, code: int) -> int:

@@ -109,7 +109,11 @@ class Model:
             if actual != size:
                 msg = f"{file_path}: {actual} bytes where the manifest says {size}: damaged, train again"
                 raise ModelError(msg)
-        return cls(path, info)
+        try:
+            return cls(path, info)
+        except ValueError as error:  # such as an array of objects, which would have to be unpickled
+            msg = f"{generation}: holds something else than arrays of numbers ({error}); train again"
+            raise ModelError(msg) from None
 
     @property
     def rank(self) -> int:

@@ -78,6 +78,7 @@ HELD = {
     },
     "`recommend` to all users": {
         "hadoop": ON_HADOOP + "all_users_are_recommended_to_by_a_job",
+        "emr": ON_EMR + "all_users_are_recommended_to_by_a_job",
         "spark": ON_SPARK + "recommends_the_same_as_inline_whatever_alphabet_the_ids_are_in",
     },
     "`split`": {"spark": SPLIT_ON_SPARK},

@@ -175,15 +175,28 @@ class Run:
             If another attempt was counted in the meantime.
         """
         crash_point(f"before-{name}")
-        if not self.storage.create(self.path(f"{name}.json"), _dump(record)):
+        if not self.storage.create(self.path(f"{name}.json"), _dump({"run": self.name, **record})):
             msg = f"{self.path(name)}.json was written by another driver meanwhile; run the same command again"
             raise DamagedDataError(msg)
         crash_point(f"after-{name}")
 
     def record(self, name: str) -> dict[str, Any] | None:
-        """Give what `commit` wrote, None if it did not."""
-        found = self.storage.read(self.path(f"{name}.json"))
-        return None if found is None else _load(self.path(f"{name}.json"), found)
+        """Give what `commit` wrote, None if it did not.
+
+        Raises
+        ------
+        DamagedDataError
+            If it is torn, or of another run.
+        """
+        path = self.path(f"{name}.json")
+        found = self.storage.read(path)
+        if found is None:
+            return None
+        record: dict[str, Any] = _load(path, found)
+        if record.get("run") != self.name:
+            msg = f"{path} is of another run, {record.get('run')}, not of {self.name}; start again with --restart"
+            raise DamagedDataError(msg)
+        return record
 
     def forget(self, name: str) -> None:
         """Remove a superseded or damaged attempt's files, and its record."""

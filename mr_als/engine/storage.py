@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -205,6 +206,15 @@ def _check_log(path: str) -> None:
     if any(c in path for c in "\t\r\n"):
         msg = f"{path!r}: a tab or a line end in the name of a log; rename the file"
         raise BadInputError(msg)
+
+
+def is_name(text: str) -> bool:
+    """Say whether a text that came from a file is a plain name, which leads nowhere else.
+
+    >>> is_name("part-00000"), is_name(".."), is_name("../x"), is_name("/etc"), is_name("")
+    (True, False, False, False, False)
+    """
+    return re.fullmatch(r"[A-Za-z0-9._-]+", text) is not None and text not in (".", "..")
 
 
 def scheme_of(path: str) -> str:

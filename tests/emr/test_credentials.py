@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from mr_als.cli import main, make_parser
+from mr_als.engine import mrjob_fixes
 from mr_als.engine.storage import storage_of
 from mr_als.errors import MRALSError
 from tests.emr.conftest import CANARIES
+from tests.emr.streaming import Emr
 from tests.toy import toy_lines, write
 
 pytestmark = pytest.mark.s3
@@ -93,6 +95,19 @@ def test_no_failure_shows_them(command, seen, bucket):
     assert main(command) in (1, 2)
 
     assert "mr-als: " in seen()
+
+
+def test_what_is_submitted_to_emr_does_not_hold_them(seen, bucket, monkeypatch):
+    """A job whose step fails, with all that mrjob says: request, bootstrap, step, uploaded files."""
+    mrjob_fixes.load_runner("emr")
+    stand_in = Emr()
+    stand_in.fails = {1}
+    monkeypatch.setattr("mrjob.emr.time", stand_in)
+    storage_of(bucket).write(f"{bucket}/logs/a.tsv", "".join(toy_lines()).encode())
+
+    assert main(["prepare", f"{bucket}/logs", "--plays", f"{bucket}/plays", "-r", "emr", "-v"]) == 1
+
+    assert "job mr_ingest failed on runner emr" in seen(repr(stand_in.steps), repr([vars(c) for c in stand_in.clusters]))
 
 
 def test_no_exception_holds_them_when_s3_refuses_or_does_not_answer(seen, bucket, monkeypatch):

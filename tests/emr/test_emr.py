@@ -96,6 +96,22 @@ def test_a_run_whose_step_failed_goes_on_to_the_same_factors(emr, logs, bucket, 
     assert len(emr.steps) == 6  # the failed one again, and none that was done
 
 
+def test_all_users_are_recommended_to_by_a_job(emr, logs, bucket, python, tmp_path):
+    assert main(["train", logs, "--model", f"{bucket}/m", *PLAN]) == 0
+    command = ["recommend", "--model", f"{bucket}/m", "-n", "3", "-q"]
+
+    assert main([*command, "--output", f"{bucket}/top", "-r", "emr", *python]) == 0
+    assert main([*command, "--output", str(tmp_path / "top")]) == 0
+
+    storage = storage_of(bucket)
+    found = {name: storage.read(f"{bucket}/top/{name}") or b"" for name in storage.names(f"{bucket}/top")}
+    expected = b"".join(path.read_bytes() for path in (tmp_path / "top").iterdir())
+    assert sorted(b"".join(found.values()).splitlines()) == sorted(expected.splitlines())
+    assert "_SUCCESS" in found
+    assert len(emr.steps) == 1
+    assert storage.names(bucket) == ["logs", "m", "top"]
+
+
 def test_what_is_submitted(emr, logs, bucket):
     """A cluster of our settings, and a step that is Hadoop Streaming with the job, the package and nothing else."""
     emr.runs = False
