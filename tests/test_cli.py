@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 
 from mr_als import __version__, cli
-from mr_als.commands.shared import RUNNERS
-from mr_als.engine import launch
 from tests.toy import toy_lines, write
 
 ROOT = Path(cli.__file__).parent.parent
@@ -171,19 +169,6 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments, text, capsys):
     assert err.startswith("mr-als: ")
     assert text in err
     assert len(err.splitlines()) == 1
-
-
-@pytest.mark.parametrize("runner", [runner for runner in RUNNERS if runner not in launch.RUNNERS])
-@pytest.mark.parametrize("command", ["train", "prepare"])
-def test_an_engine_that_is_not_there_is_refused_before_anything_starts(command, runner, logs, tmp_path, capsys):
-    target = "--model" if command == "train" else "--plays"
-
-    code, _, err = run(capsys, command, logs, target, tmp_path / "new", "-r", runner)
-
-    assert code == 2
-    assert f"-r {runner}" in err
-    assert "inline" in err
-    assert not (tmp_path / "new").exists()
 
 
 def test_a_missing_mrjob_conf_is_refused(logs, tmp_path, capsys):

@@ -113,15 +113,11 @@ def engine_of(args: argparse.Namespace) -> Engine:
     Raises
     ------
     UsageError
-        If this version has no such engine, or an mrjob.conf is missing.
+        If an mrjob.conf is missing, or --master does not fit.
     """
     from mr_als.data.lines import LINES, REFERENCES
-    from mr_als.engine import launch
     from mr_als.engine.engines import Engine
 
-    if args.runner not in launch.RUNNERS:
-        msg = f"-r {args.runner}: this version runs on {', '.join(launch.RUNNERS)} only; choose one of these"
-        raise UsageError(msg)
     for path in args.conf_path:
         if not Path(path).is_file():
             msg = f"-c {path}: no such file; expected an mrjob.conf"

@@ -21,7 +21,6 @@ from mr_als import engine, errors
 from mr_als.engine import emr, hadoop, spark
 from mr_als.errors import JobFailedError, MRALSError
 
-RUNNERS = ("inline", "local", "hadoop", "emr", "spark")
 # runners whose tasks do not see the files of the driver's machine
 CLUSTERS = ("hadoop", "emr")
 

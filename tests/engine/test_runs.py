@@ -139,12 +139,13 @@ def test_a_torn_run_file_is_damaged_data(torn, tmp_path):
 def test_a_half_counts_once(tmp_path):
     one, other = a_run(tmp_path), a_run(tmp_path)
     one.start(PLAN)
+    other.start(PLAN)
     one.commit("half-001", {"attempt": "one"})
 
     with pytest.raises(DamagedDataError, match="written by another driver meanwhile"):
         other.commit("half-001", {"attempt": "other"})
 
-    assert other.record("half-001") == {"attempt": "one"}
+    assert other.record("half-001") == {"run": one.name, "attempt": "one"}
     assert other.record("half-002") is None
 
 
