@@ -112,6 +112,22 @@ def test_all_users_are_recommended_to_by_a_job(emr, logs, bucket, python, tmp_pa
     assert storage.names(bucket) == ["logs", "m", "top"]
 
 
+def test_splits_and_evaluates_the_same_as_inline(emr, logs, bucket, python, tmp_path, capfd):
+    found = []
+    for place, engine in ((str(tmp_path), []), (f"{bucket}/parts", ["-r", "emr", *python])):
+        assert main(["split", logs, "--train", f"{place}/train", "--test", f"{place}/test", "-q", *engine]) == 0
+        if not found:
+            assert main(["train", f"{place}/train", "--model", f"{bucket}/m", *PLAN]) == 0
+        capfd.readouterr()
+        assert main(["evaluate", "--model", f"{bucket}/m", f"{place}/test", "-k", "50", "--json", "-q", *engine]) == 0
+        storage = storage_of(f"{place}/test")
+        pairs = [storage.read(path) for part in ("train", "test") for path in storage.expand([f"{place}/{part}"])]
+        found.append((pairs, json.loads(capfd.readouterr().out)))
+
+    assert found[1] == found[0]
+    assert len(emr.steps) == 3  # the split, prepare for the test part, and evaluate
+
+
 def test_what_is_submitted(emr, logs, bucket):
     """A cluster of our settings, and a step that is Hadoop Streaming with the job, the package and nothing else."""
     emr.runs = False
