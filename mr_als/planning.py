@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mr_als.data.lines import REFERENCES
-from mr_als.engine.estimate import Measured, Sizes, cluster_seconds, guess_sizes, half_bytes, process_memory, task_memory
+from mr_als.engine.estimate import (
+    Measured,
+    Sizes,
+    blocks_that_fit,
+    cluster_seconds,
+    guess_sizes,
+    half_bytes,
+    largest_task_of_a_half,
+    process_memory,
+    task_memory,
+)
 from mr_als.options import ClusterOptions
 from mr_als.progress import size
 
@@ -92,6 +102,18 @@ def in_words(sizes: Sizes, join: str, expected: dict[str, float]) -> str:
     return f"{sizes.blocks[0]} blocks of users and {sizes.blocks[1]} of items; " + "; ".join(halves) + memory
 
 
+def too_large(sizes: Sizes, join: str, kernel: str, budget: int) -> str:
+    """Say what to do if tasks will take more than `--task-memory`, which the size of the logs did not tell; else nothing."""
+    need = largest_task_of_a_half(sizes, join, kernel, budget)
+    if need <= budget:
+        return ""
+    users, items = blocks_that_fit(sizes, join, kernel, budget)
+    return (
+        f"a task will take about {size(need)}, more than --task-memory {budget >> 20}M, as blocks have many rows; "
+        f"smaller ones fit: --user-blocks {users} --item-blocks {items}"
+    )
+
+
 def make_plan(
     sizes: Sizes, known: str, join: str, why: str, kernel: str, budget: int, engine: Engine, measured: Measured | None,
     cluster: ClusterOptions,
@@ -104,6 +126,7 @@ def make_plan(
         "halves": {name: half_bytes(sizes, side, join)._asdict() for side, name in enumerate(HALVES)},
         "memory": task_memory(sizes, join, kernel, budget, tasks or 1),
         "memory_of_this_machine": process_memory(sizes, join, kernel, budget, tasks, read_logs=True),
+        "too_large": too_large(sizes, join, kernel, budget),
         "cluster": asdict(cluster),
     }  # fmt: skip
     if measured is None:
@@ -143,7 +166,8 @@ def plan_in_words(plan: dict[str, Any]) -> str:
     if "measured" in plan:
         lines.append(_row("  seconds on this machine", *(f"{half['seconds']:.3g}" for half in halves)))
     lines += ["", "resident memory of a process", *(_row(f"  {name}", size(n_bytes)) for name, n_bytes in plan["memory"].items())]
-    lines += [_row(f"  the largest here, with -r {plan['runner']}", size(plan["memory_of_this_machine"])), ""]
+    lines += [_row(f"  the largest here, with -r {plan['runner']}", size(plan["memory_of_this_machine"]))]
+    lines += [f"  {plan['too_large']}"] * bool(plan["too_large"]) + [""]
     lines += _time_in_words(plan) if "measured" in plan else ["time      not measured"]
     return "\n".join(lines) + "\n"
 

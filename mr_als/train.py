@@ -31,7 +31,7 @@ from mr_als.maths.normal_equations import eigenbasis, project
 from mr_als.model import Model
 from mr_als.nightly import check_size, pack_model_items
 from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, WeightOptions, to_arguments
-from mr_als.planning import expect, in_words, sizes_of, took
+from mr_als.planning import expect, in_words, sizes_of, too_large, took
 from mr_als.prepare import Logs, Plays, check_ratings, fingerprint, prepare, read_plays
 from mr_als.progress import Progress, what_a_half_does
 from mr_als.publish import publish
@@ -199,6 +199,8 @@ class _Trainer:
         sizes = sizes_of(plays, options.solver.rank)
         self.expected = expect(sizes, self.join, self.kernel, engine, options.plan.task_memory, read_logs)
         progress.say(f"plan: {in_words(sizes, self.join, self.expected)}")
+        if advice := too_large(sizes, self.join, self.kernel, options.plan.task_memory):
+            progress.say(advice)
 
     def describe(self, reason: str) -> dict[str, Any]:
         """Give what `model.json` says of the run."""

@@ -11,9 +11,19 @@ import mr_als
 from mr_als import cli
 from mr_als.calibrate import DENSEST, calibrate, lines_of, shape_of_copy
 from mr_als.engine.engines import Engine
-from mr_als.engine.estimate import Measured, cluster_seconds, distinct, guess_sizes, half_bytes, process_memory, task_memory
+from mr_als.engine.estimate import (
+    Measured,
+    blocks_that_fit,
+    cluster_seconds,
+    distinct,
+    guess_sizes,
+    half_bytes,
+    largest_task_of_a_half,
+    process_memory,
+    task_memory,
+)
 from mr_als.options import ClusterOptions, InputOptions, PlanOptions, SolverOptions
-from mr_als.planning import sizes_of
+from mr_als.planning import sizes_of, too_large
 from mr_als.prepare import prepare
 from mr_als.train import Training
 from tests.toy import options, run, write
@@ -199,3 +209,15 @@ def test_a_training_records_what_was_expected_and_what_came(log, tmp_path):
 
     plan = mr_als.load(str(tmp_path / "model")).info["plan"]
     assert set(plan["expected"]) == set(plan["actual"]) >= {"bytes_of_memory", "seconds_of_an_iteration"}
+
+
+def test_blocks_of_many_rows_get_the_advice_of_smaller_ones_which_fit():
+    budget = 256 << 20
+    wide = guess_sizes(1_000_000, 1_000_000, 2_000_000, (4, 4), 64)
+    blocks = blocks_that_fit(wide, "shuffle", "numpy", budget)
+
+    assert largest_task_of_a_half(wide, "shuffle", "numpy", budget) > budget
+    fitting = guess_sizes(1_000_000, 1_000_000, 2_000_000, blocks, 64)
+    assert largest_task_of_a_half(fitting, "shuffle", "numpy", budget) <= budget
+    assert f"--user-blocks {blocks[0]} --item-blocks {blocks[1]}" in too_large(wide, "shuffle", "numpy", budget)
+    assert too_large(fitting, "shuffle", "numpy", budget) == ""

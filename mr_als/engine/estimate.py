@@ -184,6 +184,19 @@ def task_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int = 
     return {**found, "driver": PYTHON + max(COPIES * fixed, PUBLISHED * pairs)}
 
 
+def largest_task_of_a_half(sizes: Sizes, join: str, kernel: str, budget: int) -> float:
+    """Give the resident bytes of the largest task of a half."""
+    return max(n_bytes for name, n_bytes in task_memory(sizes, join, kernel, budget).items() if name.startswith("half"))
+
+
+def blocks_that_fit(sizes: Sizes, join: str, kernel: str, budget: int) -> tuple[int, int]:
+    """Give numbers of blocks with which the tasks of a half stay below `budget`: doubled while that helps, and is needed."""
+    while largest_task_of_a_half(sizes, join, kernel, budget) > budget and sizes.blocks[0] < sizes.rows[0]:
+        more = (2 * sizes.blocks[0], 2 * sizes.blocks[1])
+        sizes = guess_sizes(*sizes.rows, sizes.pairs, more, sizes.rank)
+    return sizes.blocks
+
+
 def process_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int, read_logs: bool) -> float:
     """Give the resident bytes of the largest process of a run on this machine.
 
