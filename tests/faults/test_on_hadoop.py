@@ -112,6 +112,20 @@ def test_output_that_no_job_has_finished_is_not_used_and_a_stray_part_is_not_rea
     assert arrays_of(model) == undisturbed
 
 
+def test_a_task_beyond_its_memory_fails_the_run_in_words_that_name_it_and_the_old_model_stays(toy, trained, folder, python_that):
+    """F21: YARN kills the containers of tasks that take a gigabyte where they may have less."""
+    before, run = arrays_of(trained), mr_als.load(trained).info["generation"]
+    # zeros would be pages that nobody has touched, and take no memory
+    greedy = python_that(f'exec {sys.executable} -c "x = bytes([1]) * (1 << 30); import time; time.sleep(60)"')
+    words = (*greedy, "-D", "mapreduce.map.maxattempts=2")
+
+    with pytest.raises(JobFailedError, match=r"a task took more memory than its container has .*raise --task-memory"):
+        train_on(toy.uri, trained, mrjob_arguments=words)
+
+    assert arrays_of(trained) == before
+    assert mr_als.load(trained).info["generation"] == run
+
+
 def processes(*words: str) -> list[int]:
     """Give the ids of processes whose command line or environment holds all words."""
     found = []
