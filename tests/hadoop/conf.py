@@ -119,9 +119,10 @@ def yarn(run: Path, home: Path, p: dict[str, int]) -> dict[str, object]:
         "yarn.nodemanager.resource.cpu-vcores": os.cpu_count() or 1,
         "yarn.scheduler.minimum-allocation-mb": 256,
         "yarn.scheduler.maximum-allocation-mb": 4096,
-        # virtual memory says nothing about JVMs and BLAS; resident memory is enforced
+        # virtual memory says nothing about JVMs and BLAS; resident memory is enforced, by the NodeManager for want of cgroups
         "yarn.nodemanager.vmem-check-enabled": "false",
         "yarn.nodemanager.pmem-check-enabled": "true",
+        "yarn.nodemanager.resource.memory.enforced": "false",
         "yarn.nodemanager.container-monitor.interval-ms": 500,
         "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": 99.5,
         "yarn.nodemanager.disk-health-checker.min-free-space-per-disk-mb": 512,
