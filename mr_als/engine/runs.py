@@ -45,7 +45,8 @@ class Lock:
 
     def __enter__(self) -> Lock:
         try:
-            self._file = open(self._path, "a+", encoding="utf-8")
+            # without a buffer: what a full disk refuses is not tried again when the file is closed
+            self._file = open(self._path, "a+b", buffering=0)
         except OSError as error:
             msg = f"{self._path}: cannot be written ({error.strerror}); name a directory that you may write to"
             raise UsageError(msg) from None
@@ -53,16 +54,19 @@ class Lock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.seek(0)
-            holder = self._file.read().strip() or "another process"
+            holder = self._file.read().decode(errors="replace").strip() or "another process"
             self._file.close()
             msg = f"{os.path.dirname(self._path)}: {holder} works on it; wait for it, or name another directory"
             raise BusyError(msg) from None
         except OSError:
             pass  # a file system without locks
         _held.add(self._file.fileno())
-        self._file.truncate(0)
-        self._file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        self._file.flush()
+        try:
+            self._file.truncate(0)
+            self._file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+        except OSError:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *exc: object) -> None:
