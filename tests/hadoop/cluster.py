@@ -247,6 +247,15 @@ class Cluster:
             if not self._gone(daemon, 10):
                 self.kill(daemon)
             (self.run / f"pids/{daemon}").unlink(missing_ok=True)
+        self._end_containers()
+
+    def _end_containers(self) -> None:
+        """End what the NodeManager started: a supervised one leaves it for its successor."""
+        ours = f"{self.run}/local/usercache/".encode()
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                if ours in path.read_bytes():
+                    os.kill(int(path.parent.name), signal.SIGKILL)
 
     def clean(self) -> None:
         """Stop, and remove the run directory with its HDFS."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -49,3 +52,22 @@ def test_a_killed_daemon_is_seen_and_comes_back(hadoop):
 
     assert hadoop.status() == dict.fromkeys(DAEMONS, "up")
     assert hadoop.has_node()
+
+
+def test_stopping_ends_the_containers_that_a_node_manager_left_and_nothing_else(hadoop, tmp_path):
+    """On a cluster that never ran: what is called as a container is, and something else."""
+    cluster = Cluster(tmp_path / "run", hadoop.home)
+    container, other = (
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", str(path)])
+        for path in (cluster.run / "local/usercache/me/container_1", tmp_path / "other")
+    )
+    try:
+        cluster.stop()
+
+        assert container.wait(10) == -signal.SIGKILL
+        assert other.poll() is None
+    finally:
+        container.kill()
+        other.kill()
+        container.wait()
+        other.wait()
