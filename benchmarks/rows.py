@@ -15,7 +15,7 @@ class Row(NamedTuple):
     target : the ratio ours / peer is to be at most this
     judge : arguments of the peer's exact solver, whose weighted RMSE ours is held against; none: the peer's own result
     before : commands that make what both need, once
-    pairs : measurements of each, unless another number is asked for; together all rows take some 20 minutes on a quiet machine
+    pairs : measurements of each, unless another number is asked for; fewer where a pair takes minutes
     """
 
     name: str

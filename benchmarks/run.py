@@ -1,6 +1,6 @@
 """Compare mr_als with its peers, side by side, and print one table.
 
-    python -m benchmarks.run                                    all rows, some 20 minutes (`make bench`)
+    python -m benchmarks.run                                    all rows (`make bench`); a pair of M takes minutes
     python -m benchmarks.run --rows iteration-S,prepare-S -n 3
     python -m benchmarks.run --publish                          write the table to benchmarks/results.md, too
 
