@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from typing import Any
 
+from mr_als.engine.storage import files_of_all
 from mr_als.errors import BadInputError, StorageError, UsageError
 
 SCHEMES = ("s3", "s3a", "s3n")
@@ -166,17 +167,14 @@ class S3Storage:
 
     def expand(self, patterns: list[str]) -> list[str]:
         """Give the URIs of objects, of those in directories, and of globs, sorted; see `LocalStorage.expand`."""
-        paths: set[str] = set()
-        for pattern in patterns:
+
+        def files_of(pattern: str) -> Iterable[str]:
             key = self._key(pattern)
             with _told(pattern):
                 found = [key] if self._info(pattern) else [name.rstrip("/") for name in self._fs.glob(key)]
-                files = [file for name in found for file in self._files(name)]
-            if not files:
-                msg = f"{pattern}: no such object, and none in it; name log files, directories or globs"
-                raise BadInputError(msg)
-            paths |= {self.prefix + file for file in files}
-        return sorted(paths)
+                return [self.prefix + file for name in found for file in self._files(name)]
+
+        return files_of_all(patterns, files_of)
 
     def _files(self, key: str) -> list[str]:
         """Give an object, or those below a directory whose names do not begin with a dot or an underscore."""

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -176,17 +176,15 @@ class LocalStorage:
         BadInputError
             If a pattern names nothing, or a pipe or device, or a file whose name cannot be put in a line.
         """
-        paths: set[str] = set()
-        for pattern in patterns:
+
+        def files_of(pattern: str) -> Iterable[str]:
             found = [pattern] if Path(pattern).exists() else glob.glob(pattern, recursive=True)
-            files = [file for name in found for file in self._files(name)]
-            if not files:
-                msg = f"{pattern}: no such file, and no file in it; name log files, directories or globs"
-                raise BadInputError(msg)
-            paths |= {os.path.abspath(file) for file in files}
+            return [os.path.abspath(file) for name in found for file in self._files(name)]
+
+        paths = files_of_all(patterns, files_of)
         for path in paths:
             _check_log(path)
-        return sorted(paths)
+        return paths
 
     def _files(self, name: str) -> Iterator[str]:
         if not Path(name).is_dir():
@@ -196,6 +194,24 @@ class LocalStorage:
             inside = path.relative_to(name).parts
             if path.is_file() and not any(part.startswith((".", "_")) for part in inside):
                 yield str(path)
+
+
+def files_of_all(patterns: list[str], files_of: Callable[[str], Iterable[str]]) -> list[str]:
+    """Give the files that patterns name, sorted, each once; `files_of` gives those of one.
+
+    Raises
+    ------
+    BadInputError
+        If a pattern names no file.
+    """
+    paths: set[str] = set()
+    for pattern in patterns:
+        files = set(files_of(pattern))
+        if not files:
+            msg = f"{pattern}: no such file, and no file in it; name log files, directories or globs"
+            raise BadInputError(msg)
+        paths |= files
+    return sorted(paths)
 
 
 def _check_log(path: str) -> None:

@@ -127,7 +127,7 @@ def test_logs_are_named_by_objects_directories_and_globs(storage, place):
     assert names("a.tsv") == ["a.tsv"]
     assert names("") == ["a.tsv", "b.tsv", "sub/c.tsv"]
     assert names("?.tsv", "s*/*.tsv") == ["a.tsv", "b.tsv", "sub/c.tsv"]
-    with pytest.raises(BadInputError, match="no such object"):
+    with pytest.raises(BadInputError, match="no such file"):
         names("x*")
 
 

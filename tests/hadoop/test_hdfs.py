@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from mr_als.engine.hdfs import web_addresses
 from mr_als.engine.storage import storage_of
+from mr_als.engine.webhdfs import web_addresses
 from mr_als.errors import BadInputError, StorageError, UsageError
 
 pytestmark = pytest.mark.hadoop
