@@ -12,6 +12,9 @@ from mr_als.engine.launch import load_job
 from tests.hadoop.fixtures import folder, hadoop, toy, trained, undisturbed  # noqa: F401  (one cluster for tests of all folders)
 from tests.toy import toy_lines, write
 
+# pytest explains the assertions of test modules, and of these
+pytest.register_assert_rewrite("tests.engine.storage_promises")
+
 # no test measures time: what takes long on a busy machine is no fault
 settings.register_profile("mr_als", deadline=None)
 settings.load_profile("mr_als")

@@ -127,13 +127,13 @@ class HdfsStorage:
         return found
 
     def _bytes(self, path: str, **query: Any) -> bytes | None:
-        """Read, again from the start if the connection breaks on the way."""
+        """Read, again from the start if the connection breaks on the way; give None if nothing is there."""
         for attempt in range(5):
             try:
                 with self._web.request("GET", "OPEN", path, **query) as answer:
                     return answer.read()  # type: ignore[no-any-return]
             except RemoteError as error:
-                if error.kind in ("FileNotFoundException", "FileNotFound"):
+                if error.kind in ("FileNotFoundException", "FileNotFound") or "out of the range" in str(error):
                     return None
                 raise told(path, error) from None
             except (OSError, http.client.HTTPException) as error:

@@ -9,6 +9,7 @@ import pytest
 
 from mr_als.engine.storage import LocalStorage, storage_of
 from mr_als.errors import BadInputError, UsageError
+from tests.engine.storage_promises import StoragePromises
 
 storage = LocalStorage()
 
@@ -17,32 +18,10 @@ def names_in(directory):
     return sorted(os.listdir(directory))
 
 
-def test_create_refuses_a_second_file_and_keeps_the_first(tmp_path):
-    path = str(tmp_path / "half-001.json")
-
-    assert storage.create(path, b"first")
-    assert not storage.create(path, b"second")
-
-    assert storage.read(path) == b"first"
-    assert names_in(tmp_path) == ["half-001.json"]
-
-
-def test_of_many_threads_that_create_one_file_exactly_one_wins(tmp_path):
-    path, start, won = str(tmp_path / "file"), threading.Barrier(16), []
-
-    def contend(number):
-        start.wait()
-        if storage.create(path, b"%d" % number):
-            won.append(number)
-
-    threads = [threading.Thread(target=contend, args=(number,)) for number in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert [storage.read(path)] == [b"%d" % number for number in won]
-    assert names_in(tmp_path) == ["file"]
+class TestLocalStorage(StoragePromises):
+    @pytest.fixture
+    def place(self, tmp_path):
+        return str(tmp_path / "folder")
 
 
 def test_of_several_processes_that_create_one_file_exactly_one_wins(tmp_path):
@@ -96,14 +75,12 @@ def test_a_write_that_fails_leaves_nothing_behind(write, tmp_path, monkeypatch):
     assert names_in(tmp_path) == []
 
 
-def test_what_is_missing_reads_as_none_and_has_size_minus_one(tmp_path):
+def test_what_lies_below_a_file_is_missing(tmp_path):
     (tmp_path / "file").write_bytes(b"")
 
-    for path in ("none", "none/none", "file/none"):
-        assert storage.read(str(tmp_path / path)) is None
-        assert storage.size(str(tmp_path / path)) == -1
-        assert storage.names(str(tmp_path / path)) == []
-        storage.remove(str(tmp_path / path)) if path == "none" else None
+    assert storage.read(str(tmp_path / "file/none")) is None
+    assert storage.size(str(tmp_path / "file/none")) == -1
+    assert storage.names(str(tmp_path / "file/none")) == []
 
 
 def test_a_directory_that_cannot_be_made_is_a_usage_error(tmp_path):
