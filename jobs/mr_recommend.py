@@ -1,7 +1,8 @@
 r"""The best items for many users: map-only, the item factors broadcast.
 
 Input   `users <TAB> block <TAB> UsersBlock`: factors and what was played.
-Map     scores of all items for a block of users, played items left out, the best n kept
+Map     scores of a block of users, items with the longest vectors first and only as far as there can be better ones;
+        played items left out, the best n kept
 Output  `user <TAB> rank <TAB> item <TAB> score`, best first, or one JSON object a user.
 Shuffle none. Items that exceed an eighth of a task's memory come in several tiles, files that a task maps one
         after the other; the best of each tile are merged into the best so far. Users per item byte read are
@@ -26,11 +27,14 @@ import numpy.typing as npt  # isort: skip
 
 from mr_als.data.catalogue import USERS, ItemsTile, UsersBlock, rendered
 from mr_als.data.lines import Record
-from mr_als.maths.scoring import best_items, in_order
+from mr_als.data.rendering import rendered_block
+from mr_als.maths.longest_first import best_longest_first
+from mr_als.maths.scoring import in_order
 from mr_als.options import memory
 
-# scores computed at a time: more would leave the cache for nothing
-MOST_SCORES = 4 << 20
+# users and scores computed at a time: more would leave the cache for nothing
+USERS_AT_A_TIME = 256
+MOST_SCORES = 1 << 20
 
 
 class TextProtocol:
@@ -72,36 +76,44 @@ class MRRecommend(ALSJob):
         rows, scores = np.full((n_users, n), -1), np.full((n_users, n), -np.inf, np.float32)
 
         def improve(tile: ItemsTile, part: slice) -> None:
-            played = (None, None) if self.options.include_played else users.played_in(part, tile.first, len(tile))
-            found, values = best_items(users.factors[part], tile.factors, n, tile.name_at, tile.longest, *played)
-            found[found >= 0] += tile.first
-            rows[part], scores[part] = in_order(np.hstack([rows[part], found]), np.hstack([scores[part], values]), n, self.name)
+            indptr, played = (None, None) if self.options.include_played else users.played_in(part, tile.first, len(tile))
+            found, values = best_longest_first(
+                users.factors[part], tile.factors, tile.lengths, n, tile.name_at, self.most_scores(), indptr,
+                None if played is None else tile.places[played], scores[part, n - 1],
+            )  # fmt: skip
+            found = tile.rows_at(found)
+            if tile is not self.tiles[0]:
+                found, values = in_order(np.hstack([rows[part], found]), np.hstack([scores[part], values]), n, self.name)
+            rows[part], scores[part] = found, values
 
+        parts = [slice(start, min(start + USERS_AT_A_TIME, n_users)) for start in range(0, n_users, USERS_AT_A_TIME)]
         with ThreadPoolExecutor(self.options.threads) as pool:
             for tile in self.tiles:
-                for _ in pool.map(partial(improve, tile), self.parts(n_users, len(tile))):
+                for _ in pool.map(partial(improve, tile), parts):
                     pass  # raises what a thread raised
                 if len(self.tiles) > 1:
                     tile.release()
-        text = b"".join(self.lines(users.ids.to_list(), rows, scores))
+        names = users.ids.to_list()
+        if self.options.as_json:
+            text = b"".join(self.objects(names, rows, scores))
+        else:
+            text = rendered_block(names, rows, scores, self.name)
         if text:
             yield None, text[:-1]
 
-    def parts(self, n_users: int, n_items: int) -> Iterator[slice]:
-        """Cut users into groups whose scores fit."""
-        step = max(1, min(MOST_SCORES, self.options.task_memory // 32) // max(1, n_items) // self.options.threads)
-        for start in range(0, n_users, step):
-            yield slice(start, min(start + step, n_users))
+    def most_scores(self) -> int:
+        """Give how many scores a thread may hold."""
+        return min(MOST_SCORES, int(self.options.task_memory) // 32 // int(self.options.threads))
 
     def find_name(self, row: int) -> bytes:
         """Give an item's id."""
         return self.tiles[bisect_right(self.firsts, row) - 1].name(row)
 
-    def lines(self, names: list[bytes], rows: npt.NDArray[Any], scores: npt.NDArray[Any]) -> Iterator[bytes]:
-        """Give the output of each user."""
+    def objects(self, names: list[bytes], rows: npt.NDArray[Any], scores: npt.NDArray[Any]) -> Iterator[bytes]:
+        """Give a JSON object for each user."""
         for user, name in enumerate(names):
             found = rows[user][rows[user] >= 0].tolist()
-            yield rendered(name, [self.name(row) for row in found], scores[user, : len(found)], as_json=self.options.as_json)
+            yield rendered(name, [self.name(row) for row in found], scores[user, : len(found)], as_json=True)
 
 
 JOB = MRRecommend

@@ -85,7 +85,7 @@ def write_tiles(model: Model, directory: str, task_memory: int, kept: Array | No
             rows = kept[part]
             factors, lo, hi = np.asarray(model.item_factors[rows]), np.asarray(starts[rows]), np.asarray(starts[rows + 1])
             ends, text = np.concatenate([[0], np.cumsum(hi - lo)]), model.item_ids.text[ragged(lo, hi)]
-        ItemsTile.write(paths[-1], first, longest_norm(factors), factors, ends, text)
+        ItemsTile.write(paths[-1], first, factors, ends, text)
     return paths
 
 
@@ -94,7 +94,8 @@ def stored_users(model: Model, rows: Array) -> Iterator[UsersBlock]:
     for start in range(0, len(rows), USERS_PER_BLOCK):
         part = rows[start : start + USERS_PER_BLOCK]
         lo, hi = np.asarray(model.plays_start[part]), np.asarray(model.plays_start[part + 1])
-        ids = Ids.of([model.user_ids.raw(int(row)) for row in part])
+        names = model.user_ids
+        ids = Ids.cut(np.asarray(names.text), np.asarray(names.starts[part]), np.asarray(names.starts[part + 1]) - 1)
         indptr = np.concatenate([[0], np.cumsum(hi - lo)])
         yield UsersBlock(ids, np.asarray(model.user_factors[part]), indptr, np.asarray(model.plays_item[ragged(lo, hi)]))
 

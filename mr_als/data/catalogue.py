@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mr_als.data.blocks import Array, Buffer, pack, unpack
 from mr_als.data.ids import Ids
+from mr_als.maths.scoring import norms
 
 USERS = "users"
 
@@ -52,27 +53,33 @@ class UsersBlock(NamedTuple):
 
 
 class ItemsTile:
-    """Some consecutive items, in a file that a task memory-maps.
+    """Some consecutive items, in a file that a task memory-maps: the longest vector first, so that few pages are read.
 
     first : int, row of the first item
-    factors : float32 (n_items, rank)
-    longest : float, the length of the longest vector
+    factors : float32 (n_items, rank), longest first; an item has a *place* in this order and a *row* in that of the model
+    lengths : float64 (n_items,), their lengths
+    rows : int64 (n_items,), the row at each place
+    places : int64 (n_items,), the place of each row, which is counted from the first
     """
 
     def __init__(self, path: str) -> None:
         with open(path, "rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        shape, longest, factors, self._starts, self._text = unpack(memoryview(self._map))
+        shape, self.lengths, order, factors, self._starts, self._text = unpack(memoryview(self._map))
         self.first, rank = int(shape[0]), int(shape[1])
-        self.longest = float(longest[0])
         self.factors = factors.reshape(-1, rank)
+        self.rows = order + self.first
+        self.places = np.empty(len(order), np.int64)
+        self.places[order] = np.arange(len(order))
 
     @staticmethod
-    def write(path: str, first: int, longest: float, factors: Array, starts: Array, text: Array) -> None:
+    def write(path: str, first: int, factors: Array, starts: Array, text: Array) -> None:
         """Write a tile; the name of item i is text[starts[i]:starts[i + 1] - 1], uint8, as it ends with a newline."""
         shape = np.array([first, factors.shape[1]], "<i8")
+        lengths = norms(factors)
+        order = np.argsort(-lengths, kind="stable")
         with open(path, "wb") as file:
-            file.write(pack([shape, np.array([longest]), factors.ravel(), starts - starts[0], text]))
+            file.write(pack([shape, lengths[order], order, factors[order].ravel(), starts - starts[0], text]))
 
     def __len__(self) -> int:
         """Give the number of items."""
@@ -80,12 +87,22 @@ class ItemsTile:
 
     def name(self, row: int) -> bytes:
         """Give the id of the item `row`, counted from the first tile's first."""
-        return self.name_at(row - self.first)
+        lo, hi = self._starts[row - self.first], self._starts[row - self.first + 1]
+        return bytes(self._text[lo : hi - 1])
 
     def name_at(self, place: int) -> bytes:
         """Give the id of the item at a place of this tile."""
-        lo, hi = self._starts[place], self._starts[place + 1]
-        return bytes(self._text[lo : hi - 1])
+        return self.name(int(self.rows[place]))
+
+    @property
+    def longest(self) -> float:
+        """The length of the longest vector."""
+        return float(self.lengths[0]) if len(self) else 0.0
+
+    def rows_at(self, places: Array) -> Array:
+        """Give the rows of items at `places`; -1 where that is -1."""
+        rows: Array = np.where(places >= 0, self.rows[places], -1)
+        return rows
 
     def release(self) -> None:
         """Give the memory of the mapped pages back; they are read again when needed."""

@@ -49,6 +49,14 @@ class Ids(NamedTuple):
         return cls(np.array([len(name) for name in listed], np.uint32), np.frombuffer(text, "<u8"))
 
     @classmethod
+    def cut(cls, text: Array, starts: Array, ends: Array) -> Ids:
+        """Make ids of pieces of a text, uint8: text[starts[i]:ends[i]] each."""
+        ids = cls((ends - starts).astype(np.uint32), np.zeros(int(((ends - starts + 7) >> 3).sum()), np.uint64))
+        begin = 8 * ids.starts[:-1]
+        ids.words.view(np.uint8)[ragged(begin, begin + (ends - starts))] = text[ragged(starts, ends)]
+        return ids
+
+    @classmethod
     def join(cls, parts: Sequence[Ids]) -> Ids:
         """Put ids one after the other."""
         if not parts:

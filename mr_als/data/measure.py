@@ -46,7 +46,7 @@ class Items:
         factors = np.empty((len(rows), self.tiles[0].factors.shape[1]), np.float32)
         for tile in self.tiles:
             inside = (rows >= tile.first) & (rows < tile.first + len(tile))
-            factors[inside] = tile.factors[rows[inside] - tile.first]
+            factors[inside] = tile.factors[tile.places[rows[inside] - tile.first]]
         return factors
 
     def name(self, row: int) -> bytes:
@@ -137,14 +137,13 @@ def _rank_all(factors: Array, items: Items, played: Rows, indptr: Array, targets
             scores = x @ tile.factors.T
             of_part = played.of(part)
             inside = (of_part.items >= tile.first) & (of_part.items < tile.first + len(tile))
-            scores[of_part.owners[inside], of_part.items[inside] - tile.first] = -np.inf
+            scores[of_part.owners[inside], tile.places[of_part.items[inside] - tile.first]] = -np.inf
             more = places_in(scores, x, tile.factors, tile.longest, indptr[part.start : part.stop + 1] - own.start, targets[own])
             above[own] += more[0]
             equal[own] += more[1]
             found, values = best_scored(scores, x, tile.factors, k, tile.name_at, tile.longest)
-            found[found >= 0] += tile.first
             best[part], best_scores[part] = in_order(
-                np.hstack([best[part], found]), np.hstack([best_scores[part], values]), k, items.name
+                np.hstack([best[part], tile.rows_at(found)]), np.hstack([best_scores[part], values]), k, items.name
             )
         if len(items.tiles) > 1:
             tile.release()

@@ -7,6 +7,7 @@ one look at their maximum. What is left, a few groups a row, is sorted. Equal sc
 
 from __future__ import annotations
 
+from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,13 @@ Array = npt.NDArray[Any]
 
 # scores looked at together; bounds the temporaries, which for rows of equal scores are 30 times as large
 _SLICE = 1 << 20
-# columns in a group: more makes fewer maxima to compare, but more columns of a good group to sort
+# columns in a group, at most: more makes fewer maxima to compare, but more columns of a good group to look at
 _WIDTH = 64
 
 
-def top_n(scores: Array, n: int, indptr: Array | None = None, indices: Array | None = None) -> tuple[Array, Array]:
+def top_n(
+    scores: Array, n: int, indptr: Array | None = None, indices: Array | None = None, floor: Array | None = None
+) -> tuple[Array, Array]:
     """Find the n largest scores of each row.
 
     Parameters
@@ -32,6 +35,8 @@ def top_n(scores: Array, n: int, indptr: Array | None = None, indices: Array | N
     n : int
     indptr, indices : integers (n_rows + 1,) and (nnz,), optional
         Columns to leave out: indices[indptr[r]:indptr[r + 1]] of row r.
+    floor : float32 (n_rows,), optional
+        Scores below it need not be found.
 
     Returns
     -------
@@ -54,14 +59,15 @@ def top_n(scores: Array, n: int, indptr: Array | None = None, indices: Array | N
     step = max(1, _SLICE // max(1, n_items))
     for start in range(0, n_rows, step):
         part = slice(start, start + step)
-        _sort_into(best[part], best_scores[part], *_candidates(scores[part], n))
+        _sort_into(best[part], best_scores[part], *_candidates(scores[part], n, None if floor is None else floor[part, None]))
     return best, best_scores
 
 
-def _candidates(scores: Array, n: int) -> tuple[Array, Array, Array]:
+def _candidates(scores: Array, n: int, floor: Array | None) -> tuple[Array, Array, Array]:
     """Give (row, column, score) of all scores that can be among their row's best n, in any order."""
     n_items = scores.shape[1]
-    width = min(_WIDTH, n_items // (4 * n)) if n > 0 else 0
+    # as many maxima as columns of good groups
+    width = min(_WIDTH, n_items // (4 * n), isqrt(n_items // n)) if n > 0 else 0
     if width < 2:
         rows, columns = np.nonzero(scores > -np.inf)
         return rows, columns, scores[rows, columns]
@@ -70,6 +76,8 @@ def _candidates(scores: Array, n: int) -> tuple[Array, Array, Array]:
     for j in range(1, width):
         np.maximum(maxima, scores[:, j * n_groups : (j + 1) * n_groups], out=maxima)
     bound = np.partition(maxima, n_groups - n, axis=1)[:, n_groups - n, None]
+    if floor is not None:
+        bound = np.maximum(bound, floor)
     rows, groups = np.nonzero((maxima >= bound) & (maxima > -np.inf))
     columns = groups[:, None] + np.arange(width) * n_groups
     # the last columns, which fill no group, are candidates in every row

@@ -20,13 +20,17 @@ import numpy.typing as npt
 
 from mr_als.maths.ranking import top_n
 
-__all__ = ["best_items", "best_of", "best_scored", "cosines", "exact_scores", "in_order", "longest_norm"]
+__all__ = [
+    "SPARE", "best_items", "best_of", "best_scored", "cosines", "exact_scores", "in_order", "longest_norm", "norms", "rounding",
+    "settled",
+]  # fmt: skip
 
 Array = npt.NDArray[Any]
 Namer = Callable[[int], bytes]
+Near = Callable[[int, float], Array]
 
 # candidates beyond n: near ties at the end of a list are rarer than one row in a thousand with so many
-_SPARE = 6
+SPARE = 6
 # numbers turned into float64 at a time: 8 MB
 _CHUNK = 1 << 20
 
@@ -75,37 +79,66 @@ def best_scored(
     indices: Array | None = None,
 ) -> tuple[Array, Array]:
     """Do as `best_items` with the product users @ items.T that is there already; what is left out becomes -inf in it."""
-    rows, rough = top_n(scores, n + _SPARE, indptr, indices)
+    rows, rough = top_n(scores, n + SPARE, indptr, indices)
+    lengths = norms(users)
+    error = rounding(users.shape[1], lengths, longest)
+    return settled(rows, rough, users, items, n, name, lengths, error, lambda user, bound: np.flatnonzero(scores[user] >= bound))
+
+
+def rounding(rank: int, lengths: Array, longest: float) -> Array:
+    """Give how far a product of float32 may be from the exact score, for users of some `lengths`: float64 (n_users,)."""
+    # one more unit for the rounding of the exact score; numbers next to zero are rounded to multiples of 2^-149
+    error: Array = (rank + 2) * (2.0**-24 * lengths * longest + 2.0**-149)
+    return error
+
+
+def settled(
+    rows: Array, rough: Array, users: Array, items: Array, n: int, name: Namer, lengths: Array, error: Array, near: Near
+) -> tuple[Array, Array]:
+    """Find the best n by exact score, given the best n + SPARE by a product that is off by at most `error`.
+
+    Parameters
+    ----------
+    rows, rough : int64 and float32 (n_users, n + SPARE)
+        Items and their products, best first; -1 and -inf where there are no more.
+    users, items, n, name
+        As of `best_items`.
+    lengths, error : float64 (n_users,)
+        `norms(users)` and `rounding` of them.
+    near : function of a user and a bound
+        Gives all items to choose from whose product is at least the bound.
+
+    Returns
+    -------
+    rows, scores : as of `best_items`
+    """
     exact = _scores_at(users, items, rows)
-    lengths = np.sqrt(np.einsum("ij,ij->i", users, users, dtype=np.float64))
-    # one more unit for the rounding of the exact score
-    error = (users.shape[1] + 2) * 2.0**-24 * lengths * longest
     nth = -np.sort(-exact, axis=1)[:, n - 1].astype(np.float64)
     best, best_scores = in_order(rows, exact, n, name)
     # strictly above: an equal score outside may have an earlier name
     unsure = (rough[:, -1] > -np.inf) & (nth <= rough[:, -1] + error) & (lengths > 0)
-    for user in np.flatnonzero(unsure):
-        near = np.flatnonzero(scores[user] >= nth[user] - error[user])[None, :]
-        best[user], best_scores[user] = in_order(near, _scores_at(users[user : user + 1], items, near), n, name)
+    for user in np.flatnonzero(unsure).tolist():
+        rows_near = near(user, nth[user] - error[user])[None, :]
+        best[user], best_scores[user] = in_order(rows_near, _scores_at(users[user : user + 1], items, rows_near), n, name)
     best[lengths == 0], best_scores[lengths == 0] = -1, -np.inf
     return best, best_scores
 
 
 def _scores_at(users: Array, items: Array, rows: Array) -> Array:
     """Give the exact scores of the items `rows` (n_users, m), float32; -inf where a row is -1."""
-    owners = np.repeat(np.arange(len(rows)), rows.shape[1])
-    flat = rows.ravel()
-    scores = np.empty(len(flat), np.float32)
-    step = max(1, _CHUNK // max(1, users.shape[1]))
-    for start in range(0, len(flat), step):
-        part = slice(start, start + step)
-        scores[part] = exact_scores(users[owners[part]], items[flat[part]])
-    scores[flat < 0] = -np.inf
-    return scores.reshape(rows.shape)
+    scores = np.empty(rows.shape, np.float32)
+    height = max(1, _CHUNK // max(1, rows.shape[1] * users.shape[1]))
+    width = max(1, _CHUNK // max(1, users.shape[1]))
+    for top in range(0, rows.shape[0], height):
+        for left in range(0, rows.shape[1], width):
+            part = slice(top, top + height), slice(left, left + width)
+            scores[part] = exact_scores(users[part[0], None], items[rows[part]])
+    scores[rows < 0] = -np.inf
+    return scores
 
 
 def exact_scores(left: Array, right: Array) -> Array:
-    """Give the dot product of each row of `left` with that of `right`, (m, rank) or (rank,): float32 (m,)."""
+    """Give the dot product of each row of `left` with that of `right`, (m, rank) or what broadcasts with it: float32 (m,)."""
     products: Array = left.astype(np.float64) * right.astype(np.float64)
     scores: Array = products.sum(-1).astype(np.float32)
     return scores
@@ -161,8 +194,16 @@ def cosines(vectors: Array, vector: Array) -> Array:
     return result
 
 
+def norms(vectors: Array) -> Array:
+    """Give the length of each row of `vectors` (n, rank): float64 (n,)."""
+    lengths = np.empty(len(vectors))
+    step = max(1, _CHUNK // max(1, vectors.shape[1]))
+    for start in range(0, len(vectors), step):
+        wide = vectors[start : start + step].astype(np.float64)
+        lengths[start : start + step] = np.sqrt((wide * wide).sum(1))
+    return lengths
+
+
 def longest_norm(vectors: Array) -> float:
     """Give the length of the longest row of `vectors` (n, rank); 0 if there is none."""
-    step = max(1, _CHUNK // max(1, vectors.shape[1]))
-    parts = (vectors[start : start + step].astype(np.float64) for start in range(0, len(vectors), step))
-    return float(np.sqrt(max(((part * part).sum(1).max() for part in parts), default=0.0)))
+    return float(norms(vectors).max(initial=0.0))

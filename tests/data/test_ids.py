@@ -16,6 +16,18 @@ def test_any_utf8_string_comes_back_as_it_was(names):
     assert Ids.of(names).to_list() == names
 
 
+@given(st.lists(NAMES))
+def test_pieces_of_a_text_are_the_ids_in_it(names):
+    lengths = np.array([len(name) + 1 for name in names], np.int64)
+    ends = np.cumsum(lengths)
+    starts, text = ends - lengths, np.frombuffer(b"".join(name + b"\n" for name in names), np.uint8)
+
+    ids = Ids.cut(text, starts, ends - 1)
+
+    assert ids.to_list() == names
+    assert np.array_equal(ids.words, Ids.of(names).words)
+
+
 @given(st.lists(NAMES, min_size=1), st.data())
 def test_take_gives_the_ids_at_the_rows_in_their_order(names, data):
     rows = data.draw(st.lists(st.integers(0, len(names) - 1)))

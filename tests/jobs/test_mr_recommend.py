@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,15 @@ def test_includes_played_items_when_asked(memory, model, tmp_path):
     assert found.count("user-0\t") == len(model.item_ids)
 
 
+@pytest.mark.parametrize("at_a_time", [1, 7])
+def test_few_users_at_a_time_on_several_threads_give_the_same(at_a_time, model, tmp_path, monkeypatch):
+    from mr_als.engine.launch import load_job
+
+    monkeypatch.setattr(sys.modules[load_job("mr_recommend").__module__], "USERS_AT_A_TIME", at_a_time)
+
+    assert job(model, tmp_path / "job", task_memory=9 * 8 * 4 * RANK) == expected(model)
+
+
 def test_keeps_the_order_of_the_users_asked_for(model, tmp_path):
     users = ["user-5", "user-1", "user-99"]
 
@@ -95,12 +105,13 @@ def test_no_users_give_no_output(model, tmp_path):
     assert job(model, tmp_path / "job", rows=np.zeros(0, int)) == ""
 
 
-def test_tiles_hold_all_items_once_with_their_names(model, tmp_path):
+def test_tiles_hold_all_items_once_with_their_names_and_the_longest_vectors_first(model, tmp_path):
     from mr_als.data.catalogue import ItemsTile
 
     tiles = [ItemsTile(path) for path in write_tiles(model, str(tmp_path), 8 * 4 * RANK * 9)]
 
-    assert np.array_equal(np.vstack([tile.factors for tile in tiles]), model.item_factors)
+    assert np.array_equal(np.vstack([tile.factors[tile.places] for tile in tiles]), model.item_factors)
+    assert all((np.diff(np.linalg.norm(tile.factors, axis=1)) <= 1e-6).all() for tile in tiles)
     names = [tile.name(tile.first + n).decode() for tile in tiles for n in range(len(tile))]
     assert names == list(model.item_ids)
 
