@@ -183,8 +183,10 @@ class MRSolve(ALSJob):
         reader.finish()
         sent.finish()
         if plays is not None and scratch is not None:
-            joined = join(plays, np.arange(len(plays.columns)), found, zeros=self.weights.explicit)
-            yield from self.write(self.packed(block, plays, self.solved(joined, scratch)))
+            places = np.arange(len(plays.columns))
+            solved = self.solved(join(plays, places, found, zeros=self.weights.explicit), scratch)
+            scratch = None
+            yield from self.write(self.packed(block, plays, solved))
 
     def solved(self, joined: Joined, vectors: Any) -> Solved:
         """Solve all rows of a block."""

@@ -22,7 +22,8 @@ from mr_als.engine.estimate import (
     process_memory,
     task_memory,
 )
-from mr_als.options import ClusterOptions
+from mr_als.engine.plan import choose_join, choose_kernel
+from mr_als.options import ClusterOptions, InputOptions, PlanOptions
 from mr_als.progress import size
 
 if TYPE_CHECKING:
@@ -34,11 +35,41 @@ HALVES = ("user", "item")
 
 def sizes_of(plays: Plays, rank: int) -> Sizes:
     """Give the sizes of prepared plays."""
-    blocks = plays.info["blocks"]
-    guessed = guess_sizes(plays.n_users, plays.n_items, plays.pairs, (blocks[0], blocks[1]), rank)
-    # plays that an older version prepared do not say how many vectors their blocks need
-    users, items = plays.info.get("vectors", guessed.vectors)
-    return guessed._replace(play_bytes=(plays.users.n_bytes, plays.items.n_bytes), vectors=(users, items))
+    return counted(plays.info, rank)._replace(play_bytes=(plays.users.n_bytes, plays.items.n_bytes))
+
+
+def counted(info: dict[str, Any], rank: int) -> Sizes:
+    """Give the sizes of plays of which `plays.json` is all that is known."""
+    blocks, pairs = info["blocks"], info["pairs"]
+    guessed = guess_sizes(info["n_users"], info["n_items"], pairs, (blocks[0], blocks[1]), rank)
+    # plays that an older version prepared do not say what their blocks need
+    users, items = info.get("vectors", guessed.vectors)
+    most = info.get("most_pairs", (0, 0))
+    excess = (max(0.0, most[0] - pairs / blocks[0]), max(0.0, most[1] - pairs / blocks[1]))
+    return guessed._replace(vectors=(users, items), excess=excess)
+
+
+def fitting_blocks(sizes: Sizes, inputs: InputOptions, plan: PlanOptions) -> tuple[int, int]:
+    """Give numbers of blocks, where they are `auto`, with which the tasks of a half fit into their memory.
+
+    The kernel is taken to be NumPy's unless another was asked for: `kernel_for` chooses no other that does not fit as well.
+    """
+    join, _ = choose_join(plan.join, *sizes.rows, sizes.rank, plan.task_memory)
+    kernel = "numba" if plan.kernel == "numba" else "numpy"
+    return given_or(blocks_that_fit(sizes, join, kernel, plan.task_memory), inputs)
+
+
+def given_or(auto: tuple[int, int], inputs: InputOptions) -> tuple[int, int]:
+    """Give the numbers of blocks that the user gave, else those that were chosen."""
+    users, items = inputs.user_blocks, inputs.item_blocks
+    return (auto[0] if users == "auto" else int(users)), (auto[1] if items == "auto" else int(items))
+
+
+def kernel_for(plan: PlanOptions, runner: str, sizes: Sizes, join: str) -> str:
+    """Choose the kernel; compiled code takes memory, which a task may not have."""
+    kernel = choose_kernel(plan.kernel, runner, sizes.pairs, sizes.rank)
+    fits = largest_task_of_a_half(sizes, join, kernel, plan.task_memory) <= plan.task_memory
+    return kernel if fits or plan.kernel != "auto" else "numpy"
 
 
 def expect(sizes: Sizes, join: str, kernel: str, engine: Engine, budget: int, read_logs: bool) -> dict[str, float]:
@@ -103,15 +134,14 @@ def in_words(sizes: Sizes, join: str, expected: dict[str, float]) -> str:
 
 
 def too_large(sizes: Sizes, join: str, kernel: str, budget: int) -> str:
-    """Say what to do if tasks will take more than `--task-memory`, which the size of the logs did not tell; else nothing."""
+    """Say what to do if tasks will take more than `--task-memory`; else nothing."""
     need = largest_task_of_a_half(sizes, join, kernel, budget)
     if need <= budget:
         return ""
-    users, items = blocks_that_fit(sizes, join, kernel, budget)
-    return (
-        f"a task will take about {size(need)}, more than --task-memory {budget >> 20}M, as blocks have many rows; "
-        f"smaller ones fit: --user-blocks {users} --item-blocks {items}"
-    )
+    too_much = f"a task will take about {size(need)}, more than --task-memory {budget >> 20}M"
+    if (blocks := blocks_that_fit(sizes, join, kernel, budget)) == sizes.blocks:
+        return f"{too_much}, however small the blocks are: give it more" + (", or --join shuffle" * (join == "broadcast"))
+    return f"{too_much}, as blocks have many rows; smaller ones fit: --user-blocks {blocks[0]} --item-blocks {blocks[1]}"
 
 
 def make_plan(

@@ -26,7 +26,8 @@ from mr_als.engine.plan import COMPRESSION, choose_blocks
 from mr_als.engine.storage import scheme_of, storage_of
 from mr_als.errors import BadInputError, DamagedDataError, UsageError
 from mr_als.inputs import check_engine, described, find_layout, log_arguments
-from mr_als.options import InputOptions
+from mr_als.options import InputOptions, PlanOptions
+from mr_als.planning import counted, fitting_blocks, given_or
 from mr_als.progress import Progress
 
 if TYPE_CHECKING:
@@ -110,11 +111,14 @@ def prepare(
     options: InputOptions,
     engine: Engine = Engine(),
     progress: Progress | None = None,
-    task_memory: int = 1 << 30,
+    plan: PlanOptions = PlanOptions(),
+    rank: int = 0,
 ) -> Plays:
     """Turn play logs into a plays directory; give it as it is if it is finished already.
 
-    A map task takes about `task_memory` bytes at most; what comes out does not depend on it.
+    Numbers of blocks that are `auto` follow from the size of the logs and the memory of a task. How many rows that makes is
+    known when the logs have been read: where factors of `rank` numbers would then not fit, the logs are read again, for more
+    blocks; not so with a rank of 0, for plays that nobody trains on.
 
     Raises
     ------
@@ -142,20 +146,27 @@ def prepare(
         f"prepare: {len(found_logs.paths)} log file(s), {described(layout)}; job mr_ingest: "
         "mappers parse and sum plays, the shuffle brings each block of users and each block of items to a reducer, which merges it"
     )
-    for name in storage.names(directory):
-        if name.startswith("attempt-"):
-            storage.remove(os.path.join(directory, name))
-    attempt = f"attempt-{uuid.uuid4().hex[:8]}"
-    base = os.path.join(directory, attempt)
-    storage.make_directory(base)
-    blocks = count_blocks(found_logs.paths, options)
-    arguments = job_arguments(options, layout, blocks)
-    output = engine.run("mr_ingest", [found_logs], base, arguments, SIDES, written, task_memory)
-    info = add_up(output)
+
+    def ingest(blocks: list[int]) -> dict[str, Any]:
+        for name in storage.names(directory):
+            if name.startswith("attempt-"):
+                storage.remove(os.path.join(directory, name))
+        attempt = f"attempt-{uuid.uuid4().hex[:8]}"
+        base = os.path.join(directory, attempt)
+        storage.make_directory(base)
+        arguments = job_arguments(options, layout, blocks)
+        output = engine.run("mr_ingest", [found_logs], base, arguments, SIDES, written, plan.task_memory)
+        return {**add_up(output), "attempt": attempt, "blocks": blocks}
+
+    info = ingest(count_blocks(found_logs.paths, options, plan.task_memory))
     if said := check_lines(info, options, os.path.join(directory, "bad-lines.tsv"), storage):
         progress.say(f"prepare: {said}")
     check_usable(info, info["plays"] and info["n_users"] and info["n_items"])
-    info |= {"attempt": attempt, "inputs": inputs, "options": chosen, "blocks": blocks, "columns": list(layout.columns)}
+    if rank and (fitting := [*fitting_blocks(counted(info, rank), options, plan)]) != info["blocks"]:
+        rows = f"{info['n_users']} users and {info['n_items']} items"
+        progress.say(f"prepare: {rows} are too many for {info['blocks']} blocks; reading the logs again for {fitting}")
+        info = ingest(fitting)
+    info |= {"inputs": inputs, "options": chosen, "columns": list(layout.columns)}
     info["seconds"] = time.monotonic() - started
     storage.replace(os.path.join(directory, "plays.json"), json.dumps(info, indent=1).encode())
     plays = read_plays(directory, engine)
@@ -173,10 +184,12 @@ def _same(plays_json: bytes, inputs: dict[str, Any], options: dict[str, Any]) ->
         return False
 
 
-def count_blocks(paths: Sequence[str], options: InputOptions) -> list[int]:
+def count_blocks(paths: Sequence[str], options: InputOptions, task_memory: int = 1 << 30) -> list[int]:
     """Give the number of user blocks and item blocks."""
-    n_bytes = sum(storage_of(p).size(p) * (COMPRESSION if p.endswith(COMPRESSED) else 1) for p in paths)
-    return [choose_blocks(n_bytes) if b == "auto" else int(b) for b in (options.user_blocks, options.item_blocks)]
+    dense = (*COMPRESSED, ".parquet")
+    n_bytes = sum(storage_of(p).size(p) * (COMPRESSION if p.endswith(dense) else 1) for p in paths)
+    auto = choose_blocks(n_bytes, task_memory)
+    return list(given_or((auto, auto), options))
 
 
 def write_ranges(paths: Sequence[str], directory: str, tasks: int) -> list[str]:
@@ -234,7 +247,7 @@ def written(record: Record) -> Written | None:
 
 def add_up(output: Output) -> dict[str, Any]:
     """Add up the reports of the job, and check that both sides hold the same plays."""
-    totals = {side: [0] * 6 for side in SIDES}
+    totals, most = {side: [0] * 6 for side in SIDES}, dict.fromkeys(SIDES, 0)
     info: dict[str, Any] = {side: output.data[side].to_json() for side in SIDES}
     for record in output.reports:
         report = json.loads(bytes(record.payload))
@@ -242,6 +255,7 @@ def add_up(output: Output) -> dict[str, Any]:
             info |= report
         else:
             totals[report[0]] = [a + b for a, b in zip(totals[report[0]], report[1:7], strict=True)]
+            most[report[0]] = max(most[report[0]], report[2])
     if "bad" not in info:
         msg = "the report of the log lines is missing: a task's output was lost; prepare again"
         raise DamagedDataError(msg)
@@ -252,6 +266,8 @@ def add_up(output: Output) -> dict[str, Any]:
     info["repeated"] = used - totals["users"][4]
     # distinct columns of every block, added up: the vectors that travel in a half whose join is a shuffle
     info["vectors"] = [totals[side][3] for side in SIDES]
+    # pairs of the largest block: one row of very many makes it larger than the others
+    info["most_pairs"] = [most[side] for side in SIDES]
     return info
 
 

@@ -22,7 +22,7 @@ from mr_als.data.factor_lines import pack_factor_lines
 from mr_als.data.lines import LINES, Record
 from mr_als.engine.engines import Data, Engine, Output, Written
 from mr_als.engine.mirror import mirror_of
-from mr_als.engine.plan import choose_join, choose_kernel
+from mr_als.engine.plan import choose_join
 from mr_als.engine.runs import Run, lock_of
 from mr_als.engine.storage import LocalStorage, storage_of
 from mr_als.errors import BadInputError, DamagedDataError, ModelError, ObjectiveRoseError, UsageError
@@ -31,7 +31,7 @@ from mr_als.maths.normal_equations import eigenbasis, project
 from mr_als.model import Model
 from mr_als.nightly import check_size, pack_model_items
 from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, WeightOptions, to_arguments
-from mr_als.planning import expect, in_words, sizes_of, too_large, took
+from mr_als.planning import expect, in_words, kernel_for, sizes_of, too_large, took
 from mr_als.prepare import Logs, Plays, check_ratings, fingerprint, prepare, read_plays
 from mr_als.progress import Progress, what_a_half_does
 from mr_als.publish import publish
@@ -132,7 +132,7 @@ def describe(logs: Sequence[str], plays: str | None, options: Training) -> dict[
 def _plays_of(run: Run, logs: Sequence[str], plays: str | None, options: Training, engine: Engine, progress: Progress) -> Plays:
     if plays:
         return read_plays(plays, engine)
-    return prepare(logs, run.path("plays"), options.inputs, engine, progress, options.plan.task_memory)
+    return prepare(logs, run.path("plays"), options.inputs, engine, progress, options.plan, options.solver.rank)
 
 
 def _alternate(trainer: _Trainer, model: str) -> dict[str, Any]:
@@ -192,11 +192,9 @@ class _Trainer:
             options.plan.join, plays.n_users, plays.n_items, options.solver.rank, options.plan.task_memory
         )
         begun = run.record(_name(0))
-        self.kernel = (
-            begun["kernel"] if begun else choose_kernel(options.plan.kernel, engine.runner, plays.pairs, options.solver.rank)
-        )
-        progress.say(f"join: {self.join}, {self.why}; kernel: {self.kernel}")
         sizes = sizes_of(plays, options.solver.rank)
+        self.kernel = begun["kernel"] if begun else kernel_for(options.plan, engine.runner, sizes, self.join)
+        progress.say(f"join: {self.join}, {self.why}; kernel: {self.kernel}")
         self.expected = expect(sizes, self.join, self.kernel, engine, options.plan.task_memory, read_logs)
         progress.say(f"plan: {in_words(sizes, self.join, self.expected)}")
         if advice := too_large(sizes, self.join, self.kernel, options.plan.task_memory):
@@ -289,9 +287,15 @@ class _Trainer:
         spectrum, basis = eigenbasis(fixed.gram)
         arrays = [spectrum, basis.ravel()]
         if self.join == "broadcast":
-            blocks = [FactorBlock.unpack(payload) for _, payload in fixed.factors.blocks()]
-            arrays.append(np.concatenate([b.hashes for b in blocks]))
-            arrays.append(np.concatenate([project(b.factors, basis).ravel() for b in blocks]))
+            n, at = int(fixed.totals["rows"]), 0
+            hashes, vectors = np.empty(n, np.uint64), np.empty((n, len(basis)), np.float32)
+            for _, payload in fixed.factors.blocks():
+                block = FactorBlock.unpack(payload)
+                place = slice(at, at + len(block.hashes))
+                hashes[place] = block.hashes
+                project(block.factors, basis, out=vectors[place])
+                at = place.stop
+            arrays += [hashes, vectors.ravel()]
         path = os.path.join(directory, "fixed.bin")
         self.run.storage.write(path, pack(arrays))
         return path

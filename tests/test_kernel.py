@@ -64,7 +64,7 @@ def test_a_resumed_run_keeps_its_kernel_whatever_auto_would_choose_now(logs, tmp
     run([logs], tmp_path / "undisturbed", options("shuffle"))
     crash(logs, tmp_path / "model", "after-half-002")  # numpy, for so few plays
 
-    monkeypatch.setattr("mr_als.train.choose_kernel", lambda *_: "numba")
+    monkeypatch.setattr("mr_als.planning.choose_kernel", lambda *_: "numba")
     info = run([logs], tmp_path / "model", options("shuffle"))
 
     assert info["plan"]["kernel"] == "numpy"

@@ -23,7 +23,7 @@ from mr_als.engine.estimate import (
     task_memory,
 )
 from mr_als.options import ClusterOptions, InputOptions, PlanOptions, SolverOptions
-from mr_als.planning import sizes_of, too_large
+from mr_als.planning import kernel_for, sizes_of, too_large
 from mr_als.prepare import prepare
 from mr_als.train import Training
 from tests.toy import options, run, write
@@ -221,3 +221,32 @@ def test_blocks_of_many_rows_get_the_advice_of_smaller_ones_which_fit():
     assert largest_task_of_a_half(fitting, "shuffle", "numpy", budget) <= budget
     assert f"--user-blocks {blocks[0]} --item-blocks {blocks[1]}" in too_large(wide, "shuffle", "numpy", budget)
     assert too_large(fitting, "shuffle", "numpy", budget) == ""
+
+
+def test_blocks_are_left_as_they_are_where_no_number_of_them_would_fit():
+    sizes = guess_sizes(10**6, 10**6, 2 * 10**6, (4, 4), 64)
+
+    assert blocks_that_fit(sizes, "broadcast", "numpy", 256 << 20) == (4, 4)
+    assert "however small the blocks are: give it more, or --join shuffle" in too_large(sizes, "broadcast", "numpy", 256 << 20)
+
+
+def test_a_row_of_very_many_pairs_counts_whatever_the_number_of_blocks():
+    sizes = guess_sizes(10**6, 10**6, 10**7, (8, 8), 64)
+    poisoned = sizes._replace(excess=(0.0, 5e6))
+
+    more = largest_task_of_a_half(poisoned, "shuffle", "numpy", 1 << 30) - largest_task_of_a_half(
+        sizes, "shuffle", "numpy", 1 << 30
+    )
+
+    assert more > 5e6 * 16
+
+
+def test_compiled_code_is_not_chosen_where_a_task_has_no_memory_for_it(monkeypatch):
+    monkeypatch.setattr("mr_als.planning.choose_kernel", lambda kernel, *_: "numba" if kernel == "auto" else kernel)
+    sizes = guess_sizes(10**5, 10**5, 10**6, (4, 4), 64)
+
+    found = [kernel_for(PlanOptions(kernel=kernel, task_memory=n), "local", sizes, "shuffle") for kernel, n in (
+        ("auto", 1 << 30), ("auto", 200 << 20), ("numba", 200 << 20),
+    )]  # fmt: skip
+
+    assert found == ["numba", "numpy", "numba"]

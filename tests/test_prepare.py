@@ -18,7 +18,7 @@ from mr_als.data.ids import hash_id
 from mr_als.engine import engines
 from mr_als.engine.engines import Engine
 from mr_als.errors import BadInputError, DamagedDataError, HashCollisionError, UsageError
-from mr_als.options import InputOptions
+from mr_als.options import InputOptions, PlanOptions
 from mr_als.prepare import prepare, read_plays
 from tests.collisions import collision
 
@@ -104,9 +104,23 @@ def test_files_order_tasks_runner_and_form_do_not_change_a_byte(runner, tasks, f
 def test_little_memory_does_not_change_a_byte(task_memory, log, tmp_path, undisturbed, monkeypatch):
     monkeypatch.setattr("mr_als.data.logs.CHUNK", 500)
 
-    plays = prepare([log(some_lines())], str(tmp_path / "plays"), OPTIONS, task_memory=task_memory)
+    plays = prepare([log(some_lines())], str(tmp_path / "plays"), OPTIONS, plan=PlanOptions(task_memory=task_memory), rank=64)
 
     assert blocks_of(plays) == undisturbed
+
+
+def test_logs_of_more_users_than_fit_are_read_again_for_more_blocks_unless_their_number_was_given(log, tmp_path):
+    """20,000 vectors of rank 64 take 5 MB, and a task has 7 MB beyond Python's."""
+    logs = [log([f"user-{n}\titem-{n % 9}\t1\n" for n in range(20_000)])]
+    plan, counts = PlanOptions(task_memory=62_000_000), InputOptions(format="counts")
+
+    plays = prepare(logs, str(tmp_path / "plays"), counts, plan=plan, rank=64)
+    given = prepare(logs, str(tmp_path / "given"), replace(counts, user_blocks="4", item_blocks="8"), plan=plan, rank=64)
+    nobody = prepare(logs, str(tmp_path / "nobody"), counts, plan=plan)
+
+    assert [p.info["blocks"] for p in (plays, given, nobody)] == [[8, 8], [4, 8], [4, 4]]
+    assert len(plays.users.entries) == 8
+    assert prepare(logs, str(tmp_path / "plays"), counts, plan=plan, rank=64).info == plays.info
 
 
 def test_ranges_of_a_large_log_do_not_change_a_byte(log, tmp_path, monkeypatch):

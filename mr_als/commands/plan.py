@@ -72,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
     """Plan, and print the plan."""
     progress = progress_of(args)
     from mr_als.engine.engines import Engine
-    from mr_als.engine.plan import choose_join, choose_kernel
-    from mr_als.planning import make_plan, plan_in_words
+    from mr_als.engine.plan import choose_join
+    from mr_als.planning import kernel_for, make_plan, plan_in_words
     from mr_als.train import Training
 
     options = Training(**{name: from_namespace(kind, args) for name, (_, kind) in GROUPS.items()})
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     join, why = choose_join(plan.join, *sizes.rows, rank, plan.task_memory)
     # what is measured is measured here, wherever the training is to run, and without that there: no cluster is needed to plan
     here = engine_of(args) if args.runner in ("inline", "local") else Engine()
-    kernel = choose_kernel(plan.kernel, args.runner, sizes.pairs, rank)
+    kernel = kernel_for(plan, args.runner, sizes, join)
     measured = None
     if not args.no_measure:
         from mr_als.calibrate import calibrate
@@ -102,7 +102,7 @@ def _sizes(args: argparse.Namespace, options: Training) -> tuple[Sizes, str]:
     """Find the sizes, and say where they are from."""
     from mr_als.engine.estimate import guess_sizes
     from mr_als.engine.plan import choose_blocks
-    from mr_als.planning import sizes_of
+    from mr_als.planning import fitting_blocks, given_or, sizes_of
     from mr_als.prepare import prepare, read_plays
 
     numbers = [args.users, args.items, args.pairs]
@@ -115,13 +115,14 @@ def _sizes(args: argparse.Namespace, options: Training) -> tuple[Sizes, str]:
         return sizes_of(read_plays(args.plays), rank), f"from {args.plays}"
     if args.logs:
         with tempfile.TemporaryDirectory() as work:
-            plays = prepare(args.logs, work, options.inputs, progress=progress_of(args), task_memory=options.plan.task_memory)
+            plays = prepare(args.logs, work, options.inputs, progress=progress_of(args), plan=options.plan, rank=rank)
             return sizes_of(plays, rank), "counted in the logs"
     users, items, pairs = numbers
     if pairs > users * items:
         msg = f"--pairs {pairs} is more than --users {users} times --items {items}; a pair counts once, however often it was played"
         raise UsageError(msg)
-    auto = choose_blocks(args.log_size or LINE_BYTES * pairs)
-    inputs = options.inputs
-    blocks = [auto if n == "auto" else int(n) for n in (inputs.user_blocks, inputs.item_blocks)]
-    return guess_sizes(users, items, pairs, (blocks[0], blocks[1]), rank), "as given, spread as plays usually are"
+    auto = choose_blocks(args.log_size or LINE_BYTES * pairs, options.plan.task_memory)
+    sizes = guess_sizes(users, items, pairs, given_or((auto, auto), options.inputs), rank)
+    if (fitting := fitting_blocks(sizes, options.inputs, options.plan)) != sizes.blocks:
+        sizes = guess_sizes(users, items, pairs, fitting, rank)
+    return sizes, "as given, spread as plays usually are"

@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 from mr_als.commands.shared import add_command, add_engine, add_options, engine_of, print_json, print_text, progress_of, size
-from mr_als.options import InputOptions, from_namespace, memory
+from mr_als.options import InputOptions, PlanOptions, SolverOptions, from_namespace, memory
 
 DESCRIPTION = """\
 Read play logs once and keep what training needs: who played what how often, as blocks of users and
@@ -31,7 +31,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--plays", required=True, metavar="DIR", help="directory to write (no default: must be given)")
     parser.add_argument(
         "--task-memory", type=size, default=memory("1G"), metavar="SIZE",
-        help="memory of a map task, e.g. 512M or 2G; the plays do not depend on it (default: 1024M)",
+        help="memory of a task, e.g. 512M or 2G; with less of it there are more blocks (default: 1024M)",
     )  # fmt: skip
     add_options(parser, "what counts as a play", InputOptions)
     add_engine(parser)
@@ -43,7 +43,9 @@ def run(args: argparse.Namespace) -> int:
     engine, progress = engine_of(args), progress_of(args)
     from mr_als.prepare import prepare
 
-    plays = prepare(args.logs, args.plays, from_namespace(InputOptions, args), engine, progress, args.task_memory)
+    # the rank that they will be trained with is not known yet: that of most trainings
+    plan, rank = PlanOptions(task_memory=args.task_memory), SolverOptions().rank
+    plays = prepare(args.logs, args.plays, from_namespace(InputOptions, args), engine, progress, plan, rank)
     totals = {"users": plays.n_users, "items": plays.n_items, "pairs": plays.pairs, "plays": plays.plays}
     totals |= {"lines": plays.info["counts"]["lines"], "bad_lines": sum(plays.info["bad"]["counts"].values())}
     if args.json:

@@ -58,18 +58,23 @@ def sum_pairs(rows: Array, columns: Array, strengths: Array | None, unit: int = 
     key_bits = int(rows.max()).bit_length() + shift
     # half as wide is twice as fast
     word: type[np.unsignedinteger[Any]] = np.uint32 if strengths is None and key_bits <= 32 and shift < 32 else np.uint64
-    key = (rows.astype(word) << word(shift)) | columns.astype(word)
+    # in place, as are all steps that can be: a row of ten million pairs is in here as a whole
+    key = rows.astype(word)
+    key <<= word(shift)
+    key |= columns.astype(word, copy=False)
     if strengths is not None and key_bits + payload <= 64:
         # key and strength side by side in one word: sorting words is several times as fast as sorting places
-        joined = np.sort((key << np.uint64(payload)) | strengths.astype(np.uint64))
-        key = joined >> np.uint64(payload)
-        strengths = (joined & np.uint64((1 << payload) - 1)).astype(np.int64)
+        key <<= np.uint64(payload)
+        key |= strengths.astype(np.uint64, copy=False)
+        key.sort()
+        strengths = (key & np.uint64((1 << payload) - 1)).view(np.int64)
+        key >>= np.uint64(payload)
     elif strengths is not None:
         # stable: a merge of sorted runs, which is what there usually is
         order = np.argsort(key, kind="stable")
         key, strengths = key[order], strengths[order]
     else:
-        key = np.sort(key)
+        key.sort()
     first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
     key = key[first]
     if strengths is None:
@@ -145,12 +150,18 @@ def merge_blocks(parts: Sequence[PlaysBlock]) -> PlaysBlock:
     check_collisions(every, order)
     hashes, first = np.unique(every.hashes, return_index=True)
     columns = np.unique(np.concatenate([p.columns for p in parts]))
-    rows_of = [np.repeat(np.searchsorted(hashes, p.hashes), np.diff(p.indptr)) for p in parts]
-    columns_of = [np.searchsorted(columns, p.columns)[p.indices] for p in parts]
-    strengths = np.concatenate([p.strengths for p in parts])
-    pairs = sum_pairs(np.concatenate(rows_of), np.concatenate(columns_of), strengths)
+    pairs = sum_pairs(
+        np.concatenate([np.repeat(_places(hashes, p.hashes), np.diff(p.indptr)) for p in parts]),
+        np.concatenate([_places(columns, p.columns)[p.indices] for p in parts]),
+        np.concatenate([p.strengths for p in parts]),
+    )
     indptr = np.searchsorted(pairs.rows, np.arange(len(hashes) + 1))
     return PlaysBlock(hashes, every.ids.take(first), indptr, pairs.columns, columns, pairs.strengths)
+
+
+def _places(hashes: Array, some: Array) -> Array:
+    """Give the places, uint32, of some of the sorted hashes."""
+    return np.searchsorted(hashes, some).astype(np.uint32)
 
 
 def check_collisions(side: Side, order: Array) -> None:

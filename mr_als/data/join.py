@@ -39,6 +39,8 @@ def join(plays: PlaysBlock, positions: Array, found: Array, zeros: bool = False)
 
     A strength of 0 is kept only if `zeros` count: no plays are no observation, a rating of 0 is one.
     """
+    if len(positions) and int(positions.max()) < 1 << 32:
+        positions = positions.astype(np.uint32)  # there is one for each pair below
     keep = np.ones(len(plays.indices), bool) if zeros else plays.strengths > 0
     if not found.all():
         keep &= found[plays.indices]

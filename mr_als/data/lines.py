@@ -37,6 +37,9 @@ END = "end"
 # base64 makes 4 bytes of 3; with kind, block and number a line stays below 4 MB
 MAX_PAYLOAD = 2_900_000
 
+# bytes of memory-mapped buffers after which their pages are given back
+RESIDENT = 16 << 20
+
 Buffer = bytes | memoryview
 
 
@@ -202,10 +205,15 @@ class Reference(NamedTuple):
 
 
 class Shards:
-    """Memory maps of the files that references point into, each opened once."""
+    """Memory maps of the files that references point into, each opened once.
+
+    Of what was read, little more than `RESIDENT` bytes are in memory: the kernel takes the pages back, and brings those back
+    that are looked at again.
+    """
 
     def __init__(self) -> None:
-        self._maps: dict[str, memoryview] = {}
+        self._maps: dict[str, mmap.mmap] = {}
+        self._resident = 0
 
     def __call__(self, reference: Reference) -> Buffer:
         """Give the buffer at `reference`, without a copy.
@@ -215,20 +223,28 @@ class Shards:
         DamagedDataError
             If the file is gone, too short, or its checksum differs.
         """
-        if reference.path not in self._maps:
-            try:
-                with open(reference.path, "rb") as file:
-                    size = os.fstat(file.fileno()).st_size
-                    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
-            except OSError as error:
-                msg = f"{reference.path}: {error.strerror}; it is part of an unfinished run, start again with --restart"
-                raise DamagedDataError(msg) from None
-            self._maps[reference.path] = memoryview(mapped)
-        piece = self._maps[reference.path][reference.offset : reference.offset + reference.length]
+        piece = self._map(reference.path)[reference.offset : reference.offset + reference.length]
+        if self._resident > RESIDENT:
+            for mapped in self._maps.values():
+                mapped.madvise(mmap.MADV_DONTNEED)
+            self._resident = 0
+        self._resident += len(piece)
         if len(piece) != reference.length or zlib.crc32(piece) != reference.crc:
             msg = f"{reference.path}: bytes {reference.offset} to {reference.offset + reference.length} are damaged"
             raise DamagedDataError(msg)
         return piece
+
+    def _map(self, path: str) -> memoryview:
+        if path not in self._maps:
+            try:
+                with open(path, "rb") as file:
+                    if not os.fstat(file.fileno()).st_size:
+                        return memoryview(b"")
+                    self._maps[path] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except OSError as error:
+                msg = f"{path}: {error.strerror}; it is part of an unfinished run, start again with --restart"
+                raise DamagedDataError(msg) from None
+        return memoryview(self._maps[path])
 
 
 class ShardWriter:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from mr_als.data.lines import RESIDENT
 from mr_als.options import ClusterOptions
 
 Array = npt.NDArray[Any]
@@ -30,6 +31,7 @@ class Sizes(NamedTuple):
     rows, blocks : of users, of items
     play_bytes : prepared plays of the user side, of the item side
     vectors : what all user blocks together need of item vectors, and item blocks of user vectors
+    excess : pairs by which the largest user block, item block is above the average
     """
 
     rows: tuple[int, int]
@@ -38,6 +40,7 @@ class Sizes(NamedTuple):
     rank: int
     play_bytes: tuple[float, float]
     vectors: tuple[float, float]
+    excess: tuple[float, float] = (0.0, 0.0)
 
 
 def guess_sizes(users: int, items: int, pairs: int, blocks: tuple[int, int], rank: int) -> Sizes:
@@ -166,10 +169,11 @@ def task_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int = 
     tasks : map tasks that share the logs
     """
     vector = 4 * sizes.rank
-    pairs = max(sizes.pairs / n for n in sizes.blocks)
+    pairs = max(sizes.pairs / n + more for n, more in zip(sizes.blocks, sizes.excess, strict=True))
     written = max(half_bytes(sizes, side, join).written / sizes.blocks[side] for side in (0, 1))
     fixed = max(half_bytes(sizes, side, join).copied for side in (0, 1))
-    solving = PYTHON + NUMBA * (kernel == "numba") + SOLVED * pairs + 3 * written
+    # the new vectors, and the record of them
+    solving = PYTHON + NUMBA * (kernel == "numba") + SOLVED * pairs + 2 * written
     table = min(TABLED * sizes.pairs / tasks, max(budget - PYTHON - PARSING, budget / 2))
     # a log with less than a chunk for each task has at least some 10 bytes a pair
     parsing = min(PARSING, PARSING / (4 << 20) * 10 * sizes.pairs / tasks)
@@ -177,10 +181,10 @@ def task_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int = 
     if join == "broadcast":
         found["half, map task"] = solving + fixed
     else:
-        columns = max(n / blocks for n, blocks in zip(sizes.vectors, sizes.blocks, strict=True))
+        columns = max(n / blocks + more for n, blocks, more in zip(sizes.vectors, sizes.blocks, sizes.excess, strict=True))
         found["half, map task"] = PYTHON + 3 * written
-        # what has come is mapped, and laid in the order of the columns
-        found["half, reduce task"] = solving + columns * (8 + vector) + min(columns * vector, budget / 4)
+        # what has come is mapped, a little at a time, and laid in the order of the columns
+        found["half, reduce task"] = solving + min(columns * (8 + vector), RESIDENT) + min(columns * vector, budget / 4)
     return {**found, "driver": PYTHON + max(COPIES * fixed, PUBLISHED * pairs)}
 
 
@@ -190,11 +194,15 @@ def largest_task_of_a_half(sizes: Sizes, join: str, kernel: str, budget: int) ->
 
 
 def blocks_that_fit(sizes: Sizes, join: str, kernel: str, budget: int) -> tuple[int, int]:
-    """Give numbers of blocks with which the tasks of a half stay below `budget`: doubled while that helps, and is needed."""
-    while largest_task_of_a_half(sizes, join, kernel, budget) > budget and sizes.blocks[0] < sizes.rows[0]:
-        more = (2 * sizes.blocks[0], 2 * sizes.blocks[1])
-        sizes = guess_sizes(*sizes.rows, sizes.pairs, more, sizes.rank)
-    return sizes.blocks
+    """Give numbers of blocks with which the tasks of a half stay below `budget`: doubled until they do, as they are if none do."""
+    finer = sizes
+    while largest_task_of_a_half(finer, join, kernel, budget) > budget:
+        if min(finer.blocks) > max(sizes.rows):
+            return sizes.blocks
+        more = (2 * finer.blocks[0], 2 * finer.blocks[1])
+        # what one row has too many of stays together
+        finer = guess_sizes(*sizes.rows, sizes.pairs, more, sizes.rank)._replace(excess=sizes.excess)
+    return finer.blocks
 
 
 def process_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int, read_logs: bool) -> float:

@@ -55,7 +55,7 @@ def solve_flat(problem: Problem, factors: Array) -> Sums:
     with ThreadPoolExecutor(problem.options.threads) as pool:
         for _ in pool.map(solve_group, groups):
             pass  # raises what a thread raised
-    factors[:] = project(w, problem.basis.T)
+    project(w, problem.basis.T, out=factors)
     left_over = np.flatnonzero(~solved & (degrees > 0))
     total = Sums(*(float(s) for s in sums.sum(axis=0)))
     return total + solve_padded(problem, left_over, factors, exact=True)

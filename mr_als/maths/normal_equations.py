@@ -62,9 +62,9 @@ def eigenbasis(gram: Array) -> tuple[Array, Array]:
     return np.where(spectrum > rounding, spectrum, 0.0), basis
 
 
-def project(factors: Array, basis: Array) -> Array:
-    """Give Z = Y Q, float32 (n, rank): the float64 product of factors (n, rank) and basis, rounded once."""
-    projected = np.empty((len(factors), basis.shape[1]), np.float32)
+def project(factors: Array, basis: Array, out: Array | None = None) -> Array:
+    """Give Z = Y Q, float32 (n, rank), in `out` if given: the float64 product of factors (n, rank) and basis, rounded once."""
+    projected = np.empty((len(factors), basis.shape[1]), np.float32) if out is None else out
     for start in range(0, len(factors), _CHUNK):
         projected[start : start + _CHUNK] = factors[start : start + _CHUNK].astype(np.float64) @ basis
     return projected
