@@ -68,12 +68,13 @@ def best_longest_first(
     none = np.zeros(0, np.int64)
     left_out = _LeftOut(n_users, none if indptr is None else indptr, none if indices is None else indices)
 
-    live, start, width = np.flatnonzero(own > 0), 0, max(_FIRST, 32 * n)
+    live, start = np.flatnonzero(own > 0), 0
     while start < len(items):
         live = live[own[live] * lengths[start] + error[live] >= floor[live]]
         if not len(live):
             break
-        part = slice(start, start + max(1, min(width, most // len(live))))
+        # as many as all before
+        part = slice(start, start + max(1, min(max(_FIRST, 32 * n, start), most // len(live))))
         scores = users[live] @ items[part].T
         left_out.remove(scores, live, part)
         found, products = top_n(scores, n + SPARE, floor=rough[live, -1])
@@ -81,7 +82,7 @@ def best_longest_first(
             np.hstack([rows[live], np.where(found >= 0, found + start, -1)]), np.hstack([rough[live], products])
         )
         floor[live] = np.maximum(floor[live], rough[live, n - 1] - error[live])
-        start, width = part.stop, 2 * width
+        start = part.stop
 
     def near(user: int, bound: float) -> Array:
         some = slice(0, int(np.count_nonzero(own[user] * lengths + error[user] >= bound)))

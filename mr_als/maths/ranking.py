@@ -36,7 +36,7 @@ def top_n(
     indptr, indices : integers (n_rows + 1,) and (nnz,), optional
         Columns to leave out: indices[indptr[r]:indptr[r + 1]] of row r.
     floor : float32 (n_rows,), optional
-        Scores below it need not be found.
+        Scores that are not above it need not be found.
 
     Returns
     -------
@@ -66,6 +66,10 @@ def top_n(
 def _candidates(scores: Array, n: int, floor: Array | None) -> tuple[Array, Array, Array]:
     """Give (row, column, score) of all scores that can be among their row's best n, in any order."""
     n_items = scores.shape[1]
+    if floor is not None and (floor > -np.inf).all():
+        # few are above it, so a look at each score is all
+        rows, columns = np.divmod(np.flatnonzero(scores > floor), n_items)
+        return rows, columns, scores[rows, columns]
     # as many maxima as columns of good groups
     width = min(_WIDTH, n_items // (4 * n), isqrt(n_items // n)) if n > 0 else 0
     if width < 2:
@@ -76,8 +80,6 @@ def _candidates(scores: Array, n: int, floor: Array | None) -> tuple[Array, Arra
     for j in range(1, width):
         np.maximum(maxima, scores[:, j * n_groups : (j + 1) * n_groups], out=maxima)
     bound = np.partition(maxima, n_groups - n, axis=1)[:, n_groups - n, None]
-    if floor is not None:
-        bound = np.maximum(bound, floor)
     rows, groups = np.nonzero((maxima >= bound) & (maxima > -np.inf))
     columns = groups[:, None] + np.arange(width) * n_groups
     # the last columns, which fill no group, are candidates in every row

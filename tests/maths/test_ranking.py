@@ -53,6 +53,21 @@ def test_equals_a_full_sort_of_many_columns(n_items, monkeypatch):
     assert_same(top_n(scores, 10), expected)
 
 
+@pytest.mark.parametrize("lowest", [-np.inf, -1.0])
+def test_what_is_not_above_a_floor_is_not_found_or_below_all_that_is(lowest):
+    """With a floor in all rows or in some, what is above it is found as without one."""
+    scores = np.random.default_rng(0).standard_normal((20, 900)).astype(np.float32)
+    scores[3] = 1.5
+    floor = np.linspace(1.5, 3.5, 20).astype(np.float32)
+    floor[7] = lowest
+    expected = sorted_fully(np.where(scores > floor[:, None], scores, -np.inf), 10)
+
+    indices, values = top_n(scores, 10, floor=floor)
+
+    above = values > floor[:, None]
+    assert_same((np.where(above, indices, -1), np.where(above, values, np.float32(-np.inf))), expected)
+
+
 def test_equal_scores_come_in_the_order_of_their_columns():
     indices, _ = top_n(np.zeros((3, 10000), np.float32), 4)
 
