@@ -19,13 +19,13 @@ from typing import Any
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-import mr_als  # noqa: E402
-from mr_als.maths import longest_first  # noqa: E402
-from mr_als.maths.longest_first import best_longest_first  # noqa: E402
-from mr_als.maths.ranking import normalized, top_n  # noqa: E402
-from mr_als.maths.scoring import best_items, norms  # noqa: E402
+import mr_als
+from mr_als.maths import longest_first
+from mr_als.maths.longest_first import best_longest_first
+from mr_als.maths.ranking import normalized, top_n
+from mr_als.maths.scoring import best_items, norms
 
 N, USERS, AT_A_TIME = 10, 4096, 256
 
