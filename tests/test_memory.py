@@ -30,14 +30,47 @@ def peak(command, *arguments):
 
 
 @pytest.fixture(scope="module")
-def wide_log(tmp_path_factory):
-    """Write a log in which one user plays a million items, and one item has a million users."""
-    path = tmp_path_factory.mktemp("wide") / "counts.tsv"
-    with path.open("wb") as file:
+def wide(tmp_path_factory):
+    """Prepare a log in which one user plays a million items, and one item has a million users; give plays and their peak."""
+    folder = tmp_path_factory.mktemp("wide")
+    with (folder / "counts.tsv").open("wb") as file:
         file.write("".join(f"listener\titem-{n}\t{n % 7 + 1}\n" for n in range(N)).encode())
         file.write("".join(f"user-{n}\thit\t{n % 5 + 1}\n" for n in range(N)).encode())
-    return path
+    return folder / "plays", peak("prepare", folder / "counts.tsv", "--plays", folder / "plays")
 
 
-def test_a_user_with_a_million_items_and_an_item_with_a_million_users_are_prepared_within_the_memory(wide_log, tmp_path):
-    assert peak("prepare", wide_log, "--plays", tmp_path / "plays") < MEMORY
+def test_a_user_with_a_million_items_and_an_item_with_a_million_users_are_prepared_within_the_memory(wide):
+    _, found = wide
+
+    assert found < MEMORY
+
+
+@pytest.mark.parametrize(("join", "rank"), [("shuffle", 64), ("broadcast", 8)])
+def test_both_joins_train_on_them_within_the_memory(join, rank, wide, tmp_path):
+    """A million vectors of rank 64 are as large as the memory: they can be shuffled, but not be broadcast."""
+    plays, _ = wide
+
+    found = peak("train", "--plays", plays, "--model", tmp_path / "model", f"--join={join}", f"--rank={rank}", "--max-iterations=1")
+
+    assert found < MEMORY
+
+
+def test_buffers_that_were_read_are_not_kept_in_memory(tmp_path):
+    """A task reads references to 400 MB, one after the other."""
+    words = [sys.executable, "-c", READS, str(tmp_path)]
+
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+
+    assert int(done.stdout) < 150 << 20
+
+
+READS = """
+import sys
+from mr_als.data.lines import Reader, ShardWriter
+from mr_als.planning import peak_memory
+writer, piece = ShardWriter(sys.argv[1]), bytes(4 << 20)
+pairs = [writer.write("plays", n, piece) for n in range(100)]
+reader = Reader("references")
+assert sum(len(reader.add(*pair).payload) for pair in pairs) == 100 * len(piece)
+print(peak_memory())
+"""
