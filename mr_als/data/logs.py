@@ -245,7 +245,8 @@ def chunks(stream: Any, *, at_start: bool = True) -> Iterator[bytes]:
     A BOM at the start is dropped. Of a line longer than `MAX_LINE` only a little more than that is kept.
     """
     rest = b""
-    while len(rest) < len(_BOM) and (data := stream.read(CHUNK)):
+    # not a whole chunk, to which the next one would be added: what parsing takes grows with the largest
+    while len(rest) < len(_BOM) and (data := stream.read(len(_BOM) - len(rest))):
         rest += data
     if at_start:
         rest = rest.removeprefix(_BOM)
