@@ -1,7 +1,7 @@
 """Jobs on Hadoop (YARN and HDFS), through mrjob's runner: what it is told, and what we do in its place.
 
 1. Our settings are the first of the mrjob.conf files, so that any that the user names, and -D, have the last word.
-2. mrjob starts a JVM, a second each, for the version, every directory and every file; over WebHDFS that takes milliseconds
+2. mrjob starts a JVM, a second each, for the version, every directory and every file; over HTTP that takes milliseconds
    (`before_run`). What is left is one JVM for the client, one for the application master, and one a task.
 3. A job outlives a driver that was killed. All jobs of one model carry a tag, by which the next driver finds and ends them.
 4. A job's output counts only with its `_SUCCESS`, and committer 1 moves nothing into place before the whole job is done.
@@ -92,24 +92,22 @@ def configured(output: str, task_memory: int, tasks: int, owner: str) -> Iterato
 
 
 class WebFilesystem(HadoopFilesystem):  # type: ignore[misc]
-    """What mrjob does with files in HDFS, over WebHDFS; other file systems stay with `hadoop fs`."""
+    """What mrjob does with files of a job, over WebHDFS or S3's own interface, instead of `hadoop fs`."""
 
     def mkdir(self, path: str) -> None:
         """Make a directory."""
-        storage_of(path).make_directory(path) if scheme_of(path) == "hdfs" else super().mkdir(path)
+        storage_of(path).make_directory(path)
 
     def put(self, src: str, path: str) -> None:
         """Upload a file."""
-        storage_of(path).upload(src, path) if scheme_of(path) == "hdfs" else super().put(src, path)
+        storage_of(path).upload(src, path)
 
     def rm(self, path_glob: str) -> None:
         """Remove a file or directory."""
-        storage_of(path_glob).remove(path_glob) if scheme_of(path_glob) == "hdfs" else super().rm(path_glob)
+        storage_of(path_glob).remove(path_glob)
 
     def exists(self, path_glob: str) -> bool:
         """Say whether there is a file or directory with files."""
-        if scheme_of(path_glob) != "hdfs":
-            return bool(super().exists(path_glob))
         storage = storage_of(path_glob)
         return storage.size(path_glob) >= 0 or bool(storage.names(path_glob))
 
@@ -160,6 +158,11 @@ def explain_failure(log: str, runner: Any) -> str:
         return f"there is no {python} on a node: {_ENVIRONMENT}{where}"
     if found := re.search(r"is running [^\n]*beyond the '?(?:PHYSICAL|physical)'? memory limit[^\n]*", log):
         return f"a task took more memory than its container has ({found[0].split('. Killing')[0]}); raise --task-memory{where}"
+    if found := re.search(r'(?:Error Launching job : |Exception in thread "main" )(?:[\w.$]+: )?([^\n]+)', log):
+        return f"Hadoop does not take it: {found[1]}{where}"
+    if found := re.search(r"(?:QuotaExceededException|TaskLimitException): ([^\n]*)|No space left on device", log):
+        said = (found[1] or found[0]).rstrip(". ")
+        return f"there is no space for what a task writes ({said}); make some and run the same command again{where}"
     return where.removeprefix("; ")
 
 

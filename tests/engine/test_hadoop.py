@@ -75,6 +75,15 @@ def test_the_resource_managers_of_a_pair_are_both_asked():
             "Container [pid=7,containerID=c_1] is running 9B beyond the 'PHYSICAL' memory limit. Current usage: 1.1 GB of 1 GB",
             "a task took more memory than its container has .*; raise --task-memory",
         ),
+        (
+            "Error: org.apache.hadoop.hdfs.protocol.DSQuotaExceededException: The DiskSpace quota of /m is exceeded: quota = 1 MB",
+            "there is no space for what a task writes .The DiskSpace quota of /m is exceeded: quota = 1 MB.; make some and",
+        ),
+        ("Error: java.io.IOException: No space left on device\n\tat java", "no space .* .No space left on device.; make some"),
+        (
+            "Error Launching job : org.apache.hadoop.yarn.exceptions.YarnException: Failed to submit, unknown queue: q\nStreaming",
+            "^Hadoop does not take it: Failed to submit, unknown queue: q; logs",
+        ),
         ("subprocess failed with code 1", "^logs: yarn logs -applicationId application_1_2$"),
     ],
 )
