@@ -39,10 +39,10 @@ test: $(VENV)/.done-test ## the tests that need some minutes and no other softwa
 test-slow: $(VENV)/.done-test ## the tests that take longer, such as that of the wheel
 	$(PYTEST) -m 'slow and not ($(ENGINES))' tests
 
-test-hadoop: $(VENV)/.done-test ## on a real single-node Hadoop, started for it and broken a little; needs JDK 17 and Maven
+test-hadoop: $(VENV)/.done-spark $(VENV)/.done-aws ## on a real single-node Hadoop, started for it and broken a little; needs JDK 17 and Maven
 	$(PYTEST) -m 'hadoop or (faults and not slow)' tests
 
-test-spark: $(VENV)/.done-spark ## on Spark, started for it; needs JDK 17
+test-spark: $(VENV)/.done-spark $(VENV)/.done-aws ## on Spark, started for it; needs JDK 17
 	$(PYTEST) -m 'spark and not faults' tests
 
 test-faults: $(VENV)/.done-test ## break that Hadoop in all ways; needs JDK 17 and Maven, and half an hour

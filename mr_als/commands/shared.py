@@ -144,13 +144,17 @@ def _tasks(args: argparse.Namespace) -> int:
 
 
 def _check_master(args: argparse.Namespace) -> None:
+    from mr_als.engine.mirror import mirror_of
     from mr_als.engine.spark import check_master
 
     if args.runner != "spark":
         msg = f"--master {args.master} goes with -r spark, not with -r {args.runner}"
         raise UsageError(msg)
     given = [getattr(args, name, None) or [] for name in ("logs", "plays", "model", "output", "train", "validation", "test")]
-    check_master(args.master, [path for paths in given for path in ([paths] if isinstance(paths, str) else paths)])
+    paths = [path for paths in given for path in ([paths] if isinstance(paths, str) else paths)]
+    if getattr(args, "model", None):
+        paths.append(mirror_of(args.model))  # where its work is done, or it is mapped into memory, if it lies elsewhere
+    check_master(args.master, paths)
 
 
 def progress_of(args: argparse.Namespace) -> Progress:

@@ -87,7 +87,8 @@ def check_master(master: str, paths: Iterable[str]) -> None:
         if kind and kind not in _SHARED and not kind.startswith("fuse."):
             msg = (
                 f"{path} is on the {kind} file system of this machine, which tasks on {master} do not see; name directories, and "
-                "set TMPDIR to one, on a file system that all machines share, such as NFS, or use -r hadoop for data in HDFS"
+                "set TMPDIR (for a model in S3 or HDFS also XDG_CACHE_HOME) to one, on a file system that all machines share, such "
+                "as NFS, or use -r hadoop for data in HDFS"
             )
             raise UsageError(msg)
 

@@ -11,7 +11,7 @@ from mr_als.cli import main, make_parser
 from mr_als.engine import mrjob_fixes
 from mr_als.engine.storage import storage_of
 from mr_als.errors import MRALSError
-from tests.emr.conftest import CANARIES
+from tests.emr.stand_in import CANARIES
 from tests.emr.streaming import Emr
 from tests.toy import toy_lines, write
 

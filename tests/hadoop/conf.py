@@ -12,6 +12,8 @@ PORTS = (
     *("rm", "rm_scheduler", "rm_tracker", "rm_admin", "rm_http"),
     *("nm", "nm_localizer", "nm_http", "shuffle"),
     *("history", "history_http", "history_admin"),
+    # nobody listens there unless a test starts a stand-in of S3
+    "s3",
 )
 
 # the launcher writes client logs to stderr in this layout; mrjob reads counters and job ids out of it
@@ -58,6 +60,12 @@ def core(run: Path, p: dict[str, int]) -> dict[str, object]:
         "hadoop.http.staticuser.user": getpass.getuser(),
         "ipc.client.connect.max.retries": 5,
         "ipc.client.connect.retry.interval": 500,
+        "fs.s3a.endpoint": f"http://127.0.0.1:{p['s3']}",
+        "fs.s3a.endpoint.region": "eu-west-1",
+        "fs.s3a.path.style.access": "true",
+        # a stand-in takes any
+        "fs.s3a.access.key": "test",
+        "fs.s3a.secret.key": "test",
     }
 
 
@@ -126,8 +134,9 @@ def yarn(run: Path, home: Path, p: dict[str, int]) -> dict[str, object]:
         "yarn.nodemanager.container-monitor.interval-ms": 500,
         "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": 99.5,
         "yarn.nodemanager.disk-health-checker.min-free-space-per-disk-mb": 512,
-        "yarn.nm.liveness-monitor.expiry-interval-ms": 20000,
-        "yarn.am.liveness-monitor.expiry-interval-ms": 20000,
+        # a loaded machine may keep them from saying so for a while
+        "yarn.nm.liveness-monitor.expiry-interval-ms": 90000,
+        "yarn.am.liveness-monitor.expiry-interval-ms": 90000,
     }
 
 

@@ -1,4 +1,4 @@
-"""Fetch a Hadoop from Maven Central and lay it out: 180 jars, 92 MB, once.
+"""Fetch a Hadoop from Maven Central and lay it out: 214 jars, 104 MB, once.
 
 <home>/share/hadoop/*.jar    all jars of `pom.xml` and what they need
 <home>/share/web/webapps/    two empty folders that the HDFS daemons insist on
@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -27,14 +28,15 @@ NEEDED = [
     "org/apache/hadoop/mapred/YarnChild", "org/apache/hadoop/mapred/ShuffleHandler", "org/apache/hadoop/streaming/HadoopStreaming",
     "org/apache/hadoop/yarn/server/timelineservice/collector/TimelineCollectorManager",
     "org/bouncycastle/operator/OperatorCreationException", "org/fusesource/leveldbjni/JniDBFactory",
-    "com/google/inject/Guice", "javax/servlet/Servlet", "org/slf4j/impl/StaticLoggerBinder",
+    "com/google/inject/Guice", "javax/servlet/Servlet", "org/apache/hadoop/fs/s3a/S3AFileSystem",
+    "software/amazon/awssdk/services/s3/S3Client", "org/slf4j/impl/StaticLoggerBinder",
 ]  # fmt: skip
 SECOND_LOG_BINDINGS = ("slf4j-simple", "slf4j-jdk14", "slf4j-nop", "slf4j-log4j12", "logback-classic", "log4j-slf4j")
 
 
 def default_home() -> Path:
-    """Give the directory that `fetch` fills when none is named."""
-    return CACHE / f"hadoop-{VERSION}"
+    """Give the directory that `fetch` fills when none is named; another list of jars gets another one."""
+    return CACHE / f"hadoop-{VERSION}-{zlib.crc32((HERE / 'pom.xml').read_bytes()):08x}"
 
 
 def fetch(home: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -15,7 +17,9 @@ from mr_als.engine.engines import Engine
 from mr_als.engine.lease import Lease
 from mr_als.engine.storage import storage_of
 from mr_als.errors import BusyError, JobFailedError, UsageError
-from tests.hadoop.runs import BLOCKS, arrays_of, driver, train_on
+from mr_als.train import train
+from tests.emr.stand_in import make_bucket, stand_in
+from tests.hadoop.runs import BLOCKS, ONE, arrays_of, driver, train_on
 from tests.toy import options, run
 
 pytestmark = pytest.mark.hadoop
@@ -25,15 +29,48 @@ def test_with_the_shuffle_join_the_same_plan_gives_the_same_bytes_as_inline(trai
     assert arrays_of(trained) == undisturbed
 
 
-def test_with_the_broadcast_join_too_and_it_recommends_the_same(toy, folder, tmp_path):
+def test_with_the_broadcast_join_and_compressed_logs_too_and_it_recommends_the_same(toy, folder, tmp_path):
     chosen = options("broadcast", blocks=BLOCKS, iterations=1)
     run([toy.local], tmp_path / "inline", chosen)
+    lines = Path(toy.local).read_bytes().splitlines(keepends=True)
+    storage_of(folder).make_directory(f"{folder}/logs")
+    storage_of(folder).write(f"{folder}/logs/a.tsv.gz", gzip.compress(b"".join(lines[::2])))
+    storage_of(folder).write(f"{folder}/logs/b.tsv.bz2", bz2.compress(b"".join(lines[1::2])))
 
-    train_on(toy.uri, f"{folder}/model", chosen, tasks=2)
+    train_on(f"{folder}/logs", f"{folder}/model", chosen, tasks=2)
 
     inline = mr_als.load(str(tmp_path / "inline"))
     assert arrays_of(f"{folder}/model") == arrays_of(str(tmp_path / "inline"))
     assert mr_als.load(f"{folder}/model").recommend("user-1", 5) == inline.recommend("user-1", 5)
+
+
+@pytest.mark.parametrize(("runner", "words"), [("inline", ()), ("local", ()), ("spark", ("--spark-master", "local[2]"))])
+def test_engines_of_one_machine_read_and_write_hdfs(runner, words, toy, undisturbed, folder):
+    model = f"{folder}/model"
+
+    train([toy.uri], model, ONE, engine=Engine(runner, tasks=2, mrjob_arguments=words))
+
+    assert arrays_of(model) == undisturbed
+    assert storage_of(model).names(model) == ["generations", "model.json"]
+
+
+def test_a_cluster_that_reaches_s3_trains_from_and_to_it(hadoop, toy, tmp_path):
+    """A stand-in of S3, which the configuration of the cluster names."""
+    chosen = options("shuffle", blocks=BLOCKS, iterations=0)
+    run([toy.local], tmp_path / "inline", chosen)
+    with stand_in(hadoop.made["ports"]["s3"]):
+        bucket = f"s3a://{make_bucket()}"
+        storage_of(bucket).upload(toy.local, f"{bucket}/logs/counts.tsv")
+
+        train_on(f"{bucket}/logs", f"{bucket}/models/m", chosen)
+
+        assert arrays_of(f"{bucket}/models/m") == arrays_of(str(tmp_path / "inline"))
+        assert storage_of(bucket).names(f"{bucket}/models/m") == ["generations", "model.json"]
+
+
+def test_a_queue_that_the_cluster_does_not_have_fails_the_first_job_in_words(toy, folder):
+    with pytest.raises(JobFailedError, match="job mr_ingest failed on runner hadoop: Hadoop does not take it: .*queue: weekly"):
+        train_on(toy.uri, f"{folder}/model", mrjob_arguments=("-D", "mapreduce.job.queuename=weekly"))
 
 
 def test_a_killed_driver_is_followed_by_one_that_ends_its_job_and_goes_on_to_the_same_bytes(hadoop, toy, undisturbed, folder):

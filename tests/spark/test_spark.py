@@ -20,9 +20,12 @@ from mr_als.cli import main
 from mr_als.engine import spark
 from mr_als.engine.engines import Engine
 from mr_als.engine.launch import run_job
+from mr_als.engine.storage import storage_of
 from mr_als.errors import DamagedDataError, UsageError
 from mr_als.prepare import prepare
 from mr_als.train import train
+from tests.emr.stand_in import make_bucket, stand_in
+from tests.hadoop.runs import arrays_of
 from tests.toy import generation_bytes, options, run, toy_lines, write
 
 LOCAL = ("--spark-master", "local[2]")
@@ -92,6 +95,20 @@ def test_the_broadcast_join_gives_the_bytes_of_inline(logs, tmp_path):
     train([], str(tmp_path / "spark"), chosen, plays=plays, engine=Engine("spark", tasks=2, mrjob_arguments=LOCAL))
 
     assert generation_bytes(tmp_path / "spark") == generation_bytes(tmp_path / "inline")
+
+
+@pytest.mark.spark
+def test_logs_and_model_in_s3_give_the_bytes_of_a_disk(logs, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    chosen = options("shuffle", iterations=0)
+    run([logs], tmp_path / "inline", chosen)
+    with stand_in():
+        bucket = f"s3://{make_bucket()}"
+        storage_of(bucket).upload(logs, f"{bucket}/logs/counts.tsv")
+
+        train([f"{bucket}/logs"], f"{bucket}/m", chosen, engine=Engine("spark", tasks=2, mrjob_arguments=LOCAL))
+
+        assert arrays_of(f"{bucket}/m") == arrays_of(str(tmp_path / "inline"))
 
 
 @pytest.mark.spark
@@ -196,6 +213,17 @@ def test_a_master_elsewhere_is_refused_where_its_tasks_do_not_see_the_files(mast
     assert f"which tasks on {master} do not see" in err
     assert "file system that all machines share" in err
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.spark
+def test_a_master_elsewhere_needs_a_shared_place_for_the_work_on_a_model_in_s3(tmp_path, mounts, monkeypatch, capsys):
+    mounts(tmp_path, "xfs")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    assert main(["train", "s3://b/logs", "--model", "s3://b/m", "-r", "spark", "--master", "yarn"]) == 2
+
+    assert f"{tmp_path}/mr_als/models/" in (err := capsys.readouterr().err)
+    assert "XDG_CACHE_HOME" in err
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "fuse.juicefs"])
