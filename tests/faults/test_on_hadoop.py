@@ -1,42 +1,23 @@
 """Faults on the real cluster: each ends with the bytes of an undisturbed run, or in a clear failure and the last model intact.
 
-A task is made to fail by the Python that an mrjob.conf names for it: a shell script that looks at the attempt it runs in.
-Numbers such as F3 are those of the table in docs/engines.md.
+Those that take little time; test_tasks.py and test_daemons.py have the others. Numbers such as F3 are those of the table in
+docs/engines.md.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
 import mr_als
-import mr_als.errors
 from mr_als.engine.storage import storage_of
 from mr_als.errors import JobFailedError
 from tests.hadoop.runs import arrays_of, driver, train_on
 
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture
-def python_that(tmp_path):
-    """Give the words for mrjob that make tasks run `script`, in which "$@" is what they were to run."""
-
-    def words(script: str) -> tuple[str, ...]:
-        path = tmp_path / "python"
-        path.write_text(f'#!/bin/sh\nset -- {sys.executable} "$@"\n{script}\nexec "$@"\n')
-        path.chmod(0o755)
-        conf = tmp_path / "mrjob.conf"
-        conf.write_text(json.dumps({"runners": {"hadoop": {"python_bin": str(path)}}}))
-        return "-c", str(conf)
-
-    return words
 
 
 def unfinished(model: str) -> str:
@@ -124,85 +105,3 @@ def test_a_task_beyond_its_memory_fails_the_run_in_words_that_name_it_and_the_ol
 
     assert arrays_of(trained) == before
     assert mr_als.load(trained).info["generation"] == run
-
-
-def processes(*words: str) -> list[int]:
-    """Give the ids of processes whose command line or environment holds all words."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            text = (path / "cmdline").read_bytes() + (path / "environ").read_bytes()
-        except OSError:
-            continue
-        if all(word.encode() in text for word in words) and int(path.name) != os.getpid():
-            found.append(int(path.name))
-    return found
-
-
-def wait_for(*words: str, seconds: float = 240) -> list[int]:
-    """Wait for processes with these words."""
-    end = time.monotonic() + seconds
-    while not (found := processes(*words)):
-        assert time.monotonic() < end, words
-        time.sleep(0.05)
-    return found
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("program", ["org.apache.hadoop.mapred.YarnChild", "org.apache.hadoop.mapreduce.v2.app.MRAppMaster"])
-def test_a_jvm_of_hadoop_that_is_killed_is_replaced(program, hadoop, toy, undisturbed, folder):
-    """F2, F7: the JVM of a task, and the application master of a job, while half 1 runs."""
-    model = f"{folder}/model"
-    with driver(toy.uri, model) as process:
-        process.wait_for("half-001-")
-        process.wait_for_application()
-        for pid in wait_for(program, str(hadoop.run)):
-            os.kill(pid, signal.SIGKILL)
-        assert process.process.wait(600) == 0
-
-    assert arrays_of(model) == undisturbed
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("daemon", ["nodemanager", "resourcemanager", "datanode", "namenode"])
-def test_a_daemon_that_is_killed_and_comes_back_costs_at_most_a_second_command(daemon, hadoop, toy, undisturbed, folder):
-    """F8: while half 1 runs."""
-    model = f"{folder}/model"
-    with driver(toy.uri, model) as process:
-        process.wait_for("half-001-")
-        process.wait_for_application()
-        hadoop.kill(daemon)
-        time.sleep(2)
-        hadoop.start()
-        code = process.process.wait(900)
-
-    if code:
-        train_on(toy.uri, model)
-
-    assert arrays_of(model) == undisturbed
-
-
-@pytest.mark.slow
-def test_a_task_that_hangs_is_ended_and_runs_again(toy, undisturbed, folder, python_that):
-    """F5: it sleeps beyond the time in which Hadoop wants to hear from it."""
-    hanging = python_that("case $mapreduce_task_attempt_id in *_000001_0) exec sleep 300;; esac")
-
-    train_on(toy.uri, f"{folder}/model", mrjob_arguments=(*hanging, "-D", "mapreduce.task.timeout=20000"))
-
-    assert arrays_of(f"{folder}/model") == undisturbed
-
-
-@pytest.mark.slow
-def test_no_space_is_a_clear_failure_and_the_run_goes_on_when_there_is_some(hadoop, toy, undisturbed, folder):
-    """F20: a quota of the model's directory that its files exceed."""
-    model = f"{folder}/model"
-    storage_of(model).make_directory(model)
-    hadoop.command("hdfs", "dfsadmin", "-setSpaceQuota", "1m", model)
-
-    with pytest.raises(mr_als.errors.MRALSError):
-        train_on(toy.uri, model, mrjob_arguments=("-D", "mapreduce.map.maxattempts=1", "-D", "mapreduce.reduce.maxattempts=1"))
-    assert storage_of(model).size(f"{model}/model.json") < 0
-    hadoop.command("hdfs", "dfsadmin", "-clrSpaceQuota", model)
-    train_on(toy.uri, model)
-
-    assert arrays_of(model) == undisturbed
