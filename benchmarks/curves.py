@@ -54,7 +54,10 @@ class Curve(NamedTuple):
 
 
 CURVES = {
-    "plays": Curve("pairs", (250_000, 500_000, 1_000_000, 2_000_000, 4_000_000), "seconds", Point()),
+    # from the size of S to that of L, see benchmarks/data.py
+    "plays": Curve(
+        "pairs", (1_000_000, 2_000_000, 4_000_000, 8_000_000, 16_000_000), "seconds", Point(users=100_000, items=50_000)
+    ),
     "users": Curve("users", (5_000, 10_000, 20_000, 40_000, 80_000), "seconds", Point()),
     "rank": Curve("rank", (16, 32, 64, 128, 256), "seconds", Point()),
     "tasks": Curve("tasks", (1, 2), "seconds", Point(pairs=4_000_000)),
@@ -76,6 +79,8 @@ def measure(point: Point) -> None:
     from data import Shape, counts_lines
 
     from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, memory
+    from mr_als.prepare import prepare
+    from mr_als.progress import Progress
     from mr_als.train import Engine, Training, train
 
     with tempfile.TemporaryDirectory() as work:
@@ -86,9 +91,12 @@ def measure(point: Point) -> None:
         inputs = InputOptions(format="counts", user_blocks=str(point.blocks), item_blocks=str(point.blocks))
         plan = PlanOptions(join=point.join, task_memory=memory(point.task_memory))
 
+        plays = os.path.join(work, "plays")
+        prepare([log], plays, inputs, engine, Progress(quiet=True), plan.task_memory)
+
         def run(n: int) -> dict[str, Any]:
-            options = Training(inputs=inputs, solver=SolverOptions(rank=point.rank), loop=LoopOptions("0", "", n), plan=plan)
-            return train([log], os.path.join(work, f"model-{n}"), options, engine=engine)
+            options = Training(solver=SolverOptions(rank=point.rank), loop=LoopOptions(tolerance="0", max_iterations=n), plan=plan)
+            return train([], os.path.join(work, f"model-{n}"), options, plays=plays, engine=engine)
 
         seconds, _ = per_iteration(run, [1, 4])
         report(seconds)
@@ -108,7 +116,9 @@ def run_curve(name: str, scale: float) -> dict[str, Any]:
     found: dict[int, list[float]] = {value: [] for value in points}
     for value in order:
         command = [sys.executable, __file__, "--point", json.dumps(points[value]._asdict())]
-        done = subprocess.run(command, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}, stdout=subprocess.PIPE, text=True, check=True
+        )
         found[value].append(json.loads(done.stdout.splitlines()[-1])[curve.measured])
         print(f"{name}: {curve.varied} {value}: {found[value][-1]:.3f} {curve.measured}", file=sys.stderr, flush=True)
     medians = [statistics.median(values) for values in found.values()]
