@@ -78,10 +78,10 @@ def measure(point: Point) -> None:
     from common import per_iteration, report
     from data import Shape, counts_lines
 
-    from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, memory
+    from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, Training, memory
     from mr_als.prepare import prepare
     from mr_als.progress import Progress
-    from mr_als.train import Engine, Training, train
+    from mr_als.train import Engine, train
 
     with tempfile.TemporaryDirectory() as work:
         log = os.path.join(work, "counts.tsv")

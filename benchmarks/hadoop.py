@@ -21,9 +21,9 @@ from benchmarks import data, peer_mahout
 from mr_als.engine.engines import Engine
 from mr_als.engine.hadoop import capacity, tag_of
 from mr_als.engine.storage import storage_of
-from mr_als.options import LoopOptions, PlanOptions, SolverOptions
+from mr_als.options import LoopOptions, PlanOptions, SolverOptions, Training
 from mr_als.progress import Progress
-from mr_als.train import Training, train
+from mr_als.train import train
 from tests.hadoop.cluster import Cluster
 
 MB = 1 << 20

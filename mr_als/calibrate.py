@@ -16,9 +16,9 @@ import numpy as np
 
 from mr_als.engine.engines import Engine
 from mr_als.engine.estimate import ACTIVITY, POPULARITY, Measured, Sizes
-from mr_als.options import InputOptions, LoopOptions, PlanOptions
+from mr_als.options import InputOptions, LoopOptions, PlanOptions, Training
 from mr_als.prepare import Plays, prepare
-from mr_als.train import Training, train
+from mr_als.train import train
 
 # pairs x rank of the copy: a second or two of solving by the NumPy kernel
 WORK = {"cg": 1 << 26, "cholesky": 1 << 24}

@@ -192,6 +192,17 @@ class PlanOptions:
 
 
 @dataclass(frozen=True)
+class Training:
+    """All options of a training run."""
+
+    inputs: InputOptions = InputOptions()
+    weights: WeightOptions = WeightOptions()
+    solver: SolverOptions = SolverOptions()
+    loop: LoopOptions = LoopOptions()
+    plan: PlanOptions = PlanOptions()
+
+
+@dataclass(frozen=True)
 class ClusterOptions:
     """What a cluster is taken to be when a training on it is planned."""
 

@@ -22,10 +22,10 @@ from mr_als.errors import UsageError
 from mr_als.evaluation import Asked, evaluate
 from mr_als.maths.metrics import metric_names
 from mr_als.model import Model
-from mr_als.options import InputOptions, to_arguments
+from mr_als.options import InputOptions, Training, to_arguments
 from mr_als.prepare import Logs, fingerprint, read_plays
 from mr_als.progress import Progress
-from mr_als.train import Training, train
+from mr_als.train import train
 
 if TYPE_CHECKING:
     from mr_als.engine.engines import Engine

@@ -10,8 +10,8 @@ from mr_als.data.factor_lines import pack_factor_lines, read_factor_lines
 from mr_als.errors import BadInputError
 from mr_als.maths.reference import reference_als
 from mr_als.maths.weights import Weights
-from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, WeightOptions
-from mr_als.train import Training, train
+from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, Training, WeightOptions
+from mr_als.train import train
 
 PLAYS = np.array([[3, 1, 0, 0, 0], [1, 2, 0, 0, 1], [0, 0, 2, 1, 0], [0, 1, 1, 3, 0]], float)
 ITEMS = np.array([[1, 0], [1, 1], [0, 1], [0, 1], [1, 0]], float)

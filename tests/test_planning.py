@@ -22,10 +22,9 @@ from mr_als.engine.estimate import (
     process_memory,
     task_memory,
 )
-from mr_als.options import ClusterOptions, InputOptions, PlanOptions, SolverOptions
+from mr_als.options import ClusterOptions, InputOptions, PlanOptions, SolverOptions, Training
 from mr_als.planning import kernel_for, sizes_of, too_large
 from mr_als.prepare import prepare
-from mr_als.train import Training
 from tests.toy import options, run, write
 
 SHAPE = (300, 200, 6000)

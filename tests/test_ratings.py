@@ -13,9 +13,9 @@ from mr_als.errors import BadInputError, UsageError
 from mr_als.maths.reference import reference_als
 from mr_als.maths.weights import Weights
 from mr_als.model import Model
-from mr_als.options import InputOptions, LoopOptions, SolverOptions, WeightOptions
+from mr_als.options import InputOptions, LoopOptions, SolverOptions, Training, WeightOptions
 from mr_als.prepare import prepare
-from mr_als.train import Training, train
+from mr_als.train import train
 from tests.toy import initial_items, write
 
 COLUMNS = "timestamp,user,item,plays"

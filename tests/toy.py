@@ -11,8 +11,8 @@ import numpy as np
 
 from mr_als.data.ids import Ids, hash_ids
 from mr_als.maths.initial import initial_factors
-from mr_als.options import LoopOptions, PlanOptions, SolverOptions
-from mr_als.train import Engine, Training, train
+from mr_als.options import LoopOptions, PlanOptions, SolverOptions, Training
+from mr_als.train import Engine, train
 
 N_USERS, N_ITEMS, RANK = 120, 50, 5
 

@@ -12,7 +12,7 @@ from mr_als.options import ClusterOptions, InputOptions, PlanOptions, SolverOpti
 
 if TYPE_CHECKING:
     from mr_als.engine.estimate import Sizes
-    from mr_als.train import Training
+    from mr_als.options import Training
 
 DESCRIPTION = """\
 Say what a training will take: how rows and vectors are joined and why, blocks, memory of each kind of task, bytes that each
@@ -73,8 +73,8 @@ def run(args: argparse.Namespace) -> int:
     progress = progress_of(args)
     from mr_als.engine.engines import Engine
     from mr_als.engine.plan import choose_join
+    from mr_als.options import Training
     from mr_als.planning import kernel_for, make_plan, plan_in_words
-    from mr_als.train import Training
 
     options = Training(**{name: from_namespace(kind, args) for name, (_, kind) in GROUPS.items()})
     sizes, known = _sizes(args, options)

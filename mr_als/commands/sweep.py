@@ -98,8 +98,8 @@ def run(args: argparse.Namespace) -> int:
     """Sweep, and print the table."""
     engine, progress = engine_of(args), progress_of(args)
     from mr_als.evaluation import Asked
+    from mr_als.options import Training
     from mr_als.sweep import Parts, select_by, sweep
-    from mr_als.train import Training
 
     plan = from_namespace(PlanOptions, args)
     grid = [Training(weights=weights, solver=solver, loop=loop, plan=plan) for weights, solver, loop in combinations(args)]

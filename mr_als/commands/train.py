@@ -53,7 +53,8 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, and print what came out."""
     engine, progress = engine_of(args), progress_of(args)
-    from mr_als.train import Training, train
+    from mr_als.options import Training
+    from mr_als.train import train
 
     options = Training(**{name: from_namespace(kind, args) for name, (_, kind) in GROUPS.items()})
     try:

@@ -190,8 +190,8 @@ def rotation(lesson: Lesson) -> Iterator[str]:
 def mapreduce(lesson: Lesson) -> Iterator[str]:
     """Run the real job on the same numbers."""
     import mr_als
-    from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, WeightOptions
-    from mr_als.train import Training, train
+    from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, Training, WeightOptions
+    from mr_als.train import train
 
     numbers = f"--rank {lesson.rank} --alpha {lesson.alpha:g} --regularization {lesson.regularization:g}"
     yield f"    mr-als train plays.tsv --format counts --model model --initial-factors items.tsv {numbers}"

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import mr_als
 from mr_als.engine import hadoop as yarn
 from mr_als.engine.storage import storage_of
-from mr_als.train import Engine, Training, train
+from mr_als.options import Training
+from mr_als.train import Engine, train
 from tests.toy import options
 
 ROOT = Path(__file__).resolve().parents[2]
