@@ -135,8 +135,8 @@ def yarn(run: Path, home: Path, p: dict[str, int]) -> dict[str, object]:
         "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": 99.5,
         "yarn.nodemanager.disk-health-checker.min-free-space-per-disk-mb": 512,
         # a loaded machine may keep them from saying so for a while
-        "yarn.nm.liveness-monitor.expiry-interval-ms": 90000,
-        "yarn.am.liveness-monitor.expiry-interval-ms": 90000,
+        "yarn.nm.liveness-monitor.expiry-interval-ms": 300000,
+        "yarn.am.liveness-monitor.expiry-interval-ms": 300000,
     }
 
 
