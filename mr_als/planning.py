@@ -87,7 +87,7 @@ def expect(sizes: Sizes, join: str, kernel: str, engine: Engine, budget: int, re
             found[f"bytes_shuffled_by_{name}_half"] = round(moved.sent)
     if engine.runner in ("inline", "local"):
         tasks = 0 if engine.runner == "inline" else engine.tasks
-        found["bytes_of_memory"] = round(process_memory(sizes, join, kernel, budget, tasks, read_logs))
+        found["bytes_of_memory"] = round(process_memory(sizes, join, kernel, budget, tasks, read_logs, engine.threads))
     return found
 
 
@@ -155,7 +155,7 @@ def make_plan(
         "blocks": list(sizes.blocks), "join": join, "why": why, "kernel": kernel, "runner": engine.runner,
         "halves": {name: half_bytes(sizes, side, join)._asdict() for side, name in enumerate(HALVES)},
         "memory": task_memory(sizes, join, kernel, budget, tasks or 1),
-        "memory_of_this_machine": process_memory(sizes, join, kernel, budget, tasks, read_logs=True),
+        "memory_of_this_machine": process_memory(sizes, join, kernel, budget, tasks, True, engine.threads),
         "too_large": too_large(sizes, join, kernel, budget),
         "cluster": asdict(cluster),
     }  # fmt: skip

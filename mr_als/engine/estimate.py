@@ -150,14 +150,16 @@ def cluster_seconds(sizes: Sizes, join: str, measured: Measured, cluster: Cluste
     return found
 
 
-# resident bytes, measured: Python with mrjob and NumPy; numba and what it compiled; a chunk of log lines while it is parsed
-PYTHON, NUMBA, PARSING = 55e6, 180e6, 74e6
+# resident bytes, measured: Python with mrjob and NumPy; numba and what it compiled; chunks of log lines while they are parsed
+PYTHON, NUMBA, PARSING = 55e6, 165e6, 43e6
 # bytes a pair: in the table of a map task, while blocks are merged, while a block is solved, while a block is published
-TABLED, MERGED, SOLVED, PUBLISHED = 43, 120, 52, 109
+TABLED, MERGED, SOLVED, PUBLISHED = 65, 95, 42, 60
+# what a full table takes while it is emptied, of the memory that a task has beyond this many bytes
+EMPTYING, BEYOND = 0.6, 96 << 20
 # copies of the fixed side's vectors that the driver has at once while it writes them for broadcast
-COPIES = 5.3
+COPIES = 2.6
 # what of the memory of `prepare` its process keeps for good
-KEPT = 0.5
+KEPT = 0.2
 
 
 def task_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int = 1) -> dict[str, float]:
@@ -168,13 +170,10 @@ def task_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int = 
     budget : `--task-memory`, beyond which a task writes what it has before it takes more
     tasks : map tasks that share the logs
     """
-    vector = 4 * sizes.rank
-    pairs = max(sizes.pairs / n + more for n, more in zip(sizes.blocks, sizes.excess, strict=True))
-    written = max(half_bytes(sizes, side, join).written / sizes.blocks[side] for side in (0, 1))
+    vector, pairs, written = 4 * sizes.rank, _most_pairs(sizes), _written(sizes, join)
     fixed = max(half_bytes(sizes, side, join).copied for side in (0, 1))
-    # the new vectors, and the record of them
-    solving = PYTHON + NUMBA * (kernel == "numba") + SOLVED * pairs + 2 * written
-    table = min(TABLED * sizes.pairs / tasks, max(budget - PYTHON - PARSING, budget / 2))
+    solving = PYTHON + NUMBA * (kernel == "numba") + _block_bytes(sizes, join)
+    table = min(TABLED * sizes.pairs / tasks, EMPTYING * max(budget - BEYOND, budget / 4))
     # a log with less than a chunk for each task has at least some 10 bytes a pair
     parsing = min(PARSING, PARSING / (4 << 20) * 10 * sizes.pairs / tasks)
     found = {"prepare, map task": PYTHON + parsing + table, "prepare, reduce task": PYTHON + MERGED * pairs}
@@ -186,6 +185,21 @@ def task_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int = 
         # what has come is mapped, a little at a time, and laid in the order of the columns
         found["half, reduce task"] = solving + min(columns * (8 + vector), RESIDENT) + min(columns * vector, budget / 4)
     return {**found, "driver": PYTHON + max(COPIES * fixed, PUBLISHED * pairs)}
+
+
+def _most_pairs(sizes: Sizes) -> float:
+    """Give the pairs of the largest block."""
+    return max(sizes.pairs / n + more for n, more in zip(sizes.blocks, sizes.excess, strict=True))
+
+
+def _written(sizes: Sizes, join: str) -> float:
+    """Give the bytes of the largest block's new vectors."""
+    return max(half_bytes(sizes, side, join).written / sizes.blocks[side] for side in (0, 1))
+
+
+def _block_bytes(sizes: Sizes, join: str) -> float:
+    """Give the bytes of a block while it is solved: its plays, its new vectors, and the record of these."""
+    return SOLVED * _most_pairs(sizes) + 2 * _written(sizes, join)
 
 
 def largest_task_of_a_half(sizes: Sizes, join: str, kernel: str, budget: int) -> float:
@@ -205,18 +219,21 @@ def blocks_that_fit(sizes: Sizes, join: str, kernel: str, budget: int) -> tuple[
     return finer.blocks
 
 
-def process_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int, read_logs: bool) -> float:
+def process_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int, read_logs: bool, threads: int = 1) -> float:
     """Give the resident bytes of the largest process of a run on this machine.
 
     Parameters
     ----------
     tasks : processes at once; 0 if the tasks run in the driver's own
     read_logs : whether the run prepares its plays
+    threads : that solve blocks of a broadcast at the same time
     """
     found = task_memory(sizes, join, kernel, budget, tasks or 1)
     preparing = max(found.pop("prepare, map task"), found.pop("prepare, reduce task")) * read_logs
     if tasks:
         return max(preparing, *found.values())
     # the driver's own is not at its peak while a task is, and Python is there once
+    if join == "broadcast":
+        found["half, map task"] += (min(threads, max(sizes.blocks)) - 1) * _block_bytes(sizes, join)
     training = max(found["half, map task"], found.get("half, reduce task", 0.0), found["driver"] + NUMBA * (kernel == "numba"))
     return max(preparing, training + KEPT * max(preparing - PYTHON, 0.0))
