@@ -49,9 +49,10 @@ class Parsed(NamedTuple):
 class _Lines:
     """The plain lines of a chunk while they are checked: a line once found bad is in no later `rows`."""
 
-    def __init__(self, plain: Plain, bad: BadLines, source: str, first_line: int) -> None:
+    def __init__(self, plain: Plain, n_columns: int, bad: BadLines, source: str, first_line: int) -> None:
         self.buffer, self.plain = padded(plain.text), plain
-        self.ends = np.flatnonzero(self.buffer == _LF)
+        self.table = _table(self.buffer, plain.delimiter[0], n_columns)
+        self.ends = np.flatnonzero(self.buffer == _LF) if self.table is None else np.ascontiguousarray(self.table[:, -1])
         self.starts = np.empty_like(self.ends)
         self.starts[0], self.starts[1:] = PAD, self.ends[:-1] + 1
         self.good = np.ones(len(self.ends), bool)
@@ -78,6 +79,21 @@ class _Lines:
         return np.unique(np.searchsorted(self.ends, places))
 
 
+def _table(buffer: Array, delimiter: int, n_columns: int) -> Array | None:
+    """Give where the delimiters and the end of each line are, int64 (n_lines, n_columns).
+
+    That is what one look at all bytes gives, and more is not needed, if each line has `n_columns` fields and there are no other
+    control characters; else None.
+    """
+    if delimiter >= 32:
+        return None
+    places = np.flatnonzero(buffer < 32)[PAD:-PAD]
+    n_lines, more = divmod(len(places), n_columns)
+    expected = np.full((n_lines, n_columns), delimiter, np.uint8)
+    expected[:, -1] = _LF
+    return places.reshape(n_lines, n_columns) if not more and np.array_equal(buffer[places], expected.ravel()) else None
+
+
 def parse_chunk(chunk: Any, layout: Layout, wanted: Filter, bad: BadLines, source: str, first_line: int) -> Parsed:
     """Read the records of a chunk; what is wrong with the others goes into `bad`.
 
@@ -92,12 +108,11 @@ def parse_chunk(chunk: Any, layout: Layout, wanted: Filter, bad: BadLines, sourc
     def report(line: int, reason: str, field: str, text: bytes) -> None:
         bad.add(Sample(source, first_line + line + 1, reason, field, escaped(text)))
 
-    lines = _Lines(to_plain(chunk, layout, report), bad, source, first_line)
+    n_columns = len(layout.columns)
+    lines = _Lines(to_plain(chunk, layout, report), n_columns, bad, source, first_line)
     _check_bytes(lines)
-    starts, ends = _fields(lines, len(layout.columns))
-    rows = np.flatnonzero(lines.good)
-    starts, ends = starts[:, lines.good[rows]], ends[:, lines.good[rows]]
-    return _read_fields(lines, rows, starts, ends, layout, wanted)
+    starts, ends = _fields(lines, n_columns)
+    return _read_fields(lines, np.flatnonzero(lines.good), starts, ends, layout, wanted)
 
 
 def _check_bytes(lines: _Lines) -> None:
@@ -106,9 +121,10 @@ def _check_bytes(lines: _Lines) -> None:
     long = np.flatnonzero(lines.ends - lines.starts > MAX_LINE)
     lines.reject(long[lines.ends[long] - (buffer[lines.ends[long] - 1] == _CR) - lines.starts[long] > MAX_LINE], "line over 1 MiB")
     delimiter = lines.plain.delimiter[0]
-    n_control = int(np.count_nonzero(inner < 32)) - len(lines.ends)
-    if delimiter < 32:
-        n_control -= int(np.count_nonzero(inner == delimiter))
+    n_control = 0
+    if lines.table is None:
+        n_control = int(np.count_nonzero(inner < 32)) - len(lines.ends)
+        n_control -= int(np.count_nonzero(inner == delimiter)) if delimiter < 32 else 0
     if n_control:
         line_ends = buffer[lines.ends - 1] == _CR
         control = (buffer < 32) & (buffer != delimiter) & (buffer != _LF)
@@ -140,6 +156,8 @@ def _is_utf8(lines: _Lines, line: int) -> bool:
 
 def _fields(lines: _Lines, n_columns: int) -> tuple[Array, Array]:
     """Find the fields of the good lines, int64 (n_columns, n_good) each; reject lines with too few or too many."""
+    if lines.table is not None and lines.good.all():
+        return _edges(lines.starts, lines.ends, lines.table[:, :-1])
     between = np.flatnonzero(lines.buffer == lines.plain.delimiter[0])
     n_between = n_columns - 1
     n_lines = len(lines.ends)
@@ -158,7 +176,10 @@ def _fields(lines: _Lines, n_columns: int) -> tuple[Array, Array]:
 
 def _edges(starts: Array, ends: Array, between: Array) -> tuple[Array, Array]:
     """Give the starts and ends of fields of lines (n,) cut at `between` (n, n_columns - 1)."""
-    return np.vstack([starts[None], between.T + 1]), np.vstack([between.T, ends[None]])
+    edges = np.empty((2, between.shape[1] + 1, len(starts)), np.int64)
+    edges[0, 0], edges[1, -1], edges[1, :-1] = starts, ends, between.T
+    np.add(between.T, 1, out=edges[0, 1:])
+    return edges[0], edges[1]
 
 
 def _read_fields(lines: _Lines, rows: Array, starts: Array, ends: Array, layout: Layout, wanted: Filter) -> Parsed:
