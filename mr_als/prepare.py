@@ -62,6 +62,11 @@ class Logs:
         """Find the files that paths, directories and globs name, all of one file system."""
         return cls(tuple(storage_of(patterns[0]).expand(list(patterns))), form)
 
+    @property
+    def n_bytes(self) -> int:
+        """Size of all files."""
+        return sum(storage_of(path).size(path) for path in self.paths)
+
     def fingerprint(self) -> dict[str, Any]:
         """Identify them by path, size and time of change."""
         return fingerprint(self.paths)

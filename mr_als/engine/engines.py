@@ -27,6 +27,8 @@ from mr_als.errors import DamagedDataError, UsageError
 
 Data = Dataset | Parts
 
+# bytes of input that are worth another task on a cluster, whose start takes seconds of a core
+WORTH_A_TASK = 16 << 20
 # what tasks see on a cluster, for example
 _PLACES = {"hadoop": "hdfs:///", "emr": "s3://BUCKET/"}
 
@@ -53,6 +55,10 @@ class Output(NamedTuple):
 
 class Input(Protocol):
     """What a job can read: a data set, or the logs."""
+
+    @property
+    def n_bytes(self) -> int:
+        """Size in bytes."""
 
     def write_input(self, directory: str, n_files: int) -> list[str]:
         """Give the paths of a job's input files, each one map task; write them to `directory` if need be."""
@@ -152,13 +158,16 @@ class Engine:
         DamagedDataError
             If its output is not what its reports say.
         """
-        paths = [path for data in inputs for path in data.write_input(directory, self.tasks)]
+        tasks = self.tasks
+        if self.runner in CLUSTERS:
+            tasks = min(tasks, 1 + sum(data.n_bytes for data in inputs) // WORTH_A_TASK)
+        paths = [path for data in inputs for path in data.write_input(directory, tasks)]
         output = os.path.join(directory, "output")
         parts = run_job(
             job, paths, output,
             ["--input", self.form, f"--task-memory={task_memory}", *shard_arguments(self.form, directory), *arguments],
-            self.runner, tasks=self.tasks, mrjob_arguments=self.mrjob_arguments, task_memory=task_memory,
-            reduces=min(self.tasks, len(getattr(inputs[0], "entries", range(self.tasks)))), owner=self.owner,
+            self.runner, tasks=tasks, mrjob_arguments=self.mrjob_arguments, task_memory=task_memory,
+            reduces=min(tasks, len(getattr(inputs[0], "entries", range(tasks)))), owner=self.owner,
         )  # fmt: skip
         if self.form == LINES:
             if self.runner not in CLUSTERS:  # Hadoop has written it

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mr_als.engine import hadoop, job
+from mr_als.engine import engines, hadoop, job
 from mr_als.errors import UsageError
 
 
@@ -106,3 +106,34 @@ def test_a_task_that_solves_for_long_shows_that_it_lives(monkeypatch, capsys):
 
     assert capsys.readouterr().err == "reporter:status:solving\n"
     np.testing.assert_array_equal(taken, vectors[[4, 1]])
+
+
+@pytest.mark.parametrize(
+    ("runner", "sizes", "expected"),
+    [
+        ("hadoop", [5 << 20, 5 << 20], 1),
+        ("hadoop", [30 << 20, 5 << 20], 3),
+        ("hadoop", [1 << 40], 12),
+        ("emr", [5 << 20], 1),
+        ("local", [5 << 20], 64),
+    ],
+)
+def test_a_task_more_has_to_be_worth_its_start(runner, sizes, expected, tmp_path, monkeypatch):
+    """Of 64 that can run at a time; there are 12 blocks on a cluster, and more on this machine."""
+    asked = {}
+
+    class Done(Exception):
+        pass
+
+    def run_job(*_, **options):
+        asked.update(options)
+        raise Done
+
+    monkeypatch.setattr(engines, "run_job", run_job)
+    entries = range(12 if runner in engines.CLUSTERS else 100)
+    inputs = [SimpleNamespace(n_bytes=size, entries=entries, write_input=lambda *_: ["part"]) for size in sizes]
+
+    with pytest.raises(Done):
+        engines.Engine(runner, tasks=64).run("mr_solve", inputs, str(tmp_path), [], [], lambda record: None)
+
+    assert asked["reduces"] == expected

@@ -42,7 +42,12 @@ class Logs(NamedTuple):
 
 def train_on(logs: str, model: str, chosen: Training = ONE, mrjob_arguments: Sequence[str] = (), tasks: int = 1) -> dict[str, Any]:
     """Train on the cluster, with few tasks, as the start of each takes seconds of a core."""
-    return train([logs], model, chosen, engine=Engine("hadoop", "lines", tasks, (*MEMORY, *mrjob_arguments)))
+    return train([logs], model, chosen, engine=on_yarn(tasks, *mrjob_arguments))
+
+
+def on_yarn(tasks: int = 1, *mrjob_arguments: str) -> Engine:
+    """Give the engine with so many reduce tasks, which data as small as that of the tests would not get."""
+    return Engine("hadoop", "lines", tasks, (*MEMORY, "-D", f"mapreduce.job.reduces={tasks}", *mrjob_arguments))
 
 
 def arrays_of(model: str) -> dict[str, bytes]:

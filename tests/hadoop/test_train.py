@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import json
 import sys
 from pathlib import Path
@@ -17,31 +15,36 @@ from mr_als.engine.engines import Engine
 from mr_als.engine.lease import Lease
 from mr_als.engine.storage import storage_of
 from mr_als.errors import BusyError, JobFailedError, UsageError
+from mr_als.prepare import prepare
 from mr_als.train import train
 from tests.emr.stand_in import make_bucket, stand_in
-from tests.hadoop.runs import BLOCKS, ONE, arrays_of, driver, train_on
+from tests.hadoop.runs import BLOCKS, ONE, arrays_of, driver, on_yarn, train_on
 from tests.toy import options, run
 
 pytestmark = pytest.mark.hadoop
+
+SAMPLE_LOGS = Path(__file__).parents[2] / "sample_logs"
 
 
 def test_with_the_shuffle_join_the_same_plan_gives_the_same_bytes_as_inline(trained, undisturbed):
     assert arrays_of(trained) == undisturbed
 
 
-def test_with_the_broadcast_join_and_compressed_logs_too_and_it_recommends_the_same(toy, folder, tmp_path):
-    chosen = options("broadcast", blocks=BLOCKS, iterations=1)
-    run([toy.local], tmp_path / "inline", chosen)
-    lines = Path(toy.local).read_bytes().splitlines(keepends=True)
-    storage_of(folder).make_directory(f"{folder}/logs")
-    storage_of(folder).write(f"{folder}/logs/a.tsv.gz", gzip.compress(b"".join(lines[::2])))
-    storage_of(folder).write(f"{folder}/logs/b.tsv.bz2", bz2.compress(b"".join(lines[1::2])))
+@pytest.mark.usefixtures("toy")  # and with it a cache of models of its own
+def test_the_sample_logs_some_of_them_compressed_end_in_the_bytes_of_inline_with_both_joins(folder, tmp_path):
+    for log in sorted(SAMPLE_LOGS.glob("2024*")):
+        storage_of(folder).make_directory(f"{folder}/logs")
+        storage_of(folder).upload(str(log), f"{folder}/logs/{log.name}")
+    prepare([f"{folder}/logs"], f"{folder}/plays", ONE.inputs, on_yarn(2))
+    for join in ("broadcast", "shuffle"):
+        chosen = options(join, blocks=BLOCKS, iterations=1)
+        run([str(SAMPLE_LOGS)], tmp_path / join, chosen)
 
-    train_on(f"{folder}/logs", f"{folder}/model", chosen, tasks=2)
+        train([], f"{folder}/{join}", chosen, plays=f"{folder}/plays", engine=on_yarn(2))
 
-    inline = mr_als.load(str(tmp_path / "inline"))
-    assert arrays_of(f"{folder}/model") == arrays_of(str(tmp_path / "inline"))
-    assert mr_als.load(f"{folder}/model").recommend("user-1", 5) == inline.recommend("user-1", 5)
+        ours, inline = mr_als.load(f"{folder}/{join}"), mr_als.load(str(tmp_path / join))
+        assert arrays_of(f"{folder}/{join}") == arrays_of(str(tmp_path / join))
+        assert ours.recommend("jazz-fan-017", 5) == inline.recommend("jazz-fan-017", 5)
 
 
 @pytest.mark.parametrize(("runner", "words"), [("inline", ()), ("local", ()), ("spark", ("--spark-master", "local[2]"))])
