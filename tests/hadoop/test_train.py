@@ -43,7 +43,9 @@ def test_the_sample_logs_some_of_them_compressed_end_in_the_bytes_of_inline_with
         train([], f"{folder}/{join}", chosen, plays=f"{folder}/plays", engine=on_yarn(2))
 
         ours, inline = mr_als.load(f"{folder}/{join}"), mr_als.load(str(tmp_path / join))
-        assert arrays_of(f"{folder}/{join}") == arrays_of(str(tmp_path / join))
+        on_hadoop, here = (arrays_of(model) for model in (f"{folder}/{join}", str(tmp_path / join)))
+        assert on_hadoop.pop("bad-lines.tsv") != here.pop("bad-lines.tsv")  # they name the log of a bad line
+        assert on_hadoop == here
         assert ours.recommend("jazz-fan-017", 5) == inline.recommend("jazz-fan-017", 5)
 
 
