@@ -92,7 +92,7 @@ def measure(point: Point) -> None:
         plan = PlanOptions(join=point.join, task_memory=memory(point.task_memory))
 
         plays = os.path.join(work, "plays")
-        prepare([log], plays, inputs, engine, Progress(quiet=True), plan.task_memory)
+        prepare([log], plays, inputs, engine, Progress(quiet=True), plan, point.rank)
 
         def run(n: int) -> dict[str, Any]:
             options = Training(solver=SolverOptions(rank=point.rank), loop=LoopOptions(tolerance="0", max_iterations=n), plan=plan)
