@@ -4,9 +4,9 @@
     python benchmarks/curves.py --only rank     one curve, the others stay as they are
     python benchmarks/curves.py --scale 0.02    tiny data: tries the script, writes nothing
 
-Each point is a process of its own, three times, in an order that mixes the points; the median counts. Seconds are those of an
-iteration, from the difference of a long and a short training. Results go to benchmarks/curves.json, from which
-docs/pictures/make.py draws. Plays are synthetic (benchmarks/data.py).
+Each point is a process of its own, in an order that mixes the points. Seconds are those of an iteration, from the difference of a
+long and a short training, and the median of three counts; memory hardly varies and is measured once. Results go to
+benchmarks/curves.json, from which docs/pictures/make.py draws. Plays are synthetic (benchmarks/data.py).
 """
 
 from __future__ import annotations
@@ -28,8 +28,6 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "curves.json"
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-TIMES = 3
-
 
 class Point(NamedTuple):
     """A training: its data, and how it is run."""
@@ -45,12 +43,13 @@ class Point(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """What is varied, over which values, and what is measured ("seconds" or "peak_mb")."""
+    """What is varied, over which values, what is measured ("seconds" or "peak_mb"), and how often."""
 
     varied: str
     values: tuple[int, ...]
     measured: str
     base: Point
+    times: int = 3
 
 
 CURVES = {
@@ -62,7 +61,7 @@ CURVES = {
     "rank": Curve("rank", (16, 32, 64, 128, 256), "seconds", Point()),
     "tasks": Curve("tasks", (1, 2), "seconds", Point(pairs=4_000_000)),
     "memory": Curve(
-        "blocks", (2, 4, 8, 16, 32, 64), "peak_mb", Point(pairs=4_000_000, join="shuffle", task_memory="256M", tasks=2)
+        "blocks", (2, 4, 8, 16, 32, 64), "peak_mb", Point(pairs=4_000_000, join="shuffle", task_memory="256M", tasks=2), times=1
     ),
 }
 
@@ -111,7 +110,7 @@ def run_curve(name: str, scale: float) -> dict[str, Any]:
     """Measure all points of a curve, in mixed order."""
     curve = CURVES[name]
     points = points_of(curve, scale)
-    order = list(points) * (TIMES if scale == 1 else 1)
+    order = list(points) * (curve.times if scale == 1 else 1)
     random.Random(0).shuffle(order)
     found: dict[int, list[float]] = {value: [] for value in points}
     for value in order:
