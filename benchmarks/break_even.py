@@ -65,7 +65,7 @@ def section(curves: dict[str, Any], start: float) -> str:
     """Give what stands between the marks; `start` is 0 where it was not measured."""
     rows = [
         f"| {found['varied']} | {found['x'][0]:,} to {found['x'][-1]:,} | {found['y'][0]:.3g} to {found['y'][-1]:.3g} "
-        f"{UNITS[found['measured']]} |"
+        f"{UNITS[found['measured']]} | {len(found['all'][0])} |"
         for found in curves.values()
     ]
     lines = [
@@ -75,8 +75,8 @@ def section(curves: dict[str, Any], start: float) -> str:
         "pairs (4 million for tasks and blocks) and rank 64; for plays it is 100,000 users and 50,000 items. The dotted lines are",
         "what would be in proportion.",
         "",
-        "| varied | from, to | an iteration, or the largest task |",
-        "|---|---|---|",
+        "| varied | from, to | an iteration, or the largest task | median of |",
+        "|---|---|---|---|",
         *rows,
     ]
     if start:

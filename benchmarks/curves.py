@@ -106,11 +106,11 @@ def points_of(curve: Curve, scale: float) -> dict[int, Point]:
     return {value: scaled(curve.base._replace(**{curve.varied: value}), scale) for value in curve.values}
 
 
-def run_curve(name: str, scale: float) -> dict[str, Any]:
+def run_curve(name: str, scale: float, times: int) -> dict[str, Any]:
     """Measure all points of a curve, in mixed order."""
     curve = CURVES[name]
     points = points_of(curve, scale)
-    order = list(points) * (curve.times if scale == 1 else 1)
+    order = list(points) * times
     random.Random(0).shuffle(order)
     found: dict[int, list[float]] = {value: [] for value in points}
     for value in order:
@@ -137,6 +137,7 @@ def main(arguments: list[str]) -> None:
     """Measure, print a table, and keep the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=CURVES)
+    parser.add_argument("--times", type=int, help="how often each point is measured (default: 3; memory once)")
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--point", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
@@ -145,7 +146,7 @@ def main(arguments: list[str]) -> None:
         return
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     for name in [given.only] if given.only else list(CURVES):
-        curve = run_curve(name, given.scale)
+        curve = run_curve(name, given.scale, given.times or (CURVES[name].times if given.scale == 1 else 1))
         results[name] = {**curve, "base": CURVES[name].base._asdict(), "machine": f"{os.cpu_count()} cores, {platform.machine()}"}
         print(f"{name}: exponent {exponent(curve['x'], curve['y']):.2f} at the end")
         for x, y in zip(curve["x"], curve["y"], strict=True):
