@@ -38,6 +38,7 @@ class Point(NamedTuple):
     rank: int = 64
     join: str = "broadcast"
     blocks: int = 8
+    runner: str = "inline"
     tasks: int = 1
     task_memory: str = "1G"
 
@@ -59,9 +60,13 @@ CURVES = {
     ),
     "users": Curve("users", (5_000, 10_000, 20_000, 40_000, 80_000), "seconds", Point()),
     "rank": Curve("rank", (16, 32, 64, 128, 256), "seconds", Point()),
-    "tasks": Curve("tasks", (1, 2), "seconds", Point(pairs=4_000_000)),
+    "tasks": Curve("tasks", (1, 2), "seconds", Point(pairs=4_000_000, runner="local")),
     "memory": Curve(
-        "blocks", (2, 4, 8, 16, 32, 64), "peak_mb", Point(pairs=4_000_000, join="shuffle", task_memory="256M", tasks=2), times=1
+        "blocks",
+        (2, 4, 8, 16, 32, 64),
+        "peak_mb",
+        Point(pairs=4_000_000, join="shuffle", task_memory="256M", runner="local", tasks=2),
+        times=1,
     ),
 }
 
@@ -86,7 +91,7 @@ def measure(point: Point) -> None:
         log = os.path.join(work, "counts.tsv")
         with open(log, "wb") as file:
             file.writelines(counts_lines(Shape(point.users, point.items, point.pairs)))
-        engine = Engine("inline" if point.tasks == 1 else "local", tasks=point.tasks)
+        engine = Engine(point.runner, tasks=point.tasks)
         inputs = InputOptions(format="counts", user_blocks=str(point.blocks), item_blocks=str(point.blocks))
         plan = PlanOptions(join=point.join, task_memory=memory(point.task_memory))
 
