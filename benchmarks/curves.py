@@ -63,9 +63,9 @@ CURVES = {
     "tasks": Curve("tasks", (1, 2), "seconds", Point(pairs=4_000_000, runner="local")),
     "memory": Curve(
         "blocks",
-        (2, 4, 8, 16, 32, 64),
+        (2, 4, 8, 16),
         "peak_mb",
-        Point(pairs=4_000_000, join="shuffle", task_memory="256M", runner="local", tasks=2),
+        Point(pairs=4_000_000, join="shuffle", task_memory="256M", runner="local"),
         times=1,
     ),
 }
@@ -106,6 +106,21 @@ def measure(point: Point) -> None:
         report(seconds)
 
 
+def measure_memory(point: Point) -> None:
+    """Train in processes of their own, and print the peak of the largest task; this one and its memory must stay small."""
+    from memory import step
+
+    with tempfile.TemporaryDirectory() as work:
+        log = os.path.join(work, "counts.tsv")
+        shape = f"Shape({point.users}, {point.items}, {point.pairs})"
+        write = f"import data; open({log!r}, 'wb').writelines(data.counts_lines(data.{shape}))"
+        subprocess.run([sys.executable, "-c", write], check=True, cwd=HERE)
+        words = (log, "--model", os.path.join(work, "model"), "--format=counts", f"--rank={point.rank}", f"--join={point.join}")
+        blocks = (f"--user-blocks={point.blocks}", f"--item-blocks={point.blocks}", f"--task-memory={point.task_memory}")
+        _, tasks = step("train", *words, *blocks, "--max-iterations=1", "--tolerance=0")
+    print(json.dumps({"peak_mb": tasks / (1 << 20)}))
+
+
 def points_of(curve: Curve, scale: float) -> dict[int, Point]:
     """Give the points of a curve by the varied value."""
     return {value: scaled(curve.base._replace(**{curve.varied: value}), scale) for value in curve.values}
@@ -119,7 +134,7 @@ def run_curve(name: str, scale: float, times: int) -> dict[str, Any]:
     random.Random(0).shuffle(order)
     found: dict[int, list[float]] = {value: [] for value in points}
     for value in order:
-        command = [sys.executable, __file__, "--point", json.dumps(points[value]._asdict())]
+        command = [sys.executable, __file__, "--only", name, "--point", json.dumps(points[value]._asdict())]
         done = subprocess.run(
             command, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}, stdout=subprocess.PIPE, text=True, check=True
         )
@@ -147,7 +162,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--point", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.point:
-        measure(Point(**json.loads(given.point)))
+        point = Point(**json.loads(given.point))
+        measure_memory(point) if given.only == "memory" else measure(point)
         return
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     for name in [given.only] if given.only else list(CURVES):

@@ -170,7 +170,14 @@ def test_the_table_of_plans_names_what_is_beyond_its_bound(benchmarks):
 
 
 def test_the_break_even_follows_from_the_curve_and_the_start_of_a_job(benchmarks):
-    plays = {"varied": "pairs", "measured": "seconds", "x": [1, 10**6, 2 * 10**6], "y": [0.1, 0.5, 0.9], "machine": "2 cores"}
+    plays = {
+        "varied": "pairs",
+        "measured": "seconds",
+        "x": [1, 10**6, 2 * 10**6],
+        "y": [0.1, 0.5, 0.9],
+        "all": [[0.1]],
+        "machine": "2 cores",
+    }
 
     text = benchmarks[1].section({"plays": plays}, 10.0)
 
