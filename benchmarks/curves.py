@@ -65,7 +65,7 @@ CURVES = {
         "blocks",
         (2, 4, 8, 16),
         "peak_mb",
-        Point(pairs=4_000_000, join="shuffle", task_memory="256M", runner="local"),
+        Point(users=100_000, items=50_000, pairs=8_000_000, join="shuffle", runner="local"),
         times=1,
     ),
 }
@@ -107,7 +107,7 @@ def measure(point: Point) -> None:
 
 
 def measure_memory(point: Point) -> None:
-    """Train in processes of their own, and print the peak of the largest task; this one and its memory must stay small."""
+    """Train on prepared plays, in processes of their own, and print the peak of the largest task; this one must stay small."""
     from memory import step
 
     with tempfile.TemporaryDirectory() as work:
@@ -115,9 +115,11 @@ def measure_memory(point: Point) -> None:
         shape = f"Shape({point.users}, {point.items}, {point.pairs})"
         write = f"import data; open({log!r}, 'wb').writelines(data.counts_lines(data.{shape}))"
         subprocess.run([sys.executable, "-c", write], check=True, cwd=HERE)
-        words = (log, "--model", os.path.join(work, "model"), "--format=counts", f"--rank={point.rank}", f"--join={point.join}")
-        blocks = (f"--user-blocks={point.blocks}", f"--item-blocks={point.blocks}", f"--task-memory={point.task_memory}")
-        _, tasks = step("train", *words, *blocks, "--max-iterations=1", "--tolerance=0")
+        plays, model, memory = os.path.join(work, "plays"), os.path.join(work, "model"), f"--task-memory={point.task_memory}"
+        blocks = (f"--user-blocks={point.blocks}", f"--item-blocks={point.blocks}")
+        step("prepare", log, "--plays", plays, "--format=counts", *blocks, memory)
+        how = (f"--rank={point.rank}", f"--join={point.join}", "--max-iterations=1", "--tolerance=0")
+        _, tasks = step("train", "--plays", plays, "--model", model, *how, memory)
     print(json.dumps({"peak_mb": tasks / (1 << 20)}))
 
 

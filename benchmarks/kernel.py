@@ -54,11 +54,11 @@ def measure(plays: Plays) -> None:
     joined = join(block, *match(block.columns, fixed))
     n_rows, n = len(joined.indptr) - 1, len(joined.indices)
     scale = np.ascontiguousarray(np.broadcast_to((1 / np.sqrt(spectrum + 1)).astype(np.float32), (n_rows, RANK)))
-    terms = [np.ascontiguousarray(term) for term in weights.terms(joined.strengths)]
+    level, terms = joined.strengths.astype(np.uint32), weights.terms(np.arange(joined.strengths.max() + 1))
     out = np.zeros((n_rows, RANK), np.float32), np.zeros((n_rows, 3)), np.zeros(n_rows, bool)
     print(f"{n_rows} users, {n} observations, rank {RANK}: ns an observation")
     for steps in (0, 1, 2, 4, 8, 32):
-        spent = least(lambda: solve(joined.indptr, joined.indices, vectors, *terms, scale, spectrum, 1e-4, steps, *out))  # noqa: B023
+        spent = least(lambda: solve(*joined[:2], vectors, level, *terms, scale, spectrum, 1e-4, steps, *out))  # noqa: B023
         print(f"  at most {steps:2d} steps     {1e9 * spent / n:6.1f}   {100 * out[2].mean():5.1f} % of the users solved")
     print(f"  confidences          {1e9 * least(lambda: weights.terms(joined.strengths)) / n:6.1f}")
     print(f"  join                 {1e9 * least(lambda: join(block, *match(block.columns, fixed))) / n:6.1f}")

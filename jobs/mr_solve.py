@@ -127,7 +127,7 @@ class MRSolve(ALSJob):
     def map_record(self, record: Record) -> Iterator[Pair]:
         """Solve a block where it lies, or send its vectors where they are needed."""
         if record.kind == FACTORS:
-            yield from self.route(record.block, FactorBlock.unpack(record.payload))
+            yield from self.route(record.block, FactorBlock.unpack(record.payload, checked=record.checked))
             return
         if len(self.under_way) == self.options.threads:
             yield from self.write(self.under_way.popleft().result())
@@ -135,7 +135,7 @@ class MRSolve(ALSJob):
 
     def answer(self, record: Record) -> Answer:
         """Initialise or solve a block whose fixed side is here; runs in a thread."""
-        plays = PlaysBlock.unpack(record.payload)
+        plays = PlaysBlock.unpack(record.payload, checked=record.checked)
         if self.options.init:
             return self.packed(record.block, plays, self.initialised(plays))
         joined = join(plays, *match(plays.columns, self.hashes), zeros=self.weights.explicit)
@@ -170,13 +170,13 @@ class MRSolve(ALSJob):
             if order.startswith(PLAYS_FIRST):
                 record = reader.add(PLAYS.encode(), (order[2:], text))
                 if record is not None:
-                    plays = PlaysBlock.unpack(record.payload)
+                    plays = PlaysBlock.unpack(record.payload, checked=record.checked)
                     found = np.zeros(len(plays.columns), bool)
                     scratch = Scratch(len(plays.columns), rank, self.options.task_memory // 4)
                 continue
             record = sent.add(FACTORS.encode(), (order[2:], text))
             if record is not None and plays is not None and scratch is not None:
-                hashes, vectors = unpack(record.payload)
+                hashes, vectors = unpack(record.payload, checked=record.checked)
                 positions, hit = match(hashes, plays.columns)
                 scratch.put(positions[hit], vectors.reshape(-1, rank)[hit])
                 found[positions[hit]] = True

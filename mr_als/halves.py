@@ -10,6 +10,8 @@ import base64
 import math
 import os
 import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -160,12 +162,19 @@ class Halves:
         if self.join == "broadcast":
             n, at = int(fixed.totals["rows"]), 0
             hashes, vectors = np.empty(n, np.uint64), np.empty((n, len(basis)), np.float32)
-            for _, payload in fixed.factors.blocks():
-                block = FactorBlock.unpack(payload)
-                place = slice(at, at + len(block.hashes))
-                hashes[place] = block.hashes
-                project(block.factors, basis, out=vectors[place])
-                at = place.stop
+            # a block is read and checked while the two before it are projected
+            under_way: deque[Future[Any]] = deque()
+            with ThreadPoolExecutor(2) as pool:
+                for _, payload in fixed.factors.blocks():
+                    if len(under_way) == 2:
+                        under_way.popleft().result()
+                    block = FactorBlock.unpack(payload, checked=True)
+                    place = slice(at, at + len(block.hashes))
+                    hashes[place] = block.hashes
+                    under_way.append(pool.submit(project, block.factors, basis, vectors[place]))
+                    at = place.stop
+            for projected in under_way:
+                projected.result()
             arrays += [hashes, vectors.ravel()]
         path = os.path.join(directory, "fixed.bin")
         self.run.storage.write(path, pack(arrays))

@@ -49,8 +49,12 @@ def pack(arrays: Sequence[Array]) -> bytes:
     return b"".join((_MAGIC, np.array([crc], "<u4").tobytes(), *body))
 
 
-def unpack(buffer: Buffer) -> list[Array]:
+def unpack(buffer: Buffer, *, checked: bool = False) -> list[Array]:
     """Give the arrays of a packed buffer, as views into it.
+
+    Parameters
+    ----------
+    checked : whether a checksum of the whole buffer was compared already, so that its own need not be
 
     Raises
     ------
@@ -61,7 +65,7 @@ def unpack(buffer: Buffer) -> list[Array]:
     if len(view) < 16 or view[:4] != _MAGIC:
         msg = f"a record of {len(view)} bytes does not begin with {_MAGIC.decode()}: the file is not ours or damaged"
         raise DamagedDataError(msg)
-    if zlib.crc32(view[8:]) != int(np.frombuffer(view[4:8], "<u4")[0]):
+    if not checked and zlib.crc32(view[8:]) != int(np.frombuffer(view[4:8], "<u4")[0]):
         msg = f"a record of {len(view)} bytes fails its checksum: the file is damaged"
         raise DamagedDataError(msg)
     count = int(np.frombuffer(view[8:16], "<u8")[0])
@@ -120,9 +124,9 @@ class PlaysBlock(NamedTuple):
         )
 
     @classmethod
-    def unpack(cls, buffer: Buffer) -> PlaysBlock:
+    def unpack(cls, buffer: Buffer, *, checked: bool = False) -> PlaysBlock:
         """Read what `pack` wrote."""
-        unit, hashes, lengths, words, degrees, indices, columns, strengths = unpack(buffer)
+        unit, hashes, lengths, words, degrees, indices, columns, strengths = unpack(buffer, checked=checked)
         indptr = np.zeros(len(degrees) + 1, np.int64)
         np.cumsum(degrees, out=indptr[1:])
         return cls(hashes, Ids(lengths, words), indptr, indices, columns, strengths.astype(np.int64) * unit[0])
@@ -152,9 +156,9 @@ class FactorBlock(NamedTuple):
         return pack([shape, self.hashes, self.factors.ravel(), self.routes.ravel()])
 
     @classmethod
-    def unpack(cls, buffer: Buffer) -> FactorBlock:
+    def unpack(cls, buffer: Buffer, *, checked: bool = False) -> FactorBlock:
         """Read what `pack` wrote."""
-        shape, hashes, factors, routes = unpack(buffer)
+        shape, hashes, factors, routes = unpack(buffer, checked=checked)
         n = len(hashes)
         return cls(hashes, factors.reshape(n, int(shape[0])), routes.reshape(n, int(shape[1])))
 

@@ -44,11 +44,20 @@ Buffer = bytes | memoryview
 
 
 class Record(NamedTuple):
-    """One decoded record: its kind, its block number and the packed buffer."""
+    """One decoded record: its kind, its block number and the packed buffer.
+
+    crc : checksum of the payload, with which it was compared; None if it came as lines, which have none
+    """
 
     kind: str
     block: int
     payload: Buffer
+    crc: int | None = None
+
+    @property
+    def checked(self) -> bool:
+        """Whether the payload was compared with a checksum."""
+        return self.crc is not None
 
 
 class LineProtocol:
@@ -283,8 +292,8 @@ class Reader:
             return None
         if self._form == LINES:
             return self._assembler.add(kind, *value)
-        payload = self._shards(Reference.parse(value[1]))
-        return Record(kind.decode(), int(value[0].split(b".")[0]), payload)
+        reference = Reference.parse(value[1])
+        return Record(kind.decode(), int(value[0].split(b".")[0]), self._shards(reference), reference.crc)
 
     def finish(self) -> None:
         """Check that nothing was left half read."""

@@ -162,9 +162,9 @@ class Writer:
     def __exit__(self, *exc: object) -> None:
         self._file.close()
 
-    def add(self, block: int, payload: Buffer) -> None:
-        """Append a block."""
-        self._entries.append(Entry(block, self._file.tell(), len(payload), zlib.crc32(payload)))
+    def add(self, block: int, payload: Buffer, crc: int | None = None) -> None:
+        """Append a block; its checksum, if it is known already, is not computed again."""
+        self._entries.append(Entry(block, self._file.tell(), len(payload), zlib.crc32(payload) if crc is None else crc))
         self._file.write(payload)
 
     def close(self) -> Dataset:

@@ -193,7 +193,7 @@ def lay_down(parts: Sequence[str], directory: str, kinds: Sequence[str], written
         writers = {kind: files.enter_context(Writer(kind, os.path.join(directory, f"{kind}.raw"))) for kind in kinds}
         for record in read_parts(parts, REFERENCES):
             if record.kind in writers:
-                writers[record.kind].add(record.block, record.payload)
+                writers[record.kind].add(record.block, record.payload, record.crc)
             else:
                 reports.append(record)
         data = {kind: writer.close() for kind, writer in writers.items()}

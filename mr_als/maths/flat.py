@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from mr_als.errors import UsageError
 from mr_als.maths.normal_equations import project
 from mr_als.maths.padded import solve_padded
 from mr_als.maths.problem import Problem, Sums
+from mr_als.maths.weights import Terms
 
 __all__ = ["solve_flat"]
 
@@ -29,6 +30,8 @@ Array = npt.NDArray[Any]
 
 # observations of a group: enough to hide what Python does for each, few enough to share groups evenly
 GROUP = 1 << 15
+# strengths below are levels of their own if all are whole, as plays are: what they add to the loss is computed once
+LEVELS = 1 << 16
 
 
 def solve_flat(problem: Problem, factors: Array) -> Sums:
@@ -45,10 +48,11 @@ def solve_flat(problem: Problem, factors: Array) -> Sums:
     # the vectors as they are stored, and scaled: twice the bytes
     most = max(1, problem.options.max_gather // (8 * problem.rank))
     solve_rows = _compiled(problem.options.exact)
+    levels = _levels(problem)
 
     def solve_group(rows: slice) -> None:
         with np.errstate(all="ignore"):  # a thread has its own
-            arrays = *_gathered(problem, rows), *_method(problem, rows)
+            arrays = *_gathered(problem, rows, levels), *_method(problem, rows)
         solve_rows(*arrays, w[rows], sums[rows], solved[rows])
 
     groups = (rows for rows in _groups(problem.indptr, min(GROUP, most)) if _count(problem.indptr, rows) <= most)
@@ -84,14 +88,36 @@ def _count(indptr: Array, rows: slice) -> int:
     return int(indptr[rows.stop] - indptr[rows.start])
 
 
-def _gathered(problem: Problem, rows: slice) -> tuple[Array, ...]:
-    """Give a group's indptr from 0, indices, vectors and terms; of a store only the vectors it needs."""
+class Levels(NamedTuple):
+    """Each observation's level, uint32 (nnz,), and what one of a level adds to the loss."""
+
+    of: Array
+    terms: Terms
+
+
+def _levels(problem: Problem) -> Levels | None:
+    """Give the levels of all observations if their strengths are small whole numbers, and None if not."""
+    strengths = problem.strengths
+    if not len(strengths) or not 0 <= strengths.min() <= strengths.max() < LEVELS:  # nor is one that is not a number
+        return None
+    level = strengths.astype(np.uint32)
+    if not np.array_equal(level, strengths):
+        return None
+    return Levels(level, problem.weights.terms(np.arange(strengths.max() + 1.0)))
+
+
+def _gathered(problem: Problem, rows: slice, levels: Levels | None) -> tuple[Array, ...]:
+    """Give a group's indptr from 0, indices, vectors, levels and their terms; of a store only the vectors it needs."""
     indptr = problem.indptr[rows.start : rows.stop + 1].astype(np.int64)
     part = slice(int(indptr[0]), int(indptr[-1]))
     indices, vectors = problem.indices[part], problem.vectors
     if not isinstance(vectors, np.ndarray):
-        indices, vectors = np.arange(len(indices)), vectors[indices]
-    arrays = indices.astype(np.int64, copy=False), vectors, *problem.weights.terms(problem.strengths[part])
+        indices, vectors = np.arange(len(indices), dtype=np.uint32), vectors[indices]
+    if levels is None:  # each observation has one of its own
+        own = Levels(np.arange(len(indices), dtype=np.uint32), problem.weights.terms(problem.strengths[part]))
+    else:
+        own = Levels(levels.of[part], levels.terms)
+    arrays = indices.astype(np.uint32, copy=False), vectors, own.of, *own.terms
     return indptr - indptr[0], *(np.ascontiguousarray(array) for array in arrays)
 
 

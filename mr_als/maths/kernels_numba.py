@@ -51,8 +51,9 @@ def _read(kind: Any, dimensions: int = 1) -> Any:
 
 
 _ROWS = (
-    _read(types.int64), _read(types.int64), _read(types.float32, 2),
-    _read(types.float64), _read(types.float64), _read(types.float64), _read(types.float32, 2), _read(types.float64),
+    _read(types.int64), _read(types.uint32), _read(types.float32, 2),
+    _read(types.uint32), _read(types.float64), _read(types.float64), _read(types.float64),
+    _read(types.float32, 2), _read(types.float64),
 )  # fmt: skip
 _RESULTS = (types.float32[:, ::1], types.float64[:, ::1], types.boolean[::1])
 
@@ -64,9 +65,10 @@ def compiled(exact: bool) -> Callable[..., None]:
     Its arguments are
 
     indptr : int64 (n_rows + 1,), from 0
-    indices : int64 (nnz,)
+    indices : uint32 (nnz,)
     vectors : float32 (n, rank)
-    excess, target, square : float64 (nnz,)
+    level : uint32 (nnz,), which of the terms are those of an observation
+    excess, target, square : float64 (n_levels,)
     scale : float32 (n_rows, rank), (D + lambda_row)^(-1/2); NaN for a row that is not to be solved
     spectrum : float64 (rank,)
     tolerance, max_steps : of conjugate gradients; not there if exact
@@ -94,28 +96,28 @@ def _inner(function: Function) -> Function:
 
 
 def _solve_by_conjugate_gradients(
-    indptr: Array, indices: Array, vectors: Array, excess: Array, target: Array, square: Array, scale: Array, spectrum: Array,
-    tolerance: float, max_steps: int, w: Array, sums: Array, solved: Array,
+    indptr: Array, indices: Array, vectors: Array, level: Array, excess: Array, target: Array, square: Array, scale: Array,
+    spectrum: Array, tolerance: float, max_steps: int, w: Array, sums: Array, solved: Array,
 ) -> None:  # fmt: skip
     rank, longest = vectors.shape[1], _longest(indptr)
-    z, e = np.empty((longest, rank), np.float32), np.empty(longest, np.float32)
+    z, e, t = np.empty((longest, rank), np.float32), np.empty(longest, np.float32), np.empty(longest, np.float32)
     # four arrays: the rows of one would not be known to be contiguous, and loops over them not vectorised
     v, r = np.empty(rank, np.float32), np.empty(rank, np.float32)
     p, q = np.empty(rank, np.float32), np.empty(rank, np.float32)
     for row in range(len(solved)):
         part = slice(indptr[row], indptr[row + 1])
         n = part.stop - part.start
-        _gather(vectors, indices, part.start, excess[part], target[part], scale[row], z, e, r, q)
+        _gather(vectors, indices, part.start, level[part], excess, target, scale[row], z, e, t, r, q)
         solved[row] = _conjugate_gradient(z[:n], e[:n], tolerance, max_steps, v, r, p, q)
-        _finish(z[:n], v, scale[row], spectrum, excess[part], target[part], square[part], w[row], sums[row], solved[row])
+        _finish(z[:n], v, scale[row], spectrum, level[part], excess, target, square, w[row], sums[row], solved[row])
 
 
 def _solve_exactly(
-    indptr: Array, indices: Array, vectors: Array, excess: Array, target: Array, square: Array, scale: Array, spectrum: Array,
-    w: Array, sums: Array, solved: Array,
+    indptr: Array, indices: Array, vectors: Array, level: Array, excess: Array, target: Array, square: Array, scale: Array,
+    spectrum: Array, w: Array, sums: Array, solved: Array,
 ) -> None:  # fmt: skip
     rank, longest = vectors.shape[1], _longest(indptr)
-    z, e = np.empty((longest, rank), np.float32), np.empty(longest, np.float32)
+    z, e, t = np.empty((longest, rank), np.float32), np.empty(longest, np.float32), np.empty(longest, np.float32)
     v, right, work = np.empty(rank, np.float32), np.empty(rank, np.float32), np.empty(rank, np.float32)
     size = _up(rank, 4)
     # a row of the first holds one block of observations, or one vector
@@ -123,9 +125,9 @@ def _solve_exactly(
     for row in range(len(solved)):
         part = slice(indptr[row], indptr[row + 1])
         n = part.stop - part.start
-        _gather(vectors, indices, part.start, excess[part], target[part], scale[row], z, e, right, work)
-        solved[row] = _factorise(z[:n], e[:n], target[part], right, a, matrix, v)
-        _finish(z[:n], v, scale[row], spectrum, excess[part], target[part], square[part], w[row], sums[row], solved[row])
+        _gather(vectors, indices, part.start, level[part], excess, target, scale[row], z, e, t, right, work)
+        solved[row] = _factorise(z[:n], e[:n], t[:n], right, a, matrix, v)
+        _finish(z[:n], v, scale[row], spectrum, level[part], excess, target, square, w[row], sums[row], solved[row])
 
 
 @_inner
@@ -143,25 +145,25 @@ def _up(n: int, multiple: int) -> int:
 
 @_inner
 def _gather(
-    vectors: Array, indices: Array, first: int, excess: Array, target: Array, scale: Array, z: Array, e: Array,
-    right: Array, part: Array,
+    vectors: Array, indices: Array, first: int, level: Array, excess: Array, target: Array, scale: Array,
+    z: Array, e: Array, t: Array, right: Array, part: Array,
 ) -> None:  # fmt: skip
-    """Collect Z~ and e of a row's observations, from indices[first] on; right = Z~' t; `part` is room for its parts."""
-    n, rank = len(excess), len(right)
+    """Collect Z~, e and t of a row's observations, from indices[first] on; right = Z~' t; `part` is room for its parts."""
+    n, rank = len(level), len(right)
     for i in range(n):
         # beyond the row's end, too: the next row's vectors come while this one is solved
-        ahead = indices[min(first + i + _AHEAD, len(indices) - 1)]
+        ahead = np.int64(indices[min(first + i + _AHEAD, len(indices) - 1)])
         for j in range(0, rank, _LINE):
             prefetch(vectors, ahead, j)
         y, zi = vectors[indices[first + i]], z[i]
         for j in range(rank):
             zi[j] = y[j] * scale[j]
-        e[i] = excess[i]
+        e[i], t[i] = excess[level[i]], target[level[i]]
     right[:] = _ZERO
     for start in range(0, n, _BLOCK):
         stop = min(start + _BLOCK, n)
         part[:] = _ZERO
-        _add_rows(z[start:stop], target[start:stop], part)
+        _add_rows(z[start:stop], t[start:stop], part)
         for j in range(rank):
             right[j] += part[j]
 
@@ -171,13 +173,13 @@ def _add_rows(a: Array, factor: Array, out: Array) -> None:
     """Add the rows of a to `out`, times `factor` each, four at once."""
     n, i = len(a), 0
     while i + 4 <= n:
-        f0, f1, f2, f3 = np.float32(factor[i]), np.float32(factor[i + 1]), np.float32(factor[i + 2]), np.float32(factor[i + 3])
+        f0, f1, f2, f3 = factor[i], factor[i + 1], factor[i + 2], factor[i + 3]
         a0, a1, a2, a3 = a[i], a[i + 1], a[i + 2], a[i + 3]
         for j in range(len(out)):
             out[j] += f0 * a0[j] + f1 * a1[j] + f2 * a2[j] + f3 * a3[j]
         i += 4
     while i < n:
-        f0, a0 = np.float32(factor[i]), a[i]
+        f0, a0 = factor[i], a[i]
         for j in range(len(out)):
             out[j] += f0 * a0[j]
         i += 1
@@ -243,8 +245,8 @@ def _dot(a: Array, b: Array) -> Any:
 
 @_inner
 def _finish(
-    z: Array, v: Array, scale: Array, spectrum: Array, excess: Array, target: Array, square: Array, w: Array, sums: Array,
-    solved: bool,
+    z: Array, v: Array, scale: Array, spectrum: Array, level: Array, excess: Array, target: Array, square: Array,
+    w: Array, sums: Array, solved: bool,
 ) -> None:  # fmt: skip
     """Write w, and in float64 the sums of e s^2 - 2 t s + q with w'D w, of e and of q; s = z~.v."""
     w[:] = _ZERO
@@ -254,9 +256,10 @@ def _finish(
     error = excesses = squares = 0.0
     for i in range(len(z)):
         s = np.float64(_dot(z[i], v))
-        error += (excess[i] * s - 2.0 * target[i]) * s + square[i]
-        excesses += excess[i]
-        squares += square[i]
+        k = level[i]
+        error += (excess[k] * s - 2.0 * target[k]) * s + square[k]
+        excesses += excess[k]
+        squares += square[k]
     for j in range(len(v)):
         w[j] = scale[j] * v[j]
         error += spectrum[j] * np.float64(w[j]) * np.float64(w[j])

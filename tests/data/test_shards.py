@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import pytest
 
-from mr_als.data.lines import REFERENCES, Reader, Record, Reference, ShardWriter
+from mr_als.data.lines import LINES, REFERENCES, Reader, Record, Reference, ShardWriter, write_lines
 from mr_als.errors import DamagedDataError
 
 BUFFERS = [b"first\n\t", b"", bytes(range(256)) * 1000]
@@ -28,6 +29,16 @@ def test_reading_gives_what_was_written(tmp_path: Path) -> None:
     assert [Record(r.kind, r.block, bytes(r.payload)) for r in found if r] == [
         Record("factors", block, buffer) for block, buffer in enumerate(BUFFERS)
     ]
+
+
+def test_a_record_says_whether_it_was_compared_with_a_checksum(tmp_path: Path) -> None:
+    (by_reference,) = (Reader(REFERENCES).add(*pair) for pair in write(tmp_path)[:1])
+    (as_lines,) = (Reader(LINES).add(*pair) for pair in write_lines("factors", 0, BUFFERS[0]))
+
+    assert by_reference is not None
+    assert as_lines is not None
+    assert (by_reference.checked, by_reference.crc) == (True, zlib.crc32(BUFFERS[0]))
+    assert not as_lines.checked
 
 
 def test_a_buffer_can_be_read_before_the_task_ends(tmp_path: Path) -> None:

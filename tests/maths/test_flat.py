@@ -53,6 +53,27 @@ def test_groups_change_no_byte(block, solver, monkeypatch):
 
 
 @pytest.mark.parametrize("solver", ["cg", "cholesky"])
+def test_levels_of_whole_strengths_change_no_byte(block, solver, monkeypatch):
+    by_level = solve(*block, solver=solver)
+
+    monkeypatch.setattr(flat, "LEVELS", 1)  # each observation has terms of its own
+    alone = solve(*block, solver=solver)
+
+    assert by_level.factors.tobytes() == alone.factors.tobytes()
+    assert by_level.loss == alone.loss
+
+
+@pytest.mark.parametrize("strength", [2.5, 0.25, 1e9, 1e300])
+def test_strengths_that_are_no_small_whole_numbers_count_as_they_are(block, strength):
+    fixed, indptr, indices, strengths = block
+    strengths = np.where(np.arange(len(strengths)) % 7, strengths, strength)
+
+    compiled, numpy = (solve(fixed, indptr, indices, strengths, solver="cholesky", kernel=kernel) for kernel in ("numba", "numpy"))
+
+    np.testing.assert_allclose(compiled.factors, numpy.factors, atol=2e-4 * np.abs(numpy.factors).max())
+
+
+@pytest.mark.parametrize("solver", ["cg", "cholesky"])
 def test_both_kernels_agree_within_the_tolerance_of_the_solver(block, solver):
     compiled, numpy = (solve(*block, solver=solver, tolerance=1e-6, kernel=kernel) for kernel in ("numba", "numpy"))
 
