@@ -6,6 +6,7 @@ arithmetic with the pairs. Buckets follow each other in hash order, so their sum
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -68,17 +69,19 @@ class Buckets:
         """Sum all pairs in the order of the places of their codes, row places being in hash order; empty the buckets."""
         rows, columns, strengths = np.empty(self.n, np.int32), np.empty(self.n, np.int32), np.empty(self.n, np.int64)
         end = 0
-        for number, pieces in enumerate(self._pieces):
-            if not pieces:
-                continue
-            keys, given = self._joined(pieces)
+
+        def summed(number: int) -> tuple[Any, Pairs]:
+            keys, given = self._joined(self._pieces[number])
             self._pieces[number] = []
             row, column = row_places[keys >> np.uint64(32)], column_places[keys & _MASK]
             first = row.min()
-            sums = sum_pairs(row - first, column, given, self._unit)
-            start, end = end, end + len(sums.rows)
-            np.add(sums.rows, first, out=rows[start:end], casting="unsafe")
-            columns[start:end], strengths[start:end] = sums.columns, sums.strengths
+            return first, sum_pairs(row - first, column, given, self._unit)
+
+        with ThreadPoolExecutor(2) as pool:
+            for first, sums in pool.map(summed, [number for number, pieces in enumerate(self._pieces) if pieces]):
+                start, end = end, end + len(sums.rows)
+                np.add(sums.rows, first, out=rows[start:end], casting="unsafe")
+                columns[start:end], strengths[start:end] = sums.columns, sums.strengths
         self.n = self._n_strengths = 0
         return Pairs(rows[:end], columns[:end], strengths[:end])
 

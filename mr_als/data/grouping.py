@@ -114,7 +114,7 @@ def in_hash_order(side: Side) -> tuple[Side, Array]:
 
 def split_blocks(pairs: Pairs, rows: Side, column_hashes: Array, n_blocks: int) -> Iterator[tuple[int, PlaysBlock]]:
     """Cut pairs into blocks of rows; rows and columns are in hash order. Blocks without rows are left out."""
-    indptr = np.searchsorted(pairs.rows, np.arange(len(rows.hashes) + 1))
+    indptr = _starts(pairs.rows, len(rows.hashes))
     blocks = block_of(rows.hashes, n_blocks)
     edges = [*np.flatnonzero(np.diff(blocks, prepend=-1)).tolist(), len(blocks)]
     for start, end in pairwise(edges):
@@ -123,6 +123,14 @@ def split_blocks(pairs: Pairs, rows: Side, column_hashes: Array, n_blocks: int) 
         ids = rows.ids.take(np.arange(start, end))
         own = indptr[start : end + 1] - indptr[start]
         yield int(blocks[start]), PlaysBlock(rows.hashes[start:end], ids, own, indices, column_hashes[used], pairs.strengths[part])
+
+
+def _starts(rows: Array, n_rows: int) -> Array:
+    """Give where each of `n_rows` begins among ascending rows, and the end of the last one: int64 (n_rows + 1,)."""
+    first = np.flatnonzero(rows[1:] != rows[:-1]) + 1
+    if len(first) == n_rows - 1:  # no row is empty
+        return np.concatenate([[0], first, [len(rows)]])
+    return np.searchsorted(rows, np.arange(n_rows + 1))
 
 
 def _dictionary(columns: Array, n_columns: int) -> tuple[Array, Array]:
@@ -155,7 +163,7 @@ def merge_blocks(parts: Sequence[PlaysBlock]) -> PlaysBlock:
         np.concatenate([_places(columns, p.columns)[p.indices] for p in parts]),
         np.concatenate([p.strengths for p in parts]),
     )
-    indptr = np.searchsorted(pairs.rows, np.arange(len(hashes) + 1))
+    indptr = _starts(pairs.rows, len(hashes))
     return PlaysBlock(hashes, every.ids.take(first), indptr, pairs.columns, columns, pairs.strengths)
 
 

@@ -156,24 +156,25 @@ def times(buffer: Array, starts: Array, ends: Array) -> tuple[Array, dict[int, s
     seconds : float64 (n,)
     bad : "not a time", by place
     """
-    seconds = np.zeros(len(starts))
     lengths = ends - starts
-    iso = ((lengths == 19) | ((lengths == 20) & (buffer[ends - 1] == ord("Z")))) & (buffer[starts + 4] == ord("-"))
+    iso = (lengths == 19) | ((lengths == 20) & (buffer[ends - 1] == ord("Z")))
     bad: dict[int, str] = {}
-    some = np.flatnonzero(iso)
-    if len(some):
-        seconds[some], fine = _iso_times(buffer, starts[some])
-        iso[some[~fine]] = False
+    if iso.all():
+        seconds, iso = _iso_times(buffer, starts)
+    else:
+        seconds, some = np.zeros(len(starts)), np.flatnonzero(iso)
+        seconds[some], iso[some] = _iso_times(buffer, starts[some])
+    if iso.all():
+        return seconds, bad
     rest = np.flatnonzero(~iso)
-    if len(rest):
-        values, wrong = numbers(buffer, starts[rest], ends[rest])
-        seconds[rest] = np.where(values > _MILLISECONDS, values / 1000.0, values)
-        for place in wrong:
-            row = int(rest[place])
-            try:
-                seconds[row] = parse_time(bytes(buffer[starts[row] : ends[row]]).decode("ascii"))
-            except ValueError:
-                bad[row] = "not a time"
+    values, wrong = numbers(buffer, starts[rest], ends[rest])
+    seconds[rest] = np.where(values > _MILLISECONDS, values / 1000.0, values)
+    for place in wrong:
+        row = int(rest[place])
+        try:
+            seconds[row] = parse_time(bytes(buffer[starts[row] : ends[row]]).decode("ascii"))
+        except ValueError:
+            bad[row] = "not a time"
     return seconds, bad
 
 
