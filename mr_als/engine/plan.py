@@ -11,7 +11,7 @@ from importlib.util import find_spec
 MIN_BLOCKS = 4
 LOG_BYTES_PER_BLOCK = 64 << 20
 # pairs x rank from which compiled code saves more than loading it costs: once a run inline, locally once a task
-COMPILED_WORK = {"inline": 1 << 25, "local": 1 << 30}
+COMPILED_WORK = {"inline": 1 << 23, "local": 1 << 30}
 COMPRESSION = 5  # plain bytes per byte of .gz or .bz2, about
 
 
