@@ -284,19 +284,22 @@ def _factorise(z: Array, e: Array, target: Array, right: Array, a: Array, matrix
 
 @_inner
 def _primal(z: Array, e: Array, a: Array, matrix: Array) -> None:
-    """Fill the lower triangle of I + U'U, a block of observations after the other; A = U'."""
+    """Fill the lower triangle of I + U'U, a block of observations after the other; A = U'. Overwrites e by its root."""
     n, rank = z.shape
     _begin(a, matrix, rank)
     for start in range(0, n, _BLOCK):
         length = min(_BLOCK, n - start)
-        for i in range(length):
-            zi, root = z[start + i], np.sqrt(e[start + i])
-            for j in range(rank):
-                a[j, i] = root * zi[j]
         width = _up(length, _LANES)
-        for i in range(length, width):
-            for j in range(rank):
-                a[j, i] = _ZERO
+        root, block = e[start : start + length], z[start : start + length]
+        for i in range(length):
+            root[i] = np.sqrt(root[i])
+        # a transposition that writes a row after the other: the other way around each number would fill a cache line
+        for j in range(rank):
+            aj = a[j]
+            for i in range(length):
+                aj[i] = root[i] * block[i, j]
+            for i in range(length, width):
+                aj[i] = _ZERO
         _add_product(a, rank, width, matrix)
 
 
