@@ -2,9 +2,11 @@
 
     python benchmarks/memory.py                 20 times 256 MB, rank 64, both joins; some 12 GB of disk
     python benchmarks/memory.py --times 2       less
+    python benchmarks/memory.py --users-of-one-item 10000000 --task-memory 1G --rank 16
 
-A line is a play of one of 400,000 users and 200,000 items with ids as long as people have them (a SHA-1, a Spotify URI). Every
-step is a process of its own with `-r local`; its tasks are its children.
+A line is a play of one of 400,000 users and 200,000 items with ids as long as people have them (a SHA-1, a Spotify URI); or all
+users have played one item, and every tenth of them another one. Every step is a process of its own with `-r local`; its tasks
+are its children.
 """
 
 from __future__ import annotations
@@ -49,6 +51,14 @@ def lines(n_bytes: int, seed: int = 0) -> Iterator[bytes]:
         yield piece.encode()
 
 
+def users_of_one_item(n_users: int) -> Iterator[bytes]:
+    """Give a counts log in which all users have played one item, in pieces."""
+    for first in range(0, n_users, PIECE):
+        users = range(first, min(first + PIECE, n_users))
+        yield "".join(f"user-{n}\thit\t{n % 5 + 1}\n" for n in users).encode()
+        yield "".join(f"user-{n}\titem-{n % 997}\t1\n" for n in users[::10]).encode()
+
+
 def step(*words: str) -> tuple[int, int]:
     """Run a command of mr-als; give the peak memory of its driver and of its largest task, in bytes."""
     done = subprocess.run([sys.executable, "-c", MEASURED, *words, "-q", "-r", "local"], cwd=HERE.parent, capture_output=True)
@@ -65,18 +75,22 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=float, default=20, help="size of the logs over the memory of a task (default: 20)")
     parser.add_argument("--task-memory", type=memory, default=memory("256M"), help="memory of a task (default: 256M)")
+    parser.add_argument("--users-of-one-item", type=int, help="let one item have so many users, instead of many plays")
+    parser.add_argument("--rank", type=int, default=64)
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as work:
         log, plays = os.path.join(work, "log.tsv"), os.path.join(work, "plays")
         with open(log, "wb") as file:
-            file.writelines(lines(int(given.times * given.task_memory)))
+            wide = given.users_of_one_item
+            file.writelines(users_of_one_item(wide) if wide else lines(int(given.times * given.task_memory)))
         print(f"{os.path.getsize(log) / 2**20:.0f} MB of logs, --task-memory {given.task_memory >> 20}M\n")
         print("| step | largest task, MB | driver, MB |\n|---|---|---|")
         budget = f"--task-memory={given.task_memory}"
         steps = {"prepare": ["prepare", log, "--plays", plays]}
         for join in ("shuffle", "broadcast"):
             model = os.path.join(work, join)
-            steps[f"train, {join}"] = ["train", "--plays", plays, "--model", model, f"--join={join}", "--max-iterations=1"]
+            how = [f"--join={join}", f"--rank={given.rank}", "--max-iterations=1"]
+            steps[f"train, {join}"] = ["train", "--plays", plays, "--model", model, *how]
         for name, words in steps.items():
             driver, tasks = step(*words, budget)
             print(f"| {name} | {tasks / 2**20:.0f} | {driver / 2**20:.0f} |", flush=True)
