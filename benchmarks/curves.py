@@ -165,7 +165,7 @@ def main(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     if given.point:
         point = Point(**json.loads(given.point))
-        measure_memory(point) if given.only == "memory" else measure(point)
+        measure_memory(point) if CURVES[given.only].measured == "peak_mb" else measure(point)
         return
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     for name in [given.only] if given.only else list(CURVES):

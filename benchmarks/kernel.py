@@ -60,7 +60,6 @@ def measure(plays: Plays) -> None:
     for steps in (0, 1, 2, 4, 8, 32):
         spent = least(lambda: solve(*joined[:2], vectors, level, *terms, scale, spectrum, 1e-4, steps, *out))  # noqa: B023
         print(f"  at most {steps:2d} steps     {1e9 * spent / n:6.1f}   {100 * out[2].mean():5.1f} % of the users solved")
-    print(f"  confidences          {1e9 * least(lambda: weights.terms(joined.strengths)) / n:6.1f}")
     print(f"  join                 {1e9 * least(lambda: join(block, *match(block.columns, fixed))) / n:6.1f}")
     whole = least(lambda: solve_block(*joined, vectors, spectrum, basis, len(fixed), weights, kernel="numba"))
     print(f"  a block from plays to factors, Gram matrix and loss {1e9 * whole / n:.1f}")

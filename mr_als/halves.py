@@ -160,21 +160,7 @@ class Halves:
         spectrum, basis = eigenbasis(fixed.gram)
         arrays = [spectrum, basis.ravel()]
         if self.join == "broadcast":
-            n, at = int(fixed.totals["rows"]), 0
-            hashes, vectors = np.empty(n, np.uint64), np.empty((n, len(basis)), np.float32)
-            # a block is read and checked while the two before it are projected
-            under_way: deque[Future[Any]] = deque()
-            with ThreadPoolExecutor(2) as pool:
-                for _, payload in fixed.factors.blocks():
-                    if len(under_way) == 2:
-                        under_way.popleft().result()
-                    block = FactorBlock.unpack(payload, checked=True)
-                    place = slice(at, at + len(block.hashes))
-                    hashes[place] = block.hashes
-                    under_way.append(pool.submit(project, block.factors, basis, vectors[place]))
-                    at = place.stop
-            for projected in under_way:
-                projected.result()
+            hashes, vectors = _projected(fixed, basis)
             arrays += [hashes, vectors.ravel()]
         path = os.path.join(directory, "fixed.bin")
         self.run.storage.write(path, pack(arrays))
@@ -244,6 +230,25 @@ class Halves:
         if now > before + ROUNDING * abs(before):
             msg = f"half {half.number}: the objective rose from {before:.8g} to {now:.8g}; try --solver cholesky, and report this"
             raise ObjectiveRoseError(msg)
+
+
+def _projected(fixed: Half, basis: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Give the fixed rows' hashes, in order, and Z = Y Q; a block is read and checked while the two before it are projected."""
+    n, at = int(fixed.totals["rows"]), 0
+    hashes, vectors = np.empty(n, np.uint64), np.empty((n, len(basis)), np.float32)
+    under_way: deque[Future[Any]] = deque()
+    with ThreadPoolExecutor(2) as pool:
+        for _, payload in fixed.factors.blocks():
+            if len(under_way) == 2:
+                under_way.popleft().result()
+            block = FactorBlock.unpack(payload, checked=True)
+            place = slice(at, at + len(block.hashes))
+            hashes[place] = block.hashes
+            under_way.append(pool.submit(project, block.factors, basis, vectors[place]))
+            at = place.stop
+    for projected in under_way:
+        projected.result()
+    return hashes, vectors
 
 
 def written(record: Record) -> Written:

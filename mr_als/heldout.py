@@ -107,7 +107,7 @@ def candidate_pairs(path: str) -> Iterator[bytes]:
 
 def unknown_items(model: Model, test: Plays) -> int:
     """Count the items of the test that the model does not know."""
-    blocks = (PlaysBlock.unpack(buffer).hashes for _, buffer in test.items.blocks())
+    blocks = (PlaysBlock.unpack(buffer, checked=True).hashes for _, buffer in test.items.blocks())
     return sum(int((~match(hashes, model.item_hashes)[1]).sum()) for hashes in blocks)
 
 
@@ -135,7 +135,7 @@ class _BlockReader:
         if self._next is None or self._next[0] != number:
             return None
         buffer, self._next = self._next[1], next(self._blocks, None)
-        return PlaysBlock.unpack(buffer)
+        return PlaysBlock.unpack(buffer, checked=True)
 
 
 class _Users:

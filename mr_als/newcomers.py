@@ -83,7 +83,7 @@ class FoldIn:
         wanted = {name.encode("utf-8", "surrogateescape") for name in only}
         found: set[bytes] = set()
         for _, buffer in plays.users.blocks():
-            block = PlaysBlock.unpack(buffer)
+            block = PlaysBlock.unpack(buffer, checked=True)
             rows = np.arange(len(block.hashes))
             if wanted:
                 names = block.ids.to_list()

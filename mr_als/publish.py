@@ -146,7 +146,8 @@ def _write_side(directory: str, plays: Data, factors: Data, item_hashes: npt.NDA
     out("ids_start", "<i8").add(np.zeros(1))
     with open(os.path.join(directory, "ids.txt"), "wb") as ids:
         for (_, plays_buffer), (_, factors_buffer) in zip(plays.blocks(), factors.blocks(), strict=True):
-            block, solved = PlaysBlock.unpack(plays_buffer), FactorBlock.unpack(factors_buffer)
+            block = PlaysBlock.unpack(plays_buffer, checked=True)
+            solved = FactorBlock.unpack(factors_buffer, checked=True)
             if not np.isfinite(solved.factors).all():
                 msg = f"{factors.path}: a factor is not finite; nothing is published"
                 raise NonFiniteError(msg)

@@ -17,7 +17,7 @@ from mr_als.data.blocks import STRENGTH_UNIT, PlaysBlock
 from mr_als.data.ids import Ids, block_of
 from mr_als.errors import BadInputError, HashCollisionError
 
-__all__ = ["Pairs", "Side", "by_columns", "check_collisions", "merge_blocks", "split_blocks", "sum_pairs"]
+__all__ = ["Pairs", "Side", "by_columns", "check_collisions", "merge_blocks", "row_starts", "split_blocks", "sum_pairs"]
 
 Array = npt.NDArray[Any]
 
@@ -114,7 +114,7 @@ def in_hash_order(side: Side) -> tuple[Side, Array]:
 
 def split_blocks(pairs: Pairs, rows: Side, column_hashes: Array, n_blocks: int) -> Iterator[tuple[int, PlaysBlock]]:
     """Cut pairs into blocks of rows; rows and columns are in hash order. Blocks without rows are left out."""
-    indptr = _starts(pairs.rows, len(rows.hashes))
+    indptr = row_starts(pairs.rows, len(rows.hashes))
     blocks = block_of(rows.hashes, n_blocks)
     edges = [*np.flatnonzero(np.diff(blocks, prepend=-1)).tolist(), len(blocks)]
     for start, end in pairwise(edges):
@@ -125,7 +125,7 @@ def split_blocks(pairs: Pairs, rows: Side, column_hashes: Array, n_blocks: int) 
         yield int(blocks[start]), PlaysBlock(rows.hashes[start:end], ids, own, indices, column_hashes[used], pairs.strengths[part])
 
 
-def _starts(rows: Array, n_rows: int) -> Array:
+def row_starts(rows: Array, n_rows: int) -> Array:
     """Give where each of `n_rows` begins among ascending rows, and the end of the last one: int64 (n_rows + 1,)."""
     first = np.flatnonzero(rows[1:] != rows[:-1]) + 1
     if len(first) == n_rows - 1:  # no row is empty
@@ -163,7 +163,7 @@ def merge_blocks(parts: Sequence[PlaysBlock]) -> PlaysBlock:
         np.concatenate([_places(columns, p.columns)[p.indices] for p in parts]),
         np.concatenate([p.strengths for p in parts]),
     )
-    indptr = _starts(pairs.rows, len(hashes))
+    indptr = row_starts(pairs.rows, len(hashes))
     return PlaysBlock(hashes, every.ids.take(first), indptr, pairs.columns, columns, pairs.strengths)
 
 

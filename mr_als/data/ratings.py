@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from mr_als.data.blocks import PlaysBlock
 from mr_als.data.dated import DatedBlock, DatedTable, merge_sides
-from mr_als.data.grouping import Side
+from mr_als.data.grouping import Side, row_starts
 from mr_als.data.logs import Filter, Layout
 
 __all__ = ["Rated", "RatingTable", "merge_ratings"]
@@ -96,5 +96,5 @@ def merge_ratings(parts: Sequence[DatedBlock], rule: str) -> PlaysBlock:
     )
     # the nearest unit, in integers
     ratings = every.units if rule == "last" else (2 * every.units + every.when) // (2 * every.when)
-    indptr = np.searchsorted(every.user, np.arange(len(rows.hashes) + 1))
+    indptr = row_starts(every.user, len(rows.hashes))
     return PlaysBlock(rows.hashes, rows.ids, indptr, every.item, columns.hashes, ratings)

@@ -267,7 +267,7 @@ def _finish(
 
 
 @_inner
-def _factorise(z: Array, e: Array, target: Array, right: Array, a: Array, matrix: Array, v: Array) -> bool:
+def _factorise(z: Array, e: Array, t: Array, right: Array, a: Array, matrix: Array, v: Array) -> bool:
     """Solve (2) exactly, by the smaller of two systems I + A A'; v is the solution. Overwrites `right`."""
     n, rank = z.shape
     v[:] = _ZERO
@@ -276,7 +276,7 @@ def _factorise(z: Array, e: Array, target: Array, right: Array, a: Array, matrix
         for j in range(rank):
             v[j] = right[j]
         return _solve_positive(matrix, rank, v)
-    _dual(z, e, target, a, right, matrix)
+    _dual(z, e, t, a, right, matrix)
     good = _solve_positive(matrix, n, right)
     _add_rows(a[:n], right, v)
     return good
@@ -304,14 +304,14 @@ def _primal(z: Array, e: Array, a: Array, matrix: Array) -> None:
 
 
 @_inner
-def _dual(z: Array, e: Array, target: Array, a: Array, y: Array, matrix: Array) -> None:
+def _dual(z: Array, e: Array, t: Array, a: Array, y: Array, matrix: Array) -> None:
     """Fill the lower triangle of I + U U', y = E^(-1/2) t, and A = U."""
     n, rank = z.shape
     _begin(a, matrix, n)
     for i in range(n):
         # c - 1 underflows for strengths below 1e-16 only; any tiny number then gives t in the end
         root = np.sqrt(max(e[i], np.float32(1e-30)))
-        y[i] = target[i] / root
+        y[i] = t[i] / root
         zi, ai = z[i], a[i]
         for j in range(rank):
             ai[j] = root * zi[j]
