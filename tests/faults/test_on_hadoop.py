@@ -39,11 +39,11 @@ def test_tasks_that_are_killed_after_they_wrote_run_again(toy, undisturbed, fold
 def test_a_task_that_always_fails_fails_the_run_which_goes_on_when_the_cause_is_gone(
     toy, undisturbed, folder, python_that, tmp_path
 ):
-    """F3: half 2, the first that solves items, fails in its reduce tasks until a file is removed."""
+    """F3: half 1, the first that solves rows, fails in its reduce tasks until a file is removed."""
     cause, model = tmp_path / "cause", f"{folder}/model"
     cause.touch()
     failing = python_that(
-        f'case "$*" in *--init*) ;; *"--reducer"*"--solved items"*) '
+        f'case "$*" in *--init*) ;; *"--reducer"*"--solved users"*) '
         f'[ ! -e {cause} ] || {{ echo "ValueError: no luck" >&2; exit 1; }};; esac'
     )
     failing += ("-D", "mapreduce.reduce.maxattempts=2")
@@ -52,21 +52,22 @@ def test_a_task_that_always_fails_fails_the_run_which_goes_on_when_the_cause_is_
         JobFailedError, match=r"job mr_solve failed on runner hadoop: .*logs: yarn logs -applicationId application_"
     ):
         train_on(toy.uri, model, mrjob_arguments=failing)
-    before = storage_of(model).read(f"{unfinished(model)}/half-001.json")
+    before = storage_of(model).read(f"{unfinished(model)}/half-000.json")
+    assert before
     assert storage_of(model).size(f"{model}/model.json") < 0
     cause.unlink()
     train_on(toy.uri, model, mrjob_arguments=failing)
 
     assert arrays_of(model) == undisturbed
     run = json.loads(storage_of(model).read(f"{model}/model.json") or b"")["generation"]
-    assert storage_of(model).read(f"{model}/generations/{run}/half-001.json") == before
+    assert storage_of(model).read(f"{model}/generations/{run}/half-000.json") == before
 
 
 def test_a_driver_killed_at_every_stage_goes_on_to_the_same_bytes(toy, undisturbed, folder):
     """F9: one run, killed before a half counts, after one counts, before and after the model appears."""
     model = f"{folder}/model"
 
-    for point in ("before-half-000", "after-half-001", "before-publish", "after-publish"):
+    for point in ("before-half-000", "after-half-000", "before-publish", "after-publish"):
         with driver(toy.uri, model, crash_at=point) as process:
             assert process.process.wait(600) == -signal.SIGKILL, point
         published = storage_of(model).size(f"{model}/model.json") >= 0
@@ -81,12 +82,12 @@ def test_output_that_no_job_has_finished_is_not_used_and_a_stray_part_is_not_rea
     """F12: as after a commit that was cut off: no _SUCCESS in the last half's output, a stranger's part in that before it."""
     model = f"{folder}/model"
     storage = storage_of(model)
-    with driver(toy.uri, model, crash_at="after-half-002") as process:
+    with driver(toy.uri, model, crash_at="after-half-001") as process:
         assert process.process.wait(600) == -signal.SIGKILL
     run = unfinished(model)
-    one, two = (next(n for n in storage.names(run) if n.startswith(f"half-00{half}-")) for half in (1, 2))
-    storage.remove(f"{run}/{two}/output/_SUCCESS")
-    storage.write(f"{run}/{one}/output/part-00007", b"factors\t00000001.0000.0001\tbm90IGEgYmxvY2s=\n")
+    initial, last = (next(n for n in storage.names(run) if n.startswith(f"half-00{half}-")) for half in (0, 1))
+    storage.remove(f"{run}/{last}/output/_SUCCESS")
+    storage.write(f"{run}/{initial}/output/part-00007", b"factors\t00000001.0000.0001\tbm90IGEgYmxvY2s=\n")
 
     train_on(toy.uri, model)
 

@@ -258,8 +258,10 @@ class Cluster:
                     os.kill(int(path.parent.name), signal.SIGKILL)
 
     def clean(self) -> None:
-        """Stop, and remove the run directory with its HDFS."""
-        self.stop()
+        """Kill all daemons, as nothing of theirs is to be kept, and remove the run directory with its HDFS."""
+        for daemon in reversed(DAEMONS):
+            self.kill(daemon)
+        self._end_containers()
         shutil.rmtree(self.run, ignore_errors=True)
 
 

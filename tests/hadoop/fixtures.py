@@ -17,7 +17,7 @@ import pytest
 from mr_als.engine.storage import storage_of
 from tests.hadoop.cluster import Cluster, ClusterError
 from tests.hadoop.fetch import CACHE
-from tests.hadoop.runs import ONE, Logs, arrays_of, train_on
+from tests.hadoop.runs import ONE, SHORT, Logs, arrays_of, train_on
 from tests.toy import run, toy_lines, write
 
 
@@ -65,15 +65,15 @@ def toy(hadoop: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
 
 @pytest.fixture(scope="session")
 def undisturbed(toy: Logs, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Give the arrays that every training of the plan `ONE` must end with."""
+    """Give the arrays that every training of the plan `SHORT` must end with."""
     model = tmp_path_factory.mktemp("models") / "undisturbed"
-    run([toy.local], model, ONE)
+    run([toy.local], model, SHORT)
     return arrays_of(str(model))
 
 
 @pytest.fixture(scope="session")
 def trained(hadoop: Cluster, toy: Logs) -> str:
-    """Give the URI of a model trained on the cluster; no test changes it."""
+    """Give the URI of a model trained on the cluster, by the plan `ONE`; no test changes it."""
     model = f"{hadoop.default_fs}/tests/{uuid.uuid4().hex[:8]}/model"
-    train_on(toy.uri, model, tasks=2)
+    train_on(toy.uri, model, ONE, tasks=2)
     return model

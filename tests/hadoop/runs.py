@@ -21,6 +21,8 @@ from tests.toy import options
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = 2
+# the initial items, and one half, which solves users: each job takes some twenty seconds, and a later half is no other job
+SHORT = options("shuffle", blocks=BLOCKS, iterations=0)
 # one iteration: the initial items, and three halves
 ONE = options("shuffle", blocks=BLOCKS, iterations=1)
 # small, so that little is asked of the machine
@@ -40,7 +42,9 @@ class Logs(NamedTuple):
     uri: str
 
 
-def train_on(logs: str, model: str, chosen: Training = ONE, mrjob_arguments: Sequence[str] = (), tasks: int = 1) -> dict[str, Any]:
+def train_on(
+    logs: str, model: str, chosen: Training = SHORT, mrjob_arguments: Sequence[str] = (), tasks: int = 1
+) -> dict[str, Any]:
     """Train on the cluster, with few tasks, as the start of each takes seconds of a core."""
     return train([logs], model, chosen, engine=on_yarn(tasks, *mrjob_arguments))
 
