@@ -21,8 +21,8 @@ def name(row: int) -> bytes:
 
 def by_hand(user, items, n, leave=()):
     """The definition: all exact scores, sorted by score, then by name; a zero vector gets nothing."""
-    scores = exact_scores(items, user)
-    rows = [row for row in range(len(items)) if row not in set(leave) and user.any()]
+    scores, left = exact_scores(items, user), set(leave)
+    rows = [row for row in range(len(items)) if row not in left and user.any()]
     return sorted(rows, key=lambda row: (-scores[row], name(row)))[:n]
 
 
