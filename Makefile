@@ -37,7 +37,7 @@ test: $(VENV)/.done-test ## the tests that need some minutes and no other softwa
 	$(PYTEST) $(PARALLEL)
 
 test-slow: $(VENV)/.done-test ## the tests that take longer, such as that of the wheel
-	$(PYTEST) $(PARALLEL) -m 'slow and not ($(ENGINES))' tests
+	$(PYTEST) $(PARALLEL) --dist loadfile -m 'slow and not ($(ENGINES))' tests  # files share what is slow to make
 
 test-hadoop: $(VENV)/.done-spark $(VENV)/.done-aws ## on a real single-node Hadoop, started for it and broken a little; needs JDK 17 and Maven
 	$(PYTEST) -m 'hadoop or (faults and not slow)' tests

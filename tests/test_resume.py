@@ -72,22 +72,22 @@ def test_a_run_killed_at_a_crash_point_goes_on_to_the_same_bytes(point, logs, un
 
 def test_a_run_killed_at_ten_random_moments_ends_with_the_same_bytes(logs, undisturbed, tmp_path):
     """SIGKILL ten times, at moments spread over the time a run takes; each time the same command goes on."""
-    started = time.monotonic()
-    process = driver(logs, tmp_path / "measure")
-    process.communicate(timeout=120)
-    assert process.returncode == 0
-    seconds = time.monotonic() - started
     moments, kills = random.Random(20260301), 0
+    # the time of a run that begins with nothing: measured whenever one comes to its end, as load comes and goes
+    seconds, whole = 120.0, True
 
     while kills < 10:
         # a run that came to its end is a finished one: the next command trains anew, and is killed in turn
+        started = time.monotonic()
         process = driver(logs, tmp_path / "model")
         try:
             process.communicate(timeout=moments.uniform(0.3, 1.0) * seconds)
+            assert process.returncode == 0
+            seconds, whole = time.monotonic() - started if whole else seconds, True
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.communicate()
-            kills += 1
+            kills, whole = kills + 1, False
     run([logs], tmp_path / "model", options("shuffle"))
 
     assert generation_bytes(tmp_path / "model") == undisturbed
