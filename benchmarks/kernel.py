@@ -54,7 +54,7 @@ def measure(plays: Plays) -> None:
     joined = join(block, *match(block.columns, fixed))
     n_rows, n = len(joined.indptr) - 1, len(joined.indices)
     scale = np.ascontiguousarray(np.broadcast_to((1 / np.sqrt(spectrum + 1)).astype(np.float32), (n_rows, RANK)))
-    level, terms = joined.strengths.astype(np.uint32), weights.terms(np.arange(joined.strengths.max() + 1))
+    level, terms = joined.strengths.astype(np.uint32), weights.terms(np.arange(joined.strengths.max() + 1.0))
     out = np.zeros((n_rows, RANK), np.float32), np.zeros((n_rows, 3)), np.zeros(n_rows, bool)
     print(f"{n_rows} users, {n} observations, rank {RANK}: ns an observation")
     for steps in (0, 1, 2, 4, 8, 32):

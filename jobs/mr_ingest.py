@@ -18,18 +18,19 @@ from __future__ import annotations
 
 import json
 import uuid
-import zlib
 from collections.abc import Iterator, Sequence
 
 from mr_als.engine.job import Pair  # before NumPy: it sets the number of BLAS threads
 
 import numpy as np  # isort: skip
 
-from mr_als.data.blocks import Buffer, PlaysBlock
+from mr_als.data.blocks import PlaysBlock
 from mr_als.data.dated import DatedBlock
-from mr_als.data.grouping import merge_blocks
+from mr_als.data.lines import Record, keep
 from mr_als.data.logs import Filter, Layout
+from mr_als.data.merging import at_least, merge_blocks
 from mr_als.data.ratings import RatingTable, merge_ratings
+from mr_als.data.spill import checksum, let_go
 from mr_als.data.table import Aggregator
 from mr_als.engine.logjob import REPORTS, LogJob
 
@@ -85,45 +86,29 @@ class MRIngest(LogJob):
         side, block = key.decode().split(".")
         reader = self.own_reader()
         records = (reader.add(side.encode(), (order.split(b"/")[1], text)) for order, text in values)
-        plays = self.merge([record.payload for record in records if record is not None])
+        plays = self.merge(keep(record for record in records if record is not None))
         reader.finish()
-        made_of = [len(plays.indices), total_units(plays)]
-        threshold = self.options.min_user_plays if side == "users" else self.options.min_item_plays
-        plays = at_least(plays, threshold)
+        made_of = [len(plays.indices), plays.total_units]
+        plays = at_least(plays, self.options.min_user_plays if side == "users" else self.options.min_item_plays)
         payload = plays.pack()
         yield from self.write_record(side, int(block), payload)
-        total = [side, len(plays.hashes), len(plays.indices), total_units(plays), len(plays.columns), *made_of]
-        total += [len(payload), zlib.crc32(payload)]
+        total = [side, len(plays.hashes), len(plays.indices), plays.total_units, len(plays.columns), *made_of]
+        total += [len(payload), checksum(payload)]
         self.reports += self.write_record("total", int(block), json.dumps(total).encode())
 
-    def merge(self, payloads: Sequence[Buffer]) -> PlaysBlock:
+    def merge(self, records: Sequence[Record]) -> PlaysBlock:
         """Merge what several tasks know of the same block."""
-        if self.options.duplicates == "sum":
-            return merge_blocks([PlaysBlock.unpack(payload) for payload in payloads])
-        return merge_ratings([DatedBlock.unpack(payload) for payload in payloads], self.options.duplicates)
+        if self.options.duplicates != "sum":
+            return merge_ratings([DatedBlock.unpack(record.payload) for record in records], self.options.duplicates)
+        parts = []
+        for record in records:
+            parts.append(PlaysBlock.unpack(record.payload, checked=record.checked))
+            let_go(record.payload)
+        return merge_blocks(parts)
 
     def reducer_final(self) -> Iterator[Pair]:
         """Write the reports last, where the driver looks for them."""
         yield from self.ended(self.reports)
-
-
-def total_units(plays: PlaysBlock) -> int:
-    """Sum all strengths, by halves of their bits: the sum may be beyond 64."""
-    high, low = plays.strengths >> 32, plays.strengths & 0xFFFFFFFF
-    return (int(high.sum()) << 32) + int(low.sum())
-
-
-def at_least(plays: PlaysBlock, threshold: float) -> PlaysBlock:
-    """Leave out rows whose plays sum to less than `threshold`."""
-    if threshold <= 0:
-        return plays
-    sums = np.add.reduceat(np.append(plays.amounts, 0.0), plays.indptr[:-1]) * (np.diff(plays.indptr) > 0)
-    keep = sums >= threshold
-    in_kept = np.repeat(keep, np.diff(plays.indptr))
-    used, indices = np.unique(plays.indices[in_kept], return_inverse=True)
-    indptr = np.concatenate([[0], np.cumsum(np.diff(plays.indptr)[keep])])
-    rows = np.flatnonzero(keep)
-    return PlaysBlock(plays.hashes[rows], plays.ids.take(rows), indptr, indices, plays.columns[used], plays.strengths[in_kept])
 
 
 JOB = MRIngest

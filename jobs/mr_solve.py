@@ -23,7 +23,6 @@ With `--init` the rows get their initial factors instead (half 0): nothing is jo
 from __future__ import annotations
 
 import mmap
-import zlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -36,9 +35,10 @@ import numpy.typing as npt  # isort: skip
 from mrjob.step import MRStep  # isort: skip
 
 from mr_als.data.blocks import FACTORS, PLAYS, STATS, FactorBlock, PlaysBlock, StatsBlock, pack, route_bits, unpack
-from mr_als.data.ids import block_of
+from mr_als.data.csr import sum_rows
 from mr_als.data.join import Joined, Scratch, join, match
 from mr_als.data.lines import Reader, Record
+from mr_als.data.spill import checksum, let_go
 from mr_als.errors import BadInputError
 from mr_als.maths.initial import initial_factors
 from mr_als.maths.loss import Loss
@@ -178,13 +178,13 @@ class MRSolve(ALSJob):
             if record is not None and plays is not None and scratch is not None:
                 hashes, vectors = unpack(record.payload, checked=record.checked)
                 positions, hit = match(hashes, plays.columns)
+                let_go(plays.columns)
                 scratch.put(positions[hit], vectors.reshape(-1, rank)[hit])
                 found[positions[hit]] = True
         reader.finish()
         sent.finish()
         if plays is not None and scratch is not None:
-            places = np.arange(len(plays.columns))
-            solved = self.solved(join(plays, places, found, zeros=self.weights.explicit), scratch)
+            solved = self.solved(join(plays, None, found, zeros=self.weights.explicit), scratch)
             scratch = None
             yield from self.write(self.packed(block, plays, solved))
 
@@ -202,8 +202,7 @@ class MRSolve(ALSJob):
         factors = self.given(plays) if self.options.initial else initial_factors(
             plays.hashes, self.solver.seed, self.options.init, self.solver.rank
         )  # fmt: skip
-        counts = (plays.strengths > 0) | self.weights.explicit
-        n_observed = np.add.reduceat(np.append(counts, 0), plays.indptr[:-1]) * (np.diff(plays.indptr) > 0)
+        n_observed = sum_rows((plays.strengths > 0) | self.weights.explicit, plays.indptr, np.int64)
         penalty = self.weights.row_regularization(n_observed, self.options.n_fixed) @ np.square(factors, dtype=np.float64).sum(1)
         loss = Loss(penalty=float(penalty), observed=int(n_observed.sum()), rows=len(factors))
         return Solved(factors, gram_matrix(factors), loss)
@@ -229,7 +228,7 @@ class MRSolve(ALSJob):
         factors, loss = FactorBlock(plays.hashes, solved.factors, self.routes(plays)).pack(), solved.loss
         stats = StatsBlock(
             loss.rows, loss.observed, loss.squared_error, loss.penalty, loss.confidence, loss.zero_error,
-            len(factors), zlib.crc32(factors), solved.gram,
+            len(factors), checksum(factors), solved.gram,
         )  # fmt: skip
         return Answer(block, factors, stats.pack())
 
@@ -237,8 +236,7 @@ class MRSolve(ALSJob):
         """Give the blocks of the other side that need each row; a broadcast sends all to all."""
         if self.options.join != "shuffle":
             return np.zeros((len(plays.hashes), 0), np.uint8)
-        n_blocks = self.options.fixed_blocks
-        return route_bits(plays.indptr, block_of(plays.columns, n_blocks)[plays.indices], n_blocks)
+        return route_bits(plays.indptr, plays.indices, plays.columns, self.options.fixed_blocks)
 
     def write(self, answer: Answer) -> Iterator[Pair]:
         """Write a block's factors; keep its statistics for the end."""

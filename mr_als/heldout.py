@@ -182,7 +182,12 @@ class _Users:
         left_out.count("cold_item_pairs", (counted & mine[owners] & ~columns[block.indices]).sum())
         joined_owners = np.repeat(np.arange(len(block.hashes)), np.diff(joined.indptr))
         keep = mine[joined_owners]
-        return _rows(place[joined_owners[keep]], joined.indices[keep].astype(np.int64), joined.strengths[keep], len(self.hashes))
+        return _rows(
+            place[joined_owners[keep]],
+            joined.indices[keep].astype(np.int64),
+            joined.strengths[keep].astype(np.float64),
+            len(self.hashes),
+        )
 
     def held_out(self, test: PlaysBlock | None, candidates: PlaysBlock | None, within: bool, left_out: LeftOut) -> HeldOutBlock:
         """Give what the job reads; without the test pairs and candidates that were played in training."""

@@ -36,7 +36,7 @@ def pairs_of(plays):
         for row, user in enumerate(block.ids.to_list()):
             for place in range(block.indptr[row], block.indptr[row + 1]):
                 item = names[int(block.columns[block.indices[place]])]
-                found[user.decode(), item.decode()] = int(block.strengths[place])
+                found[user.decode(), item.decode()] = int(block.units()[place])
     return found
 
 

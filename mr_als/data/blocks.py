@@ -10,25 +10,26 @@ whose hash h has floor(h * n_blocks / 2^64) = b, in hash order (`mr_als.data.ids
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from mr_als.data.ids import Ids
+from mr_als.data.csr import row_of
+from mr_als.data.ids import Ids, block_of
+from mr_als.data.spill import Buffer, Spill, checksum, let_go, pieces
 from mr_als.errors import DamagedDataError
 
 Array = npt.NDArray[Any]
-Buffer = bytes | memoryview
 
 PLAYS = "plays"
 FACTORS = "factors"
 STATS = "stats"
 
 # strengths are integers, multiples of 2^-16, until a block is solved: their sums do not depend on order
-STRENGTH_UNIT = 65536
+STRENGTH_BITS = 16
+STRENGTH_UNIT = 1 << STRENGTH_BITS
 
 _MAGIC = b"MRB1"
 _DTYPES = ("<u1", "<u2", "<u4", "<u8", "<i8", "<f4", "<f8")
@@ -37,16 +38,29 @@ _CODES = {np.dtype(name): code for code, name in enumerate(_DTYPES)}
 
 def pack(arrays: Sequence[Array]) -> bytes:
     """Pack one-dimensional arrays into one checked buffer."""
+    return b"".join(_whole(arrays))
+
+
+def pack_spilled(arrays: Sequence[Array]) -> Buffer:
+    """Pack arrays likewise; a large buffer is one of a temporary file, memory-mapped."""
+    spill = Spill()
+    for piece in _whole(arrays):
+        spill.write(piece)
+    return spill.buffer()
+
+
+def _whole(arrays: Sequence[Array]) -> list[Any]:
+    """Give the parts of a packed buffer."""
     heads = np.array([(_CODES[a.dtype.newbyteorder("<")], a.size) for a in arrays], "<u8").reshape(-1, 2)
     body: list[Any] = [np.array([len(arrays)], "<u8").tobytes(), heads.tobytes()]
     for a in arrays:
-        # a view: a block's factors are the largest that a task holds, so they are copied once, by the join below
+        # a view: what a task holds of a block is large, so it is copied once, by whoever joins the parts
         data = np.ascontiguousarray(a).astype(a.dtype.newbyteorder("<"), copy=False).view(np.uint8)
         body += [data, b"\0" * (-len(data) % 8)]
     crc = 0
     for piece in body:
-        crc = zlib.crc32(piece, crc)
-    return b"".join((_MAGIC, np.array([crc], "<u4").tobytes(), *body))
+        crc = checksum(piece, crc)
+    return [_MAGIC, np.array([crc], "<u4").tobytes(), *body]
 
 
 def unpack(buffer: Buffer, *, checked: bool = False) -> list[Array]:
@@ -65,7 +79,7 @@ def unpack(buffer: Buffer, *, checked: bool = False) -> list[Array]:
     if len(view) < 16 or view[:4] != _MAGIC:
         msg = f"a record of {len(view)} bytes does not begin with {_MAGIC.decode()}: the file is not ours or damaged"
         raise DamagedDataError(msg)
-    if not checked and zlib.crc32(view[8:]) != int(np.frombuffer(view[4:8], "<u4")[0]):
+    if not checked and checksum(view[8:]) != int(np.frombuffer(view[4:8], "<u4")[0]):
         msg = f"a record of {len(view)} bytes fails its checksum: the file is damaged"
         raise DamagedDataError(msg)
     count = int(np.frombuffer(view[8:16], "<u8")[0])
@@ -79,13 +93,14 @@ def unpack(buffer: Buffer, *, checked: bool = False) -> list[Array]:
     return arrays
 
 
+def smallest_type(top: int) -> str:
+    """Name the smallest unsigned type that holds integers from 0 to `top`."""
+    return next((dtype for dtype in ("<u1", "<u2", "<u4") if top <= np.iinfo(dtype).max), "<u8")
+
+
 def _smallest(values: Array) -> Array:
-    """Copy unsigned integers into the smallest unsigned type that holds them."""
-    top = int(values.max()) if values.size else 0
-    for dtype in ("<u1", "<u2", "<u4"):
-        if top <= np.iinfo(dtype).max:
-            return values.astype(dtype)
-    return values.astype("<u8")
+    """Give unsigned integers in the smallest unsigned type that holds them."""
+    return values.astype(smallest_type(int(values.max(initial=0))), copy=False)
 
 
 class PlaysBlock(NamedTuple):
@@ -95,7 +110,10 @@ class PlaysBlock(NamedTuple):
     indptr : int64 (n_rows + 1,)
     indices : unsigned (nnz,), into `columns`, ascending within a row
     columns : uint64 (n_columns,), ascending: hashes of the ids of the *other* side that occur here
-    strengths : int64 (nnz,), in units of 2^-16
+    strengths : integers (nnz,), multiples of `unit`
+    unit : int, in units of 2^-16: of whole plays, the strengths may be the plays themselves
+
+    What grows with the plays may be large and memory-mapped, and takes few bytes each: see `mr_als.data.spill`.
     """
 
     hashes: Array
@@ -104,37 +122,44 @@ class PlaysBlock(NamedTuple):
     indices: Array
     columns: Array
     strengths: Array
+    unit: int = 1
 
-    def pack(self) -> bytes:
+    def pack(self) -> Buffer:
         """Give the packed buffer; whole plays and few columns take few bytes."""
+        strengths, unit = self.strengths, self.unit
         # units are a power of two, and shifts a tenth of the cost of divisions
-        whole = not np.bitwise_or.reduce(self.strengths, initial=0) & (STRENGTH_UNIT - 1)
-        unit, shift = (STRENGTH_UNIT, STRENGTH_UNIT.bit_length() - 1) if whole else (1, 0)
-        return pack(
-            [
-                np.array([unit], "<i8"),
-                self.hashes,
-                self.ids.lengths,
-                self.ids.words,
-                _smallest(np.diff(self.indptr)),
-                _smallest(self.indices),
-                self.columns,
-                _smallest(self.strengths >> shift),
-            ]
-        )
+        if unit == 1 and not int(np.bitwise_or.reduce(strengths, initial=0)) & (STRENGTH_UNIT - 1):
+            strengths, unit = strengths >> STRENGTH_BITS, STRENGTH_UNIT
+        degrees, indices = _smallest(np.diff(self.indptr)), _smallest(self.indices)
+        head = [np.array([unit], "<i8"), self.hashes, self.ids.lengths, self.ids.words]
+        return pack_spilled([*head, degrees, indices, self.columns, _smallest(strengths)])
 
     @classmethod
     def unpack(cls, buffer: Buffer, *, checked: bool = False) -> PlaysBlock:
-        """Read what `pack` wrote."""
+        """Read what `pack` wrote: views into the buffer."""
         unit, hashes, lengths, words, degrees, indices, columns, strengths = unpack(buffer, checked=checked)
         indptr = np.zeros(len(degrees) + 1, np.int64)
         np.cumsum(degrees, out=indptr[1:])
-        return cls(hashes, Ids(lengths, words), indptr, indices, columns, strengths.astype(np.int64) * unit[0])
+        return cls(hashes, Ids(lengths, words), indptr, indices, columns, strengths, int(unit[0]))
+
+    def units(self, part: slice = slice(None)) -> Array:
+        """Strengths as int64, in units of 2^-16."""
+        return self.strengths[part].astype(np.int64) * self.unit
 
     @property
     def amounts(self) -> Array:
-        """Strengths as float64, in plays."""
-        return self.strengths / STRENGTH_UNIT
+        """Strengths in plays: whole ones as they are, others as float64."""
+        return self.strengths if self.unit == STRENGTH_UNIT else self.strengths * (self.unit / STRENGTH_UNIT)
+
+    @property
+    def total_units(self) -> int:
+        """Sum of all strengths in units of 2^-16, which may be beyond 64 bits."""
+        total = 0
+        for part in pieces(len(self.strengths)):
+            units = self.strengths[part]
+            # by halves of their bits
+            total += (int((units >> 32).sum()) << 32) + int((units & 0xFFFFFFFF).sum()) if units.itemsize > 4 else int(units.sum())
+        return total * self.unit
 
 
 class FactorBlock(NamedTuple):
@@ -168,21 +193,27 @@ class FactorBlock(NamedTuple):
         return sent
 
 
-def route_bits(indptr: Array, blocks: Array, n_blocks: int) -> Array:
-    """Give the routes of rows whose plays lie in the other side's `blocks`.
+def route_bits(indptr: Array, indices: Array, columns: Array, n_blocks: int) -> Array:
+    """Give the routes of rows: the other side's blocks in which columns of their plays lie.
 
     Parameters
     ----------
-    indptr : int64 (n_rows + 1,)
-    blocks : integers (nnz,), the block of each play's column
+    indptr, indices : CSR of the plays, (n_rows + 1,) and (nnz,)
+    columns : uint64 (n_columns,), hashes
 
     Returns
     -------
     uint8 (n_rows, ceil(n_blocks / 8))
     """
     n_rows = len(indptr) - 1
+    block = np.empty(len(columns), smallest_type(n_blocks))
+    for part in pieces(len(columns)):
+        block[part] = block_of(columns[part], n_blocks)
+        let_go(columns)
     hit = np.zeros((n_rows, n_blocks), bool)
-    hit[np.repeat(np.arange(n_rows), np.diff(indptr)), blocks] = True
+    for part in pieces(len(indices)):
+        hit[row_of(indptr, part), block[indices[part]]] = True
+        let_go(indices)
     return np.packbits(hit, axis=1, bitorder="little")
 
 

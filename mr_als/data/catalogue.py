@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mr_als.data.blocks import Array, Buffer, pack, unpack
+from mr_als.data.blocks import Array, pack, unpack
 from mr_als.data.ids import Ids
+from mr_als.data.spill import Buffer
 from mr_als.maths.scoring import norms
 
 USERS = "users"

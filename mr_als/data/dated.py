@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mr_als.data.badlines import BadLines
-from mr_als.data.blocks import STRENGTH_UNIT, Buffer, pack, unpack
+from mr_als.data.blocks import STRENGTH_UNIT, pack, unpack
 from mr_als.data.grouping import Side, check_collisions, in_hash_order
 from mr_als.data.ids import Ids, block_of
 from mr_als.data.logs import Filter, Layout
 from mr_als.data.parse import parse_chunk
+from mr_als.data.spill import Buffer
 from mr_als.data.table import IdTable, ids_at
 
 __all__ = ["DatedBlock", "DatedTable", "merge_dated", "merge_sides"]

@@ -1,4 +1,4 @@
-"""Grouping: pairs of (row, column, strength) become blocks, and blocks of several tasks become one.
+"""Grouping: pairs of (row, column, strength) become blocks; `mr_als.data.merging` makes one of those of several tasks.
 
 One sort by (row, column) is the grouping, the order within a row and the summing of repeated pairs at once. Strengths are
 integers, so no sum depends on the order in which they come.
@@ -6,7 +6,7 @@ integers, so no sum depends on the order in which they come.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mr_als.data.blocks import STRENGTH_UNIT, PlaysBlock
+from mr_als.data.csr import row_starts
 from mr_als.data.ids import Ids, block_of
 from mr_als.errors import BadInputError, HashCollisionError
 
-__all__ = ["Pairs", "Side", "by_columns", "check_collisions", "merge_blocks", "row_starts", "split_blocks", "sum_pairs"]
+__all__ = ["Pairs", "Side", "by_columns", "check_collisions", "split_blocks", "sum_pairs"]
 
 Array = npt.NDArray[Any]
 
@@ -58,7 +59,7 @@ def sum_pairs(rows: Array, columns: Array, strengths: Array | None, unit: int = 
     key_bits = int(rows.max()).bit_length() + shift
     # half as wide is twice as fast
     word: type[np.unsignedinteger[Any]] = np.uint32 if strengths is None and key_bits <= 32 and shift < 32 else np.uint64
-    # in place, as are all steps that can be: a row of ten million pairs is in here as a whole
+    # in place, as are all steps that can be
     key = rows.astype(word)
     key <<= word(shift)
     key |= columns.astype(word, copy=False)
@@ -125,14 +126,6 @@ def split_blocks(pairs: Pairs, rows: Side, column_hashes: Array, n_blocks: int) 
         yield int(blocks[start]), PlaysBlock(rows.hashes[start:end], ids, own, indices, column_hashes[used], pairs.strengths[part])
 
 
-def row_starts(rows: Array, n_rows: int) -> Array:
-    """Give where each of `n_rows` begins among ascending rows, and the end of the last one: int64 (n_rows + 1,)."""
-    first = np.flatnonzero(rows[1:] != rows[:-1]) + 1
-    if len(first) == n_rows - 1:  # no row is empty
-        return np.concatenate([[0], first, [len(rows)]])
-    return np.searchsorted(rows, np.arange(n_rows + 1))
-
-
 def _dictionary(columns: Array, n_columns: int) -> tuple[Array, Array]:
     """Give the distinct columns, ascending, and each column's place among them."""
     seen = np.zeros(n_columns, bool)
@@ -141,35 +134,6 @@ def _dictionary(columns: Array, n_columns: int) -> tuple[Array, Array]:
     place = np.zeros(n_columns, np.uint32)
     place[used] = np.arange(len(used))
     return used, place[columns]
-
-
-def merge_blocks(parts: Sequence[PlaysBlock]) -> PlaysBlock:
-    """Merge what several tasks know of the same block.
-
-    Raises
-    ------
-    HashCollisionError
-        If two different ids have the same hash.
-    """
-    if len(parts) == 1:
-        return parts[0]
-    every = Side(np.concatenate([p.hashes for p in parts]), Ids.join([p.ids for p in parts]))
-    order = np.argsort(every.hashes, kind="stable")
-    check_collisions(every, order)
-    hashes, first = np.unique(every.hashes, return_index=True)
-    columns = np.unique(np.concatenate([p.columns for p in parts]))
-    pairs = sum_pairs(
-        np.concatenate([np.repeat(_places(hashes, p.hashes), np.diff(p.indptr)) for p in parts]),
-        np.concatenate([_places(columns, p.columns)[p.indices] for p in parts]),
-        np.concatenate([p.strengths for p in parts]),
-    )
-    indptr = row_starts(pairs.rows, len(hashes))
-    return PlaysBlock(hashes, every.ids.take(first), indptr, pairs.columns, columns, pairs.strengths)
-
-
-def _places(hashes: Array, some: Array) -> Array:
-    """Give the places, uint32, of some of the sorted hashes."""
-    return np.searchsorted(hashes, some).astype(np.uint32)
 
 
 def check_collisions(side: Side, order: Array) -> None:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mr_als.data.blocks import Buffer, pack, unpack
+from mr_als.data.blocks import pack, unpack
+from mr_als.data.spill import Buffer
 
 __all__ = ["HELD_OUT", "HeldOutBlock", "Popularity", "Rows"]
 

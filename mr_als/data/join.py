@@ -6,20 +6,27 @@ Both sides are sorted by hash, so a join is a merge of two sorted lists. A colum
 
 from __future__ import annotations
 
-import mmap
+import os
 import tempfile
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mr_als.data.blocks import PlaysBlock
+from mr_als.data.csr import sum_rows
+from mr_als.data.spill import write_all
 
 Array = npt.NDArray[Any]
 
 
 class Joined(NamedTuple):
-    """Plays whose columns are positions among the fixed side's rows: CSR, strengths float64, > 0 (ratings: >= 0)."""
+    """Plays whose columns are positions among the fixed side's rows: CSR, strengths in plays, > 0 (ratings: >= 0).
+
+    Whole strengths may be integers, small ones of one or two bytes; others are float64.
+    """
 
     indptr: Array
     indices: Array
@@ -34,56 +41,73 @@ def match(columns: Array, hashes: Array) -> tuple[Array, Array]:
     return positions, hashes[positions] == columns
 
 
-def join(plays: PlaysBlock, positions: Array, found: Array, zeros: bool = False) -> Joined:
-    """Keep the plays whose column was `found`, and rename columns to `positions`.
+def join(plays: PlaysBlock, positions: Array | None, found: Array, zeros: bool = False) -> Joined:
+    """Keep the plays whose column was `found`, and rename columns to `positions`; None: to their places among the columns.
 
     A strength of 0 is kept only if `zeros` count: no plays are no observation, a rating of 0 is one.
     """
-    if len(positions) and int(positions.max()) < 1 << 32:
+    if positions is not None and len(positions) and int(positions.max()) < 1 << 32:
         positions = positions.astype(np.uint32)  # there is one for each pair below
     keep = np.ones(len(plays.indices), bool) if zeros else plays.strengths > 0
     if not found.all():
         keep &= found[plays.indices]
-    if keep.all():
-        return Joined(plays.indptr, positions[plays.indices], plays.amounts)
-    kept_before = np.concatenate([[0], np.cumsum(keep)])
-    return Joined(kept_before[plays.indptr], positions[plays.indices[keep]], plays.amounts[keep])
+    indptr, indices, strengths = plays.indptr, plays.indices, plays.amounts
+    if not keep.all():
+        indices, strengths = indices[keep], strengths[keep]
+        indptr = np.concatenate([[0], np.cumsum(sum_rows(keep, indptr, np.int64))])
+    return Joined(indptr, indices if positions is None else positions[indices], strengths)
 
 
 class Scratch:
-    """Vectors of a block's columns, float32 (n_columns, rank): in memory while they fit, else in a temporary file.
+    """Vectors of a block's columns, float32 (n_columns, rank): in memory up to `budget` bytes, beyond that in a temporary file.
 
-    Of the file at most `budget` bytes are resident: pages are given back as soon as that many were touched.
+    The file is read and not mapped: of a mapped one, the kernel makes much more resident than what is looked at.
     """
 
     def __init__(self, n_columns: int, rank: int, budget: int) -> None:
-        self._budget, self._touched, self._map = budget, 0, None
-        size = n_columns * rank * 4
-        if size <= budget:
+        self._vector, self._file = 4 * rank, None
+        if n_columns * self._vector <= budget:
             self._array = np.zeros((n_columns, rank), np.float32)
             return
-        with tempfile.TemporaryFile() as file:
-            file.truncate(size)
-            self._map = mmap.mmap(file.fileno(), size)  # keeps the file, which has no name, alive
-        self._array = np.frombuffer(self._map, np.float32).reshape(n_columns, rank)
+        self._array = np.zeros((0, rank), np.float32)
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  (closed when nobody needs it any more)
+        self._file.truncate(n_columns * self._vector)
 
     def put(self, positions: Array, vectors: Array) -> None:
         """Store vectors at ascending positions."""
-        self._array[positions] = vectors
-        self._account(vectors.nbytes)
+        if self._file is None:
+            self._array[positions] = vectors
+            return
+        data = _bytes(np.ascontiguousarray(vectors, np.float32))
+        for part, offset in self._runs(positions):
+            self._file.seek(offset)
+            write_all(self._file, data[part])
 
     def __getitem__(self, positions: Array) -> Array:
         """Gather vectors, float32 (len(positions), rank)."""
-        taken: Array = self._array[positions]
-        # a page of 4 kB is touched for each vector, at worst
-        self._account(min(len(positions) * 4096, self._array.nbytes))
+        if self._file is None:
+            gathered: Array = self._array[positions]
+            return gathered
+        taken = np.empty((len(positions), self._array.shape[1]), np.float32)
+        data, descriptor = _bytes(taken), self._file.fileno()
+        for part, offset in self._runs(positions):
+            os.preadv(descriptor, [data[part]], offset)
         return taken
 
-    def _account(self, n_bytes: int) -> None:
-        if self._map is None:
-            return
-        self._touched += n_bytes
-        if self._touched > self._budget:
-            self._map.flush()
-            self._map.madvise(mmap.MADV_DONTNEED)
-            self._touched = 0
+    def _runs(self, positions: Array) -> Iterator[tuple[slice, int]]:
+        """Give runs of neighbouring positions: which bytes of their vectors, and where in the file these are."""
+        positions = positions.astype(np.int64, copy=False)
+        starts = np.flatnonzero(np.diff(positions, prepend=-2) != 1)
+        edges = [*(self._vector * starts).tolist(), self._vector * len(positions)]
+        for (start, end), offset in zip(pairwise(edges), (self._vector * positions[starts]).tolist(), strict=True):
+            yield slice(start, end), offset
+
+    def __del__(self) -> None:
+        """Close the file, which has no name."""
+        if self._file is not None:
+            self._file.close()
+
+
+def _bytes(array: Any) -> memoryview:
+    """Give the bytes of an array, which may have none."""
+    return memoryview(array.reshape(-1).view(np.uint8))

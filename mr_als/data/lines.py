@@ -20,11 +20,11 @@ import mmap
 import os
 import re
 import uuid
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from mr_als.data.spill import LARGE, Buffer, Spill, checksum, let_go, write_all
 from mr_als.errors import DamagedDataError
 
 LINES = "lines"
@@ -39,8 +39,6 @@ MAX_PAYLOAD = 2_900_000
 
 # bytes of memory-mapped buffers after which their pages are given back
 RESIDENT = 16 << 20
-
-Buffer = bytes | memoryview
 
 
 class Record(NamedTuple):
@@ -113,6 +111,7 @@ def cut(payload: Buffer, size: int | None = None) -> Iterator[tuple[int, int, Bu
     count = max(1, -(-len(view) // size))
     for number in range(count):
         yield number, count, view[number * size : (number + 1) * size]
+        let_go(view)
 
 
 def number_field(block: int, number: int, count: int) -> bytes:
@@ -142,10 +141,14 @@ def _text(kind: bytes) -> str:
 
 @dataclass
 class Assembler:
-    """Join the numbered pieces of a block, which must come in order."""
+    """Join the numbered pieces of a block, which must come in order.
 
-    pieces: list[bytes] = field(default_factory=list)
+    A large block is one of a temporary file, memory-mapped.
+    """
+
+    taken: int = 0
     name: tuple[bytes, int, int] = (b"", 0, 0)
+    payload: Spill = field(default_factory=Spill)
 
     def add(self, kind: bytes, numbered: bytes, text: bytes) -> Record | None:
         """Take one piece; give the record when it was the last one.
@@ -160,24 +163,27 @@ class Assembler:
             raise DamagedDataError(msg)
         block, number, count = map(int, numbered.split(b"."))
         name = (kind, block, count)
-        if number != len(self.pieces) or (self.pieces and name != self.name):
+        if number != self.taken or (self.taken and name != self.name):
             msg = (
                 f"piece {number + 1} of {count} of {_text(kind)} block {block} came where piece "
-                f"{len(self.pieces) + 1} was expected: a part of the file is missing"
+                f"{self.taken + 1} was expected: a part of the file is missing"
             )
             raise DamagedDataError(msg)
-        self.name = name
-        self.pieces.append(decode(text))
-        if len(self.pieces) < count:
+        if count == 1:
+            return Record(_text(kind), block, decode(text))
+        if not self.taken:
+            self.payload = Spill()
+        self.name, self.taken = name, self.taken + 1
+        self.payload.write(decode(text))
+        if self.taken < count:
             return None
-        payload = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
-        self.pieces = []
-        return Record(_text(kind), block, payload)
+        self.taken = 0
+        return Record(_text(kind), block, self.payload.buffer())
 
     def finish(self) -> None:
         """Check that no block was left half read."""
-        if self.pieces:
-            msg = f"{_text(self.name[0])} block {self.name[1]} ends after {len(self.pieces)} pieces: the file is truncated"
+        if self.taken:
+            msg = f"{_text(self.name[0])} block {self.name[1]} ends after {self.taken} pieces: the file is truncated"
             raise DamagedDataError(msg)
 
 
@@ -238,7 +244,7 @@ class Shards:
                 mapped.madvise(mmap.MADV_DONTNEED)
             self._resident = 0
         self._resident += len(piece)
-        if len(piece) != reference.length or zlib.crc32(piece) != reference.crc:
+        if len(piece) != reference.length or checksum(piece) != reference.crc:
             msg = f"{reference.path}: bytes {reference.offset} to {reference.offset + reference.length} are damaged"
             raise DamagedDataError(msg)
         return piece
@@ -266,10 +272,9 @@ class ShardWriter:
 
     def write(self, kind: str, block: int, payload: Buffer) -> tuple[bytes, tuple[bytes, bytes]]:
         """Give the pair, in the sense of `LineProtocol`, of one record."""
-        reference = Reference(self._file.tell(), len(payload), zlib.crc32(payload), self._path)
-        view = memoryview(payload)
-        while view:
-            view = view[self._file.write(view) :]
+        reference = Reference(self._file.tell(), len(payload), checksum(payload), self._path)
+        for _, _, view in cut(payload, LARGE):
+            write_all(self._file, memoryview(view))
         return kind.encode(), (number_field(block, 0, 1), reference.text())
 
     def close(self) -> None:
@@ -298,3 +303,17 @@ class Reader:
     def finish(self) -> None:
         """Check that nothing was left half read."""
         self._assembler.finish()
+
+
+def keep(records: Iterable[Record]) -> list[Record]:
+    """Keep records all at once: those that came as lines in one temporary file, memory-mapped, as the others are already."""
+    kept, spill, size = [], Spill(), 0
+    places: list[slice | None] = []
+    for record in records:
+        places.append(None if record.checked else slice(size, size + len(record.payload)))
+        kept.append(record if record.checked else record._replace(payload=b""))
+        if not record.checked:
+            spill.write(record.payload)
+            size += len(record.payload)
+    whole = memoryview(spill.buffer())
+    return [r if place is None else r._replace(payload=whole[place]) for r, place in zip(kept, places, strict=True)]

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mr_als.data.blocks import Buffer, pack, unpack
+from mr_als.data.blocks import pack, unpack
 from mr_als.data.catalogue import ItemsTile
 from mr_als.data.heldout import HeldOutBlock, Popularity, Rows
+from mr_als.data.spill import Buffer
 from mr_als.maths.bootstrap import REPLICATES, replicate_sums
 from mr_als.maths.metrics import metric_table, tie_groups
 from mr_als.maths.placing import places_among, places_in

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mr_als.data.blocks import PlaysBlock
+from mr_als.data.csr import row_starts
 from mr_als.data.dated import DatedBlock, DatedTable, merge_sides
-from mr_als.data.grouping import Side, row_starts
+from mr_als.data.grouping import Side
 from mr_als.data.logs import Filter, Layout
 
 __all__ = ["Rated", "RatingTable", "merge_ratings"]

@@ -27,7 +27,7 @@ __all__ = ["Aggregator", "Grouped"]
 Array = npt.NDArray[Any]
 
 # flushing sorts copies, so a table takes several times its capacity then
-_PEAK = 8
+_PEAK = 10
 # what a task takes before it has read anything, and the chunks that it parses
 _BASE = 96 << 20
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mr_als.data.lines import LINES, REFERENCES, Buffer, Reader, Record, Reference, Shards, write_lines
+from mr_als.data.lines import LINES, REFERENCES, Reader, Record, Reference, Shards, write_lines
+from mr_als.data.spill import Buffer
 from mr_als.engine.storage import storage_of
 from mr_als.errors import DamagedDataError
 

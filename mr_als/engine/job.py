@@ -33,7 +33,6 @@ from mr_als.data.lines import (  # noqa: E402  (a Python that is too old cannot 
     FORMS,
     LINES,
     REFERENCES,
-    Buffer,
     LineProtocol,
     Reader,
     Record,
@@ -41,6 +40,7 @@ from mr_als.data.lines import (  # noqa: E402  (a Python that is too old cannot 
     end_line,
     write_lines,
 )  # fmt: skip
+from mr_als.data.spill import Buffer  # noqa: E402
 
 Pair = tuple[bytes, tuple[bytes, bytes]]
 

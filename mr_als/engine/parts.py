@@ -21,7 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mr_als.data.lines import END, Buffer, Record
+from mr_als.data.lines import END, Record
+from mr_als.data.spill import Buffer
 from mr_als.engine.datasets import records_of
 from mr_als.engine.storage import storage_of
 from mr_als.errors import DamagedDataError, StorageError

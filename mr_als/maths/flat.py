@@ -21,7 +21,7 @@ import numpy.typing as npt
 from mr_als.errors import UsageError
 from mr_als.maths.normal_equations import project
 from mr_als.maths.padded import solve_padded
-from mr_als.maths.problem import Problem, Sums
+from mr_als.maths.problem import GATHERED, Problem, Sums
 from mr_als.maths.weights import Terms
 
 __all__ = ["solve_flat"]
@@ -46,7 +46,7 @@ def solve_flat(problem: Problem, factors: Array) -> Sums:
     w, sums = np.zeros(factors.shape, np.float32), np.zeros((len(degrees), 3))
     solved = np.zeros(len(degrees), bool)
     # the vectors as they are stored, and scaled: twice the bytes
-    most = max(1, problem.options.max_gather // (8 * problem.rank))
+    most = max(1, problem.options.max_gather // (8 * problem.rank + GATHERED))
     solve_rows = _compiled(problem.options.exact)
     levels = _levels(problem)
 
@@ -89,7 +89,7 @@ def _count(indptr: Array, rows: slice) -> int:
 
 
 class Levels(NamedTuple):
-    """Each observation's level, uint32 (nnz,), and what one of a level adds to the loss."""
+    """Each observation's level, unsigned (nnz,), and what one of a level adds to the loss."""
 
     of: Array
     terms: Terms
@@ -97,13 +97,14 @@ class Levels(NamedTuple):
 
 def _levels(problem: Problem) -> Levels | None:
     """Give the levels of all observations if their strengths are small whole numbers, and None if not."""
-    strengths = problem.strengths
-    if not len(strengths) or not 0 <= strengths.min() <= strengths.max() < LEVELS:  # nor is one that is not a number
+    level = problem.strengths
+    if not len(level) or not 0 <= level.min() <= level.max() < LEVELS:  # nor is one that is not a number
         return None
-    level = strengths.astype(np.uint32)
-    if not np.array_equal(level, strengths):
-        return None
-    return Levels(level, problem.weights.terms(np.arange(strengths.max() + 1.0)))
+    if level.dtype.kind == "f":
+        level = level.astype(np.uint32)
+        if not np.array_equal(level, problem.strengths):
+            return None
+    return Levels(level, problem.weights.terms(np.arange(float(level.max()) + 1.0)))
 
 
 def _gathered(problem: Problem, rows: slice, levels: Levels | None) -> tuple[Array, ...]:
@@ -116,7 +117,7 @@ def _gathered(problem: Problem, rows: slice, levels: Levels | None) -> tuple[Arr
     if levels is None:  # each observation has one of its own
         own = Levels(np.arange(len(indices), dtype=np.uint32), problem.weights.terms(problem.strengths[part]))
     else:
-        own = Levels(levels.of[part], levels.terms)
+        own = Levels(levels.of[part].astype(np.uint32, copy=False), levels.terms)
     arrays = indices.astype(np.uint32, copy=False), vectors, own.of, *own.terms
     return indptr - indptr[0], *(np.ascontiguousarray(array) for array in arrays)
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from mr_als.errors import NonFiniteError, SingularSystemError
 from mr_als.maths.kernels import cholesky, conjugate_gradient, dual_equations, equations
-from mr_als.maths.problem import Problem, Sums, not_finite
+from mr_als.maths.problem import GATHERED, Problem, Sums, not_finite
 from mr_als.maths.weights import Terms
 
 __all__ = ["solve_padded"]
@@ -84,7 +84,7 @@ def _solve_rows(problem: Problem, rows: Array, factors: Array, exact: bool) -> S
     longest = int(problem.indptr[rows[0] + 1] - problem.indptr[rows[0]])
     batch_bytes = min(BATCH_BYTES, options.max_gather)
     # only a batch of a single row exceeds batch_bytes
-    if vector_bytes * longest > (batch_bytes if exact else options.max_gather):
+    if (vector_bytes * longest > batch_bytes) if exact else ((vector_bytes + GATHERED) * longest > options.max_gather):
         return _solve_long(problem, int(rows[0]), max(1, batch_bytes // vector_bytes), factors)
     batch = _gather(problem, rows, longest)
     if exact:

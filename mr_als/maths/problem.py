@@ -20,6 +20,10 @@ __all__ = ["Options", "Problem", "Sums", "check_finite", "not_finite"]
 Array = npt.NDArray[Any]
 
 
+# bytes of an observation that is gathered, besides its vector: its place, the terms of the loss, and what is made of them
+GATHERED = 64
+
+
 class Options(NamedTuple):
     """How to solve: the last arguments of `mr_als.maths.solve.solve_block`."""
 

@@ -29,7 +29,7 @@ SOLVERS = ("cg", "cholesky")
 KERNELS = ("numpy", "numba")
 # conjugate gradients take 4 to 12 steps; beyond this many an exact solution is cheaper
 MAX_STEPS = 32
-# vectors of a single row held at once; a row with more accumulates its equations and is solved exactly
+# bytes of a single row's observations held at once; a row with more accumulates its equations and is solved exactly
 MAX_GATHER = 64 << 20
 
 
@@ -70,7 +70,7 @@ def solve_block(
         Row r observed the entries indptr[r] to indptr[r + 1] of `indices` and `strengths`.
     indices : integers (nnz,)
         Which of `vectors` each observation is with.
-    strengths : float64 (nnz,)
+    strengths : float64 or integers (nnz,)
         Strength of each observation, > 0; for explicit feedback its rating, >= 0.
     vectors : array-like
         Anything whose `vectors[places]`, for one-dimensional integer `places`, is float32 (len, rank): the
@@ -87,7 +87,7 @@ def solve_block(
     max_steps : int
         Steps after which a row is solved exactly instead.
     max_gather : int
-        Bytes of vectors held for one row.
+        Bytes held for one row.
     kernel : "numpy" or "numba"
         Part of the plan, never guessed: a task that was asked for numba and has none fails.
     threads : int

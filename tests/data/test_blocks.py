@@ -82,8 +82,10 @@ def plays_blocks(draw):
 def test_a_plays_block_comes_back_as_it_was(block):
     found = PlaysBlock.unpack(block.pack())
 
-    same(found, block)
+    same(found._replace(strengths=found.units(), unit=1), block)
     assert found.pack() == block.pack()
+    assert found.total_units == block.total_units == sum(block.strengths.tolist())
+    assert found.amounts.tolist() == (block.strengths / STRENGTH_UNIT).tolist()
 
 
 @given(st.integers(0, 5), st.integers(1, 4), st.integers(1, 20), st.data())
@@ -103,8 +105,9 @@ def test_a_factor_block_comes_back_as_it_was(n, rank, n_blocks, data):
 @given(st.lists(st.lists(st.integers(0, 19), max_size=5), max_size=5), st.integers(20, 33))
 def test_routes_say_which_blocks_hold_a_play_of_a_row(rows, n_blocks):
     indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+    columns = np.arange(20, dtype=np.uint64) * np.uint64(2**64 // n_blocks) + np.uint64(2**64 // n_blocks // 2)
 
-    routes = route_bits(indptr, np.array([block for row in rows for block in row], np.int64), n_blocks)
+    routes = route_bits(indptr, np.array([block for row in rows for block in row], np.int64), columns, n_blocks)
 
     sent = FactorBlock(np.zeros(len(rows)), np.zeros((len(rows), 1), np.float32), routes).sent_to
     assert [{b for b in range(n_blocks) if sent(b)[n]} for n in range(len(rows))] == [set(row) for row in rows]

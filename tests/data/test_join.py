@@ -53,8 +53,11 @@ def test_a_scratch_file_gives_what_memory_would(budget):
         memory.put(part, vectors[part])
         file.put(part, vectors[part])
         some = rng.integers(0, n, 50)
+        some = np.concatenate([some, part])
         np.testing.assert_array_equal(file[some], memory[some])
 
+    byte = np.array([254, 255, 0, 1], np.uint8)
+    np.testing.assert_array_equal(file[byte], memory[byte])
     everything = memory[np.arange(n)]
     np.testing.assert_array_equal(file[np.arange(n)], everything)
     np.testing.assert_array_equal(everything[::2], vectors[::2])

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from mr_als.data import table
 from mr_als.data.blocks import STRENGTH_UNIT, PlaysBlock
 from mr_als.data.buckets import Buckets
-from mr_als.data.grouping import Pairs, by_columns, merge_blocks, sum_pairs
+from mr_als.data.grouping import Pairs, by_columns, sum_pairs
 from mr_als.data.ids import Ids, block_of, hash_id, hash_ids
 from mr_als.data.logs import Filter, parse_layout
+from mr_als.data.merging import merge_blocks
 from mr_als.data.table import Aggregator, IdTable
 from mr_als.errors import BadInputError, HashCollisionError
 from tests.collisions import collision
@@ -59,7 +60,7 @@ def sums_of(blocks, side):
         for row, name in enumerate(names):
             columns = block.indices[block.indptr[row] : block.indptr[row + 1]]
             assert sorted(set(columns.tolist())) == columns.tolist() != []
-            for column, units in zip(columns, block.strengths[block.indptr[row] :], strict=False):
+            for column, units in zip(columns, block.units()[block.indptr[row] :], strict=False):
                 found[name.decode(), int(block.columns[column])] = int(units)
     return found
 
