@@ -23,6 +23,7 @@ import numpy.typing as npt
 import mr_als
 from mr_als.data.blocks import FactorBlock, PlaysBlock
 from mr_als.data.join import join, match
+from mr_als.data.spill import pieces
 from mr_als.engine.engines import Data
 from mr_als.engine.mirror import mirror_of, push
 from mr_als.engine.parts import Parts
@@ -31,6 +32,9 @@ from mr_als.engine.storage import LocalStorage, scheme_of, storage_of
 from mr_als.errors import NonFiniteError
 from mr_als.prepare import Plays
 from mr_als.records import FORMAT, bad_lines, keep_records
+
+# ids that are Python objects at a time
+NAMES = 1 << 16
 
 
 class ArrayFile:
@@ -153,11 +157,12 @@ def _write_side(directory: str, plays: Data, factors: Data, item_hashes: npt.NDA
                 raise NonFiniteError(msg)
             out("factors", "<f4", solved.factors.shape[1]).add(solved.factors)
             out("hashes", "<u8").add(block.hashes)
-            names = [name + b"\n" for name in block.ids.to_list()]
-            ids.write(b"".join(names))
-            ends = at + np.cumsum([len(name) for name in names], dtype=np.int64)
-            out("ids_start", "<i8").add(ends)
-            at = int(ends[-1]) if len(ends) else at
+            for part in pieces(len(block.hashes), NAMES):
+                names = [name + b"\n" for name in block.ids.take(np.arange(part.start, part.stop)).to_list()]
+                ids.write(b"".join(names))
+                ends = at + np.cumsum([len(name) for name in names], dtype=np.int64)
+                out("ids_start", "<i8").add(ends)
+                at = int(ends[-1])
             if item_hashes is not None:
                 if not pairs and "plays_start" not in files:
                     out("plays_start", "<i8").add(np.zeros(1))
