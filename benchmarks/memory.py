@@ -2,7 +2,7 @@
 
     python benchmarks/memory.py                 20 times 256 MB, rank 64, both joins; some 12 GB of disk
     python benchmarks/memory.py --times 2       less
-    python benchmarks/memory.py --users-of-one-item 10000000 --task-memory 1G --rank 16
+    python benchmarks/memory.py --users-of-one-item 10000000 --rank 16 --joins shuffle
 
 A line is a play of one of 400,000 users and 200,000 items with ids as long as people have them (a SHA-1, a Spotify URI); or all
 users have played one item, and every tenth of them another one. Every step is a process of its own with `-r local`; its tasks
@@ -77,6 +77,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--task-memory", type=memory, default=memory("256M"), help="memory of a task (default: 256M)")
     parser.add_argument("--users-of-one-item", type=int, help="let one item have so many users, instead of many plays")
     parser.add_argument("--rank", type=int, default=64)
+    parser.add_argument("--joins", nargs="+", default=("shuffle", "broadcast"), help="which ones (default: both)")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as work:
         log, plays = os.path.join(work, "log.tsv"), os.path.join(work, "plays")
@@ -87,10 +88,11 @@ def main(arguments: list[str]) -> None:
         print("| step | largest task, MB | driver, MB |\n|---|---|---|")
         budget = f"--task-memory={given.task_memory}"
         steps = {"prepare": ["prepare", log, "--plays", plays]}
-        for join in ("shuffle", "broadcast"):
+        for join in given.joins:
             model = os.path.join(work, join)
             how = [f"--join={join}", f"--rank={given.rank}", "--max-iterations=1"]
-            steps[f"train, {join}"] = ["train", "--plays", plays, "--model", model, *how]
+            # very many rows want more blocks than logs of their size, which is known if one trains on the logs
+            steps[f"train, {join}"] = ["train", *([log] if wide else ["--plays", plays]), "--model", model, *how]
         for name, words in steps.items():
             driver, tasks = step(*words, budget)
             print(f"| {name} | {tasks / 2**20:.0f} | {driver / 2**20:.0f} |", flush=True)

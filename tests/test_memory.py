@@ -55,6 +55,17 @@ def test_both_joins_train_on_them_within_the_memory(join, rank, wide, tmp_path):
     assert found < MEMORY
 
 
+def test_an_item_with_ten_million_users_is_prepared_and_trained_within_the_memory(tmp_path):
+    """Its plays and the vectors of its users are several times the memory: they are looked at piece by piece."""
+    with (tmp_path / "counts.tsv").open("wb") as file:
+        for first in range(0, 10 * N, N):
+            file.write("".join(f"user-{n}\thit\t{n % 5 + 1}\n" for n in range(first, first + N)).encode())
+        file.write("".join(f"user-{n}\titem-{n % 97}\t1\n" for n in range(N)).encode())
+    arguments = ["--model", tmp_path / "model", "--join=shuffle", "--rank=8", "--max-iterations=1"]
+
+    assert peak("train", tmp_path / "counts.tsv", *arguments) < MEMORY
+
+
 def test_buffers_that_were_read_are_not_kept_in_memory(tmp_path):
     """A task reads references to 400 MB, one after the other."""
     words = [sys.executable, "-c", READS, str(tmp_path)]

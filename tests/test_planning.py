@@ -233,11 +233,10 @@ def test_a_row_of_very_many_pairs_counts_whatever_the_number_of_blocks():
     sizes = guess_sizes(10**6, 10**6, 10**7, (8, 8), 64)
     poisoned = sizes._replace(excess=(0.0, 5e6))
 
-    more = largest_task_of_a_half(poisoned, "shuffle", "numpy", 1 << 30) - largest_task_of_a_half(
-        sizes, "shuffle", "numpy", 1 << 30
-    )
+    less, more = (largest_task_of_a_half(some, "broadcast", "numpy", 1 << 30) for some in (sizes, poisoned))
 
-    assert more > 5e6 * 16
+    # its plays, and what it gathers, of which a task takes no more than an eighth of its memory
+    assert more - less == pytest.approx(5e6 * 10 + (1 << 27), rel=0.01)
 
 
 def test_compiled_code_is_not_chosen_where_a_task_has_no_memory_for_it(monkeypatch):

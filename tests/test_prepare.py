@@ -110,9 +110,9 @@ def test_little_memory_does_not_change_a_byte(task_memory, log, tmp_path, undist
 
 
 def test_logs_of_more_users_than_fit_are_read_again_for_more_blocks_unless_their_number_was_given(log, tmp_path):
-    """20,000 vectors of rank 64 take 5 MB, and a task has 7 MB beyond Python's."""
+    """20,000 vectors of rank 64 take 5 MB, and a task has 9 MB beyond Python's."""
     logs = [log([f"user-{n}\titem-{n % 9}\t1\n" for n in range(20_000)])]
-    plan, counts = PlanOptions(task_memory=62_000_000), InputOptions(format="counts")
+    plan, counts = PlanOptions(task_memory=64_000_000), InputOptions(format="counts")
 
     plays = prepare(logs, str(tmp_path / "plays"), counts, plan=plan, rank=64)
     given = prepare(logs, str(tmp_path / "given"), replace(counts, user_blocks="4", item_blocks="8"), plan=plan, rank=64)

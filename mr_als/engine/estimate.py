@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mr_als.data.lines import RESIDENT
+from mr_als.data.spill import PIECE
+from mr_als.maths.problem import GATHERED
 from mr_als.options import ClusterOptions
 
 Array = npt.NDArray[Any]
@@ -152,8 +154,11 @@ def cluster_seconds(sizes: Sizes, join: str, measured: Measured, cluster: Cluste
 
 # resident bytes, measured: Python with mrjob and NumPy; numba and what it compiled; chunks of log lines while they are parsed
 PYTHON, NUMBA, PARSING = 55e6, 165e6, 43e6
-# bytes a pair: in the table of a map task, while blocks are merged, while a block is solved, while a block is published
-TABLED, MERGED, SOLVED, PUBLISHED = 65, 95, 42, 60
+# bytes a pair: in the table of a map task, while a piece is merged, of a block that is being merged, while a block is solved,
+# while a block is published
+TABLED, MERGED, KEPT_MERGED, SOLVED, PUBLISHED = 65, 95, 11, 10, 30
+# copies of a block's new vectors: while they are sent to the blocks that need them, while they are solved and packed
+SENT, ANSWERED = 4, 2.3
 # what a full table takes while it is emptied, of the memory that a task has beyond this many bytes
 EMPTYING, BEYOND = 0.6, 96 << 20
 # copies of the fixed side's vectors that the driver has at once while it writes them for broadcast
@@ -170,21 +175,25 @@ def task_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int = 
     budget : `--task-memory`, beyond which a task writes what it has before it takes more
     tasks : map tasks that share the logs
     """
-    vector, pairs, written = 4 * sizes.rank, _most_pairs(sizes), _written(sizes, join)
+    vector, written = 4 * sizes.rank, _written(sizes, join)
+    pairs = _most_pairs(sizes)
     fixed = max(half_bytes(sizes, side, join).copied for side in (0, 1))
-    solving = PYTHON + NUMBA * (kernel == "numba") + _block_bytes(sizes, join)
+    solving = PYTHON + NUMBA * (kernel == "numba") + _block_bytes(sizes, join, budget)
+    merging = MERGED * min(pairs, PIECE) + KEPT_MERGED * pairs
     table = min(TABLED * sizes.pairs / tasks, EMPTYING * max(budget - BEYOND, budget / 4))
     # a log with less than a chunk for each task has at least some 10 bytes a pair
     parsing = min(PARSING, PARSING / (4 << 20) * 10 * sizes.pairs / tasks)
-    found = {"prepare, map task": PYTHON + parsing + table, "prepare, reduce task": PYTHON + MERGED * pairs}
+    found = {"prepare, map task": PYTHON + parsing + table, "prepare, reduce task": PYTHON + merging}
     if join == "broadcast":
         found["half, map task"] = solving + fixed
     else:
         columns = max(n / blocks + more for n, blocks, more in zip(sizes.vectors, sizes.blocks, sizes.excess, strict=True))
-        found["half, map task"] = PYTHON + 3 * written
-        # what has come is mapped, a little at a time, and laid in the order of the columns
-        found["half, reduce task"] = solving + min(columns * (8 + vector), RESIDENT) + min(columns * vector, budget / 4)
-    return {**found, "driver": PYTHON + max(COPIES * fixed, PUBLISHED * pairs)}
+        found["half, map task"] = PYTHON + SENT * written
+        # what has come is mapped, a little at a time, and laid in the order of the columns: in a file if it is too much
+        laid = columns * vector if columns * vector <= budget / 4 else 0
+        found["half, reduce task"] = solving + min(columns * (8 + vector), RESIDENT) + laid
+    published = sizes.pairs / sizes.blocks[0] + sizes.excess[0]
+    return {**found, "driver": PYTHON + max(COPIES * fixed, PUBLISHED * published)}
 
 
 def _most_pairs(sizes: Sizes) -> float:
@@ -197,9 +206,10 @@ def _written(sizes: Sizes, join: str) -> float:
     return max(half_bytes(sizes, side, join).written / sizes.blocks[side] for side in (0, 1))
 
 
-def _block_bytes(sizes: Sizes, join: str) -> float:
-    """Give the bytes of a block while it is solved: its plays, its new vectors, and the record of these."""
-    return SOLVED * _most_pairs(sizes) + 2 * _written(sizes, join)
+def _block_bytes(sizes: Sizes, join: str, budget: int) -> float:
+    """Give the bytes of a block while it is solved: its plays, its new vectors, their record, and what its longest row gathers."""
+    gathered = min(max(sizes.excess) * (4 * sizes.rank + GATHERED), budget / 8)
+    return SOLVED * _most_pairs(sizes) + ANSWERED * _written(sizes, join) + gathered
 
 
 def largest_task_of_a_half(sizes: Sizes, join: str, kernel: str, budget: int) -> float:
@@ -234,6 +244,6 @@ def process_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int
         return max(preparing, *found.values())
     # the driver's own is not at its peak while a task is, and Python is there once
     if join == "broadcast":
-        found["half, map task"] += (min(threads, max(sizes.blocks)) - 1) * _block_bytes(sizes, join)
+        found["half, map task"] += (min(threads, max(sizes.blocks)) - 1) * _block_bytes(sizes, join, budget)
     training = max(found["half, map task"], found.get("half, reduce task", 0.0), found["driver"] + NUMBA * (kernel == "numba"))
     return max(preparing, training + KEPT * max(preparing - PYTHON, 0.0))
