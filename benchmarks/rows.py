@@ -15,7 +15,6 @@ class Row(NamedTuple):
     target : the ratio ours / peer is to be at most this
     judge : arguments of the peer's exact solver, whose weighted RMSE ours is held against; none: the peer's own result
     before : commands that make what both need, once
-    pairs : measurements of each, unless another number is asked for; fewer where a pair takes minutes
     """
 
     name: str
@@ -27,7 +26,6 @@ class Row(NamedTuple):
     target: float
     judge: str = ""
     before: tuple[str, ...] = ()
-    pairs: int = 5
 
 
 _ITERATION = "ours.py iteration {data}"
@@ -46,21 +44,21 @@ ROWS = (
     Row("iteration-M", "iteration, M, rank 64, inline", "implicit, CG", "M-counts.tsv",
         f"{_ITERATION} -- --rank 64", f"{_IMPLICIT} --rank 64", 0.65, _EXACT),
     Row("iteration-M-128", "iteration, M, rank 128, inline", "implicit, CG", "M-counts.tsv",
-        f"{_ITERATION} -- --rank 128", f"{_IMPLICIT} --rank 128", 0.8, pairs=3),
+        f"{_ITERATION} -- --rank 128", f"{_IMPLICIT} --rank 128", 0.8),
     Row("iteration-M-cholesky", "iteration, M, rank 64, inline, exact solver", "implicit, Cholesky", "M-counts.tsv",
-        f"{_ITERATION} {_FEW} -- --rank 64 --solver cholesky", f"{_IMPLICIT} {_FEW} --solver cholesky", 0.5, pairs=3),
+        f"{_ITERATION} {_FEW} -- --rank 64 --solver cholesky", f"{_IMPLICIT} {_FEW} --solver cholesky", 0.5),
     Row("iteration-M-spark", "iteration, M, rank 64, inline", "Spark MLlib, local[2]", "M-counts.tsv",
-        f"{_ITERATION} {_FEW} -- --rank 64 {_SPARK_OPTIONS}", _SPARK, 0.06, pairs=2),
+        f"{_ITERATION} {_FEW} -- --rank 64 {_SPARK_OPTIONS}", _SPARK, 0.06),
     Row("numpy-M-spark", "iteration, M, rank 64, local, NumPy alone", "Spark MLlib, local[2]", "M-counts.tsv",
-        f"{_ITERATION} {_FEW} --numpy-alone -- --rank 64 -r local {_SPARK_OPTIONS}", _SPARK, 0.2, pairs=2),
+        f"{_ITERATION} {_FEW} --numpy-alone -- --rank 64 -r local {_SPARK_OPTIONS}", _SPARK, 0.2),
     Row("end-to-end-M", "counts to factor files, 10 iterations, M, rank 64", "implicit, np.loadtxt, CG", "M-counts.tsv",
         "ours.py end-to-end {data} --iterations 10 -- --rank 64", "peer_implicit.py end-to-end {data} --iterations 10",
-        0.75, pairs=3),
+        0.75),
     Row("prepare-M", "prepare, 10M raw lines, string ids", "polars, same full output", "M-events.tsv",
         "ours.py prepare {data}", "peer_polars.py full {data}", 0.9),
     Row("recommend-M", "top 10 of 100k users, played filtered", "implicit, recommend", "M-counts.tsv",
         f"ours.py recommend {_MODEL}", f"peer_implicit.py recommend {_MODEL} {{data}}", 0.4,
-        before=(f"ours.py model {{data}} --model {_MODEL} -- --rank 64",), pairs=3),
+        before=(f"ours.py model {{data}} --model {_MODEL} -- --rank 64",)),
 )  # fmt: skip
 
 

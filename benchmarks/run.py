@@ -1,6 +1,6 @@
 """Compare mr_als with its peers, side by side, and print one table.
 
-    python -m benchmarks.run                                    all rows (`make bench`); a pair of M takes minutes
+    python -m benchmarks.run                                    all rows (`make bench`), some two hours: a pair of M takes minutes
     python -m benchmarks.run --rows iteration-S,prepare-S -n 3
     python -m benchmarks.run --publish                          write the table to benchmarks/results.md, too
 
@@ -29,6 +29,7 @@ sys.path.insert(0, str(HERE))  # as its scripts find each other, however this on
 from rows import ROWS, Row, agreement  # noqa: E402
 
 THREADS = 2
+PAIRS = 5
 LIMITED = ("OMP", "NUMBA", "POLARS_MAX", "RAYON")
 BLAS = ("OPENBLAS", "MKL", "BLIS")
 LIBRARIES = ("numpy", "scipy", "numba", "mrjob", "implicit", "polars", "pyspark")
@@ -157,7 +158,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [row.name for row in ROWS]
     parser.add_argument("--rows", default=",".join(names), help=f"some of {', '.join(names)} (default: all)")
-    parser.add_argument("-n", "--pairs", type=int, help="pairs of measurements a row (default: 2 to 5, fewer where one takes long)")
+    parser.add_argument("-n", "--pairs", type=int, default=PAIRS, help=f"pairs of measurements a row (default: {PAIRS})")
     parser.add_argument("--work", default=str(HERE / "work"), help="directory of data and results (default: benchmarks/work)")
     parser.add_argument("--timeout", type=float, default=1800, help="seconds that one measurement may take (default: 1800)")
     parser.add_argument("--publish", action="store_true", help="write the table of all rows so far to benchmarks/results.md")
@@ -169,11 +170,11 @@ def main() -> int:
     work.mkdir(parents=True, exist_ok=True)
     kept = work / "results.json"
     results: dict[str, Any] = json.loads(kept.read_text())["rows"] if kept.exists() else {}
-    about, command = machine(), "python -m benchmarks.run" + (f" -n {given.pairs}" if given.pairs else "")
+    about, command = machine(), "python -m benchmarks.run" + (f" -n {given.pairs}" if given.pairs != PAIRS else "")
     for row in ROWS:
         if row.name in wanted:
             try:
-                results[row.name] = compare(row, given.pairs or row.pairs, work, given.timeout)
+                results[row.name] = compare(row, given.pairs, work, given.timeout)
             except (RuntimeError, ValueError, KeyError, subprocess.SubprocessError) as error:
                 say(f"{row.name}: {error}")
                 results[row.name] = {"error": str(error)[:200]}

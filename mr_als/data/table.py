@@ -27,7 +27,7 @@ __all__ = ["Aggregator", "Grouped"]
 Array = npt.NDArray[Any]
 
 # flushing sorts copies, so a table takes several times its capacity then
-_PEAK = 10
+_PEAK = 8
 # what a task takes before it has read anything, and the chunks that it parses
 _BASE = 96 << 20
 
@@ -178,7 +178,7 @@ class Grouped(NamedTuple):
 class Aggregator:
     """Parse chunks of lines and sum their plays by pair.
 
-    What comes of adding a chunk (two ids collide, the table is full) shows with the next one, or when the table is flushed.
+    What comes of adding a chunk (two ids collide) may show only with the next one, or when the table is flushed.
 
     Parameters
     ----------
@@ -195,6 +195,7 @@ class Aggregator:
         # a chunk goes into the table while the next one is parsed: NumPy lets both run at once
         self._pool = ThreadPoolExecutor(1)
         self._adding: Future[bool] | None = None
+        self._grown = 0
         self._clear()
 
     def _clear(self) -> None:
@@ -212,7 +213,10 @@ class Aggregator:
         """
         parsed = parse_chunk(chunk, self._layout, self._filter, self.bad, source, first_line)
         self._finish()
+        near = self._held() + 2 * self._grown >= self._capacity
         self._adding = self._pool.submit(self._add, parsed)
+        if near:  # it may be full then: nothing more is parsed before that is known
+            self._finish()
         self._lines += parsed.lines
         self._filtered += parsed.filtered
         return parsed.lines
@@ -225,10 +229,12 @@ class Aggregator:
 
     def _add(self, parsed: Parsed) -> bool:
         """Add the plays of a parsed chunk; say whether the table is full then."""
+        held = self._held()
         users = self._users.codes(ids_at(parsed.buffer, *parsed.users))
         items = self._items.codes(ids_at(parsed.buffer, *parsed.items))
         units = None if parsed.amounts is None else np.rint(parsed.amounts * STRENGTH_UNIT).astype(np.int64)
         self._pairs.add(self._users.hashes(users), users, items, units)
+        self._grown = self._held() - held
         if self._held() < self._capacity:
             return False
         self._pairs.sum()
