@@ -91,7 +91,7 @@ class Scratch:
         taken = np.empty((len(positions), self._array.shape[1]), np.float32)
         data, descriptor = _bytes(taken), self._file.fileno()
         for part, offset in self._runs(positions):
-            os.preadv(descriptor, [data[part]], offset)
+            data[part] = os.pread(descriptor, part.stop - part.start, offset)
         return taken
 
     def _runs(self, positions: Array) -> Iterator[tuple[slice, int]]:
