@@ -14,14 +14,14 @@ import numpy.typing as npt
 
 from mr_als.data.badlines import BadLines
 from mr_als.data.blocks import STRENGTH_UNIT, pack, unpack
-from mr_als.data.grouping import Side, check_collisions, in_hash_order
+from mr_als.data.grouping import Side, in_hash_order, merge_sides
 from mr_als.data.ids import Ids, block_of
 from mr_als.data.logs import Filter, Layout
 from mr_als.data.parse import parse_chunk
 from mr_als.data.spill import Buffer
 from mr_als.data.table import IdTable, ids_at
 
-__all__ = ["DatedBlock", "DatedTable", "merge_dated", "merge_sides"]
+__all__ = ["DatedBlock", "DatedTable", "merge_dated"]
 
 Array = npt.NDArray[Any]
 
@@ -107,15 +107,6 @@ def merge_dated(parts: Sequence[DatedBlock]) -> DatedBlock:
         np.concatenate([part.when for part in parts]),
         np.concatenate([part.units for part in parts]),
     )
-
-
-def merge_sides(sides: Sequence[Side]) -> tuple[Side, list[Array]]:
-    """Merge ids; give them in hash order, and the new places of each side's."""
-    every = Side(np.concatenate([side.hashes for side in sides]), Ids.join([side.ids for side in sides]))
-    check_collisions(every, np.argsort(every.hashes, kind="stable"))
-    hashes, first, inverse = np.unique(every.hashes, return_index=True, return_inverse=True)
-    ends = np.cumsum([len(side.hashes) for side in sides])
-    return Side(hashes, every.ids.take(first)), np.split(inverse, ends[:-1])
 
 
 class DatedTable:

@@ -6,7 +6,7 @@ integers, so no sum depends on the order in which they come.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from mr_als.data.csr import row_starts
 from mr_als.data.ids import Ids, block_of
 from mr_als.errors import BadInputError, HashCollisionError
 
-__all__ = ["Pairs", "Side", "by_columns", "check_collisions", "split_blocks", "sum_pairs"]
+__all__ = ["Pairs", "Side", "by_columns", "merge_sides", "split_blocks", "sum_pairs"]
 
 Array = npt.NDArray[Any]
 
@@ -111,6 +111,21 @@ def in_hash_order(side: Side) -> tuple[Side, Array]:
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     return Side(side.hashes[order], side.ids.take(order)), place
+
+
+def merge_sides(sides: Sequence[Side]) -> tuple[Side, list[Array]]:
+    """Merge what several tasks know of the ids of a side; give them in hash order, and the new places of each task's, int64.
+
+    Raises
+    ------
+    HashCollisionError
+        If two different ids have the same hash.
+    """
+    every = Side(np.concatenate([side.hashes for side in sides]), Ids.join([side.ids for side in sides]))
+    check_collisions(every, np.argsort(every.hashes, kind="stable"))
+    hashes, first, inverse = np.unique(every.hashes, return_index=True, return_inverse=True)
+    ends = np.cumsum([len(side.hashes) for side in sides])
+    return Side(hashes, every.ids.take(first)), np.split(inverse, ends[:-1])
 
 
 def split_blocks(pairs: Pairs, rows: Side, column_hashes: Array, n_blocks: int) -> Iterator[tuple[int, PlaysBlock]]:

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mr_als.data.spill import LARGE, Buffer, Spill, checksum, let_go, write_all
+from mr_als.data.spill import Buffer, Spill, checksum, let_go, write_all
 from mr_als.errors import DamagedDataError
 
 LINES = "lines"
@@ -273,8 +273,7 @@ class ShardWriter:
     def write(self, kind: str, block: int, payload: Buffer) -> tuple[bytes, tuple[bytes, bytes]]:
         """Give the pair, in the sense of `LineProtocol`, of one record."""
         reference = Reference(self._file.tell(), len(payload), checksum(payload), self._path)
-        for _, _, view in cut(payload, LARGE):
-            write_all(self._file, memoryview(view))
+        write_all(self._file, payload)
         return kind.encode(), (number_field(block, 0, 1), reference.text())
 
     def close(self) -> None:

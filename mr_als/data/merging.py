@@ -15,8 +15,7 @@ import numpy.typing as npt
 
 from mr_als.data.blocks import STRENGTH_BITS, STRENGTH_UNIT, PlaysBlock, smallest_type
 from mr_als.data.csr import row_of, sum_rows
-from mr_als.data.grouping import Side, check_collisions, sum_pairs
-from mr_als.data.ids import Ids
+from mr_als.data.grouping import Side, merge_sides, sum_pairs
 from mr_als.data.spill import PIECE, Spill, let_go, pieces
 
 __all__ = ["at_least", "merge_blocks"]
@@ -65,13 +64,11 @@ def merge_blocks(parts: Sequence[PlaysBlock]) -> PlaysBlock:
     """
     if len(parts) == 1:
         return parts[0]
-    every = Side(np.concatenate([p.hashes for p in parts]), Ids.join([p.ids for p in parts]))
-    check_collisions(every, np.argsort(every.hashes, kind="stable"))
-    hashes, first = np.unique(every.hashes, return_index=True)
-    columns = _union([p.columns for p in parts])
-    placed = [_Part(p, np.searchsorted(hashes, p.hashes), _places(columns, p.columns, KEPT // len(parts))) for p in parts]
-    most = sum(np.bincount(p.rows, np.diff(p.plays.indptr), len(hashes)) for p in placed)
-    degrees = np.zeros(len(hashes), np.int64)
+    every, row = merge_sides([Side(p.hashes, p.ids) for p in parts])
+    columns, n_rows = _union([p.columns for p in parts]), len(every.hashes)
+    placed = [_Part(p, rows, _places(columns, p.columns, KEPT // len(parts))) for p, rows in zip(parts, row, strict=True)]
+    most = sum(np.bincount(p.rows, np.diff(p.plays.indptr), n_rows) for p in placed)
+    degrees = np.zeros(n_rows, np.int64)
     indices, units = Spill(KEPT), Spill(KEPT)
     index_type = smallest_type(max(len(columns) - 1, 0))
     for rows, some in _cuts(np.asarray(most), len(columns)):
@@ -82,7 +79,7 @@ def merge_blocks(parts: Sequence[PlaysBlock]) -> PlaysBlock:
         indices.write((pairs.columns + some.start).astype(index_type))
         units.write(pairs.strengths)
     indptr = np.concatenate([[0], np.cumsum(degrees)])
-    return PlaysBlock(hashes, every.ids.take(first), indptr, indices.array(index_type), columns, *_smaller(units.array("<i8")))
+    return PlaysBlock(every.hashes, every.ids, indptr, indices.array(index_type), columns, *_smaller(units.array("<i8")))
 
 
 def _union(ascending: Sequence[Array]) -> Array:

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from mr_als.data.blocks import PlaysBlock
 from mr_als.data.csr import row_starts
-from mr_als.data.dated import DatedBlock, DatedTable, merge_sides
-from mr_als.data.grouping import Side
+from mr_als.data.dated import DatedBlock, DatedTable
+from mr_als.data.grouping import Side, merge_sides
 from mr_als.data.logs import Filter, Layout
 
 __all__ = ["Rated", "RatingTable", "merge_ratings"]

@@ -47,9 +47,7 @@ class Spill:
             for part in self._parts:
                 write_all(self._file, part)
             self._parts = []
-        for place in pieces(len(view), LARGE):
-            write_all(self._file, view[place])
-            let_go(view)
+        write_all(self._file, view)
 
     def buffer(self) -> Buffer:
         """Give all bytes, and write no more."""
@@ -69,10 +67,14 @@ class Spill:
         return np.frombuffer(self.buffer(), dtype)
 
 
-def write_all(file: IO[bytes], view: memoryview) -> None:
-    """Write all bytes to an unbuffered file, which may take fewer at a time."""
-    while view:
-        view = view[file.write(view) :]
+def write_all(file: IO[bytes], data: Buffer) -> None:
+    """Write all bytes to an unbuffered file, which may take fewer at a time; of what is mapped, little is resident at a time."""
+    view = memoryview(data)
+    for place in pieces(len(view), LARGE):
+        left = view[place]
+        while left:
+            left = left[file.write(left) :]
+        let_go(view)
 
 
 def pieces(size: int, of: int | None = None) -> Iterator[slice]:
