@@ -81,8 +81,8 @@ def test_a_run_killed_at_ten_random_moments_ends_with_the_same_bytes(logs, undis
         started = time.monotonic()
         process = driver(logs, tmp_path / "model")
         try:
-            process.communicate(timeout=moments.uniform(0.3, 1.0) * seconds)
-            assert process.returncode == 0
+            _, err = process.communicate(timeout=moments.uniform(0.3, 1.0) * seconds)
+            assert process.returncode == 0, err.decode()
             seconds, whole = time.monotonic() - started if whole else seconds, True
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
