@@ -64,7 +64,7 @@ format: $(VENV)/.done-dev ## format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix .
 
 hadoop: $(VENV)/.done-test ## start a single-node Hadoop to play with; needs JDK 17 and Maven
-	$(BIN)/python -m tests.hadoop
+	$(BIN)/python -m local_hadoop
 
 bench: $(VENV)/.done-bench ## measure against other libraries; takes its time
 	$(BIN)/python -m benchmarks.run

@@ -29,9 +29,9 @@ UNITS = {"seconds": "s", "peak_mb": "MB"}
 
 def start_of_a_half() -> float:
     """Train on sample_logs on a single-node Hadoop of its own, and give the median seconds of a half."""
-    from mr_als.engine.storage import storage_of
-    from tests.hadoop.cluster import Cluster
-    from tests.hadoop.fetch import CACHE
+    from local_hadoop.cluster import Cluster
+    from local_hadoop.fetch import CACHE
+    from mr_als.storage.places import storage_of
 
     cluster = Cluster(CACHE / "hadoop-break-even")
     cluster.run.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def start_of_a_half() -> float:
 
 
 def seconds_a_pair(plays: dict[str, Any]) -> float:
-    """Give what a pair more costs in a half, from the two longest trainings of the curve over plays.
+    """Compute the seconds that each additional pair costs in a half, from the two longest trainings of the curve over plays.
 
     >>> seconds_a_pair({"x": [1, 1_000_000, 2_000_000], "y": [0.1, 0.5, 0.9]})
     2e-07
@@ -62,7 +62,7 @@ def seconds_a_pair(plays: dict[str, Any]) -> float:
 
 
 def section(curves: dict[str, Any], start: float) -> str:
-    """Give what stands between the marks; `start` is 0 where it was not measured."""
+    """Format what goes between the marks; `start` is 0 if it was not measured."""
     rows = [
         f"| {found['varied']} | {found['x'][0]:,} to {found['x'][-1]:,} | {found['y'][0]:.3g} to {found['y'][-1]:.3g} "
         f"{UNITS[found['measured']]} | {len(found['all'][0])} |"

@@ -57,12 +57,12 @@ def read_counts(path: str) -> tuple[Array, Array, Array, int, int]:
 
 
 def confidence_of(plays: Array) -> Array:
-    """Give c = 1 + alpha log(1 + r), the setting of all comparisons."""
+    """Compute c = 1 + alpha log(1 + r), the setting of all comparisons."""
     return 1.0 + ALPHA * np.log1p(plays)
 
 
 def weighted_rmse(user_factors: Array, item_factors: Array, users: Array, items: Array, confidence: Array) -> float:
-    """Give sqrt(sum c (p - x.y)^2 / sum c) over all cells, played or not; factors (n, rank), the rest (pairs,).
+    """Compute sqrt(sum c (p - x.y)^2 / sum c) over all cells, played or not; factors are (n, rank), the rest (pairs,).
 
     The cells that were not played have c = 1 and p = 0: the sum of (x.y)^2 over *all* cells is tr(X'X Y'Y).
     """
@@ -76,7 +76,7 @@ def weighted_rmse(user_factors: Array, item_factors: Array, users: Array, items:
 
 
 def digest(users: Array, items: Array, plays: Array) -> int:
-    """Give a checksum of plays, whatever their order; users and items are the numbers in their ids."""
+    """Compute an order-independent checksum of plays; users and items are the numbers in their ids."""
     keys = users.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) ^ items.astype(np.uint64) * np.uint64(0xBF58476D1CE4E5B9)
     keys = (keys ^ (keys >> np.uint64(29))) * np.uint64(0x94D049BB133111EB)
     return int(np.sum(keys * plays.astype(np.uint64)))

@@ -72,7 +72,7 @@ CURVES = {
 
 
 def scaled(point: Point, scale: float) -> Point:
-    """Give a point with less data, equally dense or less."""
+    """Scale a point down to less data, at the same density or lower."""
     side = math.sqrt(scale)
     return point._replace(users=int(side * point.users), items=int(side * point.items), pairs=int(scale * point.pairs))
 
@@ -83,9 +83,9 @@ def measure(point: Point) -> None:
     from data import Shape, counts_lines
 
     from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, Training, memory
-    from mr_als.prepare import prepare
+    from mr_als.preparing.prepare import prepare
     from mr_als.progress import Progress
-    from mr_als.train import Engine, train
+    from mr_als.training.train import Engine, train
 
     with tempfile.TemporaryDirectory() as work:
         log = os.path.join(work, "counts.tsv")
@@ -124,7 +124,7 @@ def measure_memory(point: Point) -> None:
 
 
 def points_of(curve: Curve, scale: float) -> dict[int, Point]:
-    """Give the points of a curve by the varied value."""
+    """Map each varied value of a curve to its point."""
     return {value: scaled(curve.base._replace(**{curve.varied: value}), scale) for value in curve.values}
 
 
@@ -147,7 +147,7 @@ def run_curve(name: str, scale: float, times: int) -> dict[str, Any]:
 
 
 def exponent(x: list[float], y: list[float]) -> float:
-    """Give the slope of log y over log x between the last two points: 1 is linear.
+    """Compute the slope of log y over log x between the last two points: 1 is linear.
 
     >>> exponent([1, 2, 4], [5, 6, 12])
     1.0

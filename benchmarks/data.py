@@ -44,7 +44,7 @@ SHAPES = {
 
 
 def pairs(shape: Shape, seed: int = 0) -> tuple[Array, Array, Array]:
-    """Give distinct pairs sorted by user: users int64 (n,), items int64 (n,), plays int64 (n,)."""
+    """Generate distinct pairs sorted by user: users int64 (n,), items int64 (n,), plays int64 (n,)."""
     rng = np.random.default_rng(seed)
     activity = rng.lognormal(0.0, 1.1, shape.users)
     mixture = np.cumsum(rng.dirichlet(np.full(GENRES, 0.2), shape.users), axis=1)
@@ -68,7 +68,7 @@ def pairs(shape: Shape, seed: int = 0) -> tuple[Array, Array, Array]:
 
 
 def counts_lines(shape: Shape, seed: int = 0) -> Iterator[bytes]:
-    """Give the lines of a counts file, in random order, in large pieces."""
+    """Yield the lines of a counts file in random order, in large pieces."""
     users, items, plays = pairs(shape, seed)
     order = np.random.default_rng(seed + 1).permutation(len(users))
     for part in np.array_split(order, max(1, len(order) // 500_000)):
@@ -77,7 +77,7 @@ def counts_lines(shape: Shape, seed: int = 0) -> Iterator[bytes]:
 
 
 def events_lines(shape: Shape, seed: int = 0) -> Iterator[bytes]:
-    """Give the lines of a raw log, one a play, as many as the shape has pairs; pairs repeat as they do in life."""
+    """Yield the lines of a raw log, one per play, as many as the shape has pairs; pairs repeat as they do in real logs."""
     users, items, plays = pairs(shape, seed)
     rng = np.random.default_rng(seed + 1)
     chosen = rng.choice(len(users), shape.pairs, p=np.sqrt(plays) / np.sqrt(plays).sum())

@@ -18,19 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import data, peer_mahout
-from mr_als.engine.engines import Engine
+from local_hadoop.cluster import Cluster
+from mr_als.engine.engine import Engine
 from mr_als.engine.hadoop import capacity, tag_of
-from mr_als.engine.storage import storage_of
 from mr_als.options import LoopOptions, PlanOptions, SolverOptions, Training
 from mr_als.progress import Progress
-from mr_als.train import train
-from tests.hadoop.cluster import Cluster
+from mr_als.storage.places import storage_of
+from mr_als.training.train import train
 
 MB = 1 << 20
 
 
 def jobs_of(cluster: Cluster, model: str) -> list[dict[str, float]]:
-    """Give what the finished jobs of a model took, in their order."""
+    """List what each finished job of a model took, in the order they started."""
     apps = cluster.get("resourcemanager", f"/ws/v1/cluster/apps?applicationTags={tag_of(model)}")["apps"]["app"]
     found = []
     for app in sorted(apps, key=lambda app: app["startedTime"]):
@@ -56,13 +56,13 @@ def jobs_of(cluster: Cluster, model: str) -> list[dict[str, float]]:
 
 
 def options(join: str, iterations: int) -> Training:
-    """Give the plan of all trainings here: on a cluster the kernel is NumPy's."""
+    """Build the plan of all trainings here; on a cluster the kernel is NumPy's."""
     loop, plan = LoopOptions(tolerance="0", max_iterations=iterations), PlanOptions(join=join, kernel="numpy")
     return Training(solver=SolverOptions(rank=64), loop=loop, plan=plan)
 
 
 def inline(path: str, join: str, iterations: int) -> list[float]:
-    """Give the seconds of each half of the same training inline, from half 1 on."""
+    """Measure the seconds of each half of the same training run inline, from half 1 on."""
     with tempfile.TemporaryDirectory() as folder:
         info = train([path], str(Path(folder) / "model"), options(join, iterations))
     return [entry["seconds"] for entry in info["history"]]
@@ -79,7 +79,7 @@ def measure(cluster: Cluster, logs: str, join: str, iterations: int) -> dict[str
 
 
 def table(join: str, found: dict[str, Any], work: list[float]) -> str:
-    """Give a Markdown table; `work` is the seconds of each half inline."""
+    """Format a Markdown table; `work` is the seconds of each half run inline."""
     rows = [
         f"`--join {join}`",
         "",

@@ -19,21 +19,22 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import numpy as np
 
-from mr_als.data.blocks import PlaysBlock
-from mr_als.data.join import join, match
-from mr_als.maths.initial import initial_factors
-from mr_als.maths.normal_equations import eigenbasis, gram_matrix, project
+from mr_als.maths.drawing.initial import initial_factors
 from mr_als.maths.solve import solve_block
-from mr_als.maths.weights import Weights
+from mr_als.maths.solving.normal_equations import eigenbasis, gram_matrix, project
+from mr_als.maths.weighing.weights import Weights
 from mr_als.options import InputOptions
-from mr_als.prepare import Plays, prepare
+from mr_als.preparing.plays import Plays
+from mr_als.preparing.prepare import prepare
+from mr_als.records.blocks import PlaysBlock
+from mr_als.records.join import join, match
 
 RANK = 64
 TIMES = 5
 
 
 def least(run: Any) -> float:
-    """Give the least processor time of some runs, seconds."""
+    """Measure the least processor time of several runs, in seconds."""
     seconds = []
     for _ in range(TIMES):
         started = time.process_time()
@@ -44,7 +45,7 @@ def least(run: Any) -> float:
 
 def measure(plays: Plays) -> None:
     """Print a line for each part of the work."""
-    from mr_als.maths.kernels_numba import compiled
+    from mr_als.maths.solving.kernels_numba import compiled
 
     weights, solve = Weights(regularization=1.0, regularization_scaling="none"), compiled(exact=False)
     fixed = np.concatenate([PlaysBlock.unpack(payload).hashes for _, payload in plays.items.blocks()])

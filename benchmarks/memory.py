@@ -39,7 +39,7 @@ print(json.dumps([status, driver << 10, resource.getrusage(resource.RUSAGE_CHILD
 
 
 def lines(n_bytes: int, seed: int = 0) -> Iterator[bytes]:
-    """Give about so many bytes of an event log, in pieces; few users and items have most of the plays."""
+    """Yield about `n_bytes` bytes of an event log, in pieces; a few users and items have most of the plays."""
     rng = np.random.default_rng(seed)
     while n_bytes > 0:
         users = (USERS * rng.random(PIECE) ** 2).astype(np.int64).tolist()
@@ -52,7 +52,7 @@ def lines(n_bytes: int, seed: int = 0) -> Iterator[bytes]:
 
 
 def users_of_one_item(n_users: int) -> Iterator[bytes]:
-    """Give a counts log in which all users have played one item, in pieces."""
+    """Yield, in pieces, a counts log in which all users have played the same item."""
     for first in range(0, n_users, PIECE):
         users = range(first, min(first + PIECE, n_users))
         yield "".join(f"user-{n}\thit\t{n % 5 + 1}\n" for n in users).encode()

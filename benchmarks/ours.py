@@ -40,7 +40,7 @@ def run(*arguments: str) -> Any:
 
 
 def same_objective(options: list[str]) -> list[str]:
-    """Give the options under which the peers minimise the same function; `options` come last and win."""
+    """Return the options for the objective that the peers minimise; `options` come last and take precedence."""
     return ["--regularization=1", "--regularization-scaling=none", "--tolerance=0", *options]
 
 
@@ -67,7 +67,7 @@ def prepare(path: str, work: str, options: list[str]) -> None:
     seconds = time.perf_counter() - STARTED
     from common import report
 
-    from mr_als.prepare import read_plays
+    from mr_als.preparing.plays import read_plays
 
     plays = read_plays(work)
     digests = [digest_of(plays, "users", "items"), digest_of(plays, "items", "users")]
@@ -75,11 +75,11 @@ def prepare(path: str, work: str, options: list[str]) -> None:
 
 
 def digest_of(plays: Any, side: str, other: str) -> int:
-    """Give the checksum of one side's plays, with the numbers in the ids."""
+    """Compute the checksum of one side's plays, using the numbers in the ids."""
     import numpy as np
     from common import digest
 
-    from mr_als.data.blocks import PlaysBlock
+    from mr_als.records.blocks import PlaysBlock
 
     def blocks(name: str) -> list[Any]:
         return [PlaysBlock.unpack(payload) for _, payload in getattr(plays, name).blocks()]

@@ -11,9 +11,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from mr_als.engine.storage import storage_of
-from tests.hadoop.cluster import Cluster
-from tests.hadoop.fetch import CACHE
+from local_hadoop.cluster import Cluster
+from local_hadoop.fetch import CACHE
+from mr_als.storage.places import storage_of
 
 ARTIFACT = "org.apache.mahout:mahout-mr:0.13.0:jar:job"
 MAIN = "org.apache.mahout.cf.taste.hadoop.als.ParallelALSFactorizationJob"
@@ -21,7 +21,7 @@ TASK_JVM = "-Xmx1500m -XX:+UseSerialGC --add-opens=java.base/java.lang=ALL-UNNAM
 
 
 def fetch() -> Path:
-    """Give the path of the job jar, fetched once."""
+    """Fetch the job jar unless it is already there, and return its path."""
     path = CACHE / "mahout" / "mahout-mr-0.13.0-job.jar"
     if not path.exists():
         command = ["mvn", "-B", "-q", "dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={path.parent}"]
@@ -54,7 +54,7 @@ def measure(cluster: Cluster, counts: str, iterations: int) -> str:
 
 
 def jobs_of(cluster: Cluster, ids: list[str]) -> list[float]:
-    """Give the seconds of jobs from submission to end."""
+    """Return the seconds that each job took from submission to end."""
     time.sleep(5)  # until the history has the last one
     jobs = [cluster.get("historyserver", f"/ws/v1/history/mapreduce/jobs/{name}")["job"] for name in ids]
     return [(job["finishTime"] - job["submitTime"]) / 1000 for job in jobs]

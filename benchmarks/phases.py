@@ -20,10 +20,11 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from ours import run, same_objective
 
-from mr_als.engine import engines
+from mr_als.engine import engine as engines
 from mr_als.engine.launch import load_job
-from mr_als.halves import Halves
-from mr_als.maths import flat, solve
+from mr_als.maths import solve
+from mr_als.maths.solving import flat
+from mr_als.training.halves import Halves
 
 FEW, MANY = 1, 6
 ITERATIONS = MANY + 0.5  # a run ends with a half of the users
@@ -49,7 +50,7 @@ STEPS: tuple[tuple[str, Any, str], ...] = (
 
 
 def timed(spent: list[float], function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give the function with a clock around it."""
+    """Wrap the function in a timer that appends the seconds of each call to `spent`."""
 
     def clocked(*arguments: Any, **named: Any) -> Any:
         started = time.perf_counter()

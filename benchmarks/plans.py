@@ -42,7 +42,7 @@ class Run(NamedTuple):
     more: tuple[str, ...] = ()
 
     def options(self) -> list[str]:
-        """Give the options that plan and train share."""
+        """List the options that plan and train share."""
         return ["--format=counts", f"--rank={self.rank}", f"--join={self.join}", f"--runner={self.runner}", *self.more]
 
 
@@ -68,7 +68,7 @@ def command(*words: str) -> dict[str, Any]:
 
 
 def compare(run: Run, work: str) -> dict[str, tuple[float, float]]:
-    """Give planned and actual figures by name."""
+    """Compare planned and actual figures, by name."""
     from data import Shape, counts_lines
 
     log = os.path.join(work, "counts.tsv")
@@ -92,12 +92,12 @@ def compare(run: Run, work: str) -> dict[str, tuple[float, float]]:
 
 
 def bytes_of(plan: dict[str, Any]) -> float:
-    """Give the bytes that an iteration reads, shuffles and writes."""
+    """Sum the bytes that an iteration reads, shuffles and writes."""
     return sum(float(half[key]) for half in plan["halves"].values() for key in ("read", "sent", "written"))
 
 
 def error(planned: float, actual: float) -> float:
-    """Give the error of a plan in percent of what came.
+    """Compute the error of a plan as a percentage of the actual value.
 
     >>> round(error(1.3, 1.0))
     30
@@ -106,7 +106,7 @@ def error(planned: float, actual: float) -> float:
 
 
 def table(rows: list[tuple[Run, dict[str, tuple[float, float]]]]) -> str:
-    """Give the table of the page."""
+    """Format the table of the page."""
     lines = [
         "| users x items, pairs | rank | run | seconds: plan, actual | bytes | memory | bytes from numbers alone |",
         "|---|---|---|---|---|---|---|",

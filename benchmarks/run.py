@@ -37,7 +37,7 @@ START, END = "<!-- table -->", "<!-- end of table -->"
 
 
 def environment() -> dict[str, str]:
-    """Give the environment of all measurements: two threads, one of them in BLAS."""
+    """Build the environment of all measurements: two threads, one in BLAS."""
     names = {f"{name}_NUM_THREADS" if name != "POLARS_MAX" else "POLARS_MAX_THREADS": str(THREADS) for name in LIMITED}
     return {**os.environ, **names, **{f"{name}_NUM_THREADS": "1" for name in BLAS}}
 
@@ -109,7 +109,7 @@ def machine() -> dict[str, Any]:
 
 
 def table(results: dict[str, dict[str, Any]]) -> str:
-    """Give the table of the rows measured, in Markdown."""
+    """Format the measured rows as a Markdown table."""
     lines = [
         "| what | peer | ours, s | peer, s | ratio (least, most) | target | | quality | ours, MB | peer, MB | pairs |",
         "|---|---|---|---|---|---|---|---|---|---|---|",

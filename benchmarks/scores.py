@@ -22,16 +22,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 import mr_als
-from mr_als.maths import longest_first
-from mr_als.maths.longest_first import best_longest_first
-from mr_als.maths.ranking import normalized, top_n
-from mr_als.maths.scoring import best_items, norms
+from mr_als.maths.ranking.best import longest_first, normalized, top_n
+from mr_als.maths.ranking.longest_first import best_longest_first
+from mr_als.maths.ranking.scoring import best_items, norms
 
 N, USERS, AT_A_TIME = 10, 4096, 256
 
 
 def microseconds(function: Callable[..., Any], users: range, step: int) -> float:
-    """Give the processor time a user of a function of a range of users, in microseconds; the best of three."""
+    """Measure the processor time per user of a function over a range of users, in microseconds: the best of three."""
     best = np.inf
     for _ in range(3):
         started = time.process_time()

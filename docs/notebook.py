@@ -170,7 +170,7 @@ def build(page: str) -> list[dict[str, Any]]:
 
 
 def code_of(section: str) -> str:
-    """Give the code of a section, the formulas it uses copied in."""
+    """Build the code of a section, with the formulas it uses copied in."""
     lines = [line[8:] for line in CELLS[section].strip("\n").splitlines()]
     parts = []
     for line in lines:
@@ -206,7 +206,7 @@ def _run_cell(source: str, name: str, namespace: dict[str, Any]) -> list[dict[st
 
 
 def to_json(cells: list[dict[str, Any]]) -> str:
-    """Give the text of the notebook file."""
+    """Format the cells as the text of the notebook file."""
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     book = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(book, indent=1, ensure_ascii=False) + "\n"

@@ -50,12 +50,12 @@ def output_of(command: str) -> str:
 
 
 def refreshed(page: str) -> str:
-    """Give a page with the outputs of its commands filled in."""
+    """Fill in the outputs of the commands on a page."""
     return BLOCK.sub(lambda found: f"```console\n$ {found[1]}\n{output_of(found[1])}```", page)
 
 
 def run_session(page: str) -> str:
-    """Give a page with the outputs of the commands of its session filled in."""
+    """Run the commands of a page's session and fill in their outputs."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         for name in ("sample_logs", "docs"):
@@ -68,7 +68,7 @@ def run_session(page: str) -> str:
 
 
 def _ran(block: str) -> Iterator[str]:
-    """Give each command of a block, which may go on after a backslash at the end of a line, and what it prints."""
+    """Yield each command of a block, including backslash continuation lines, together with its output."""
     for command in re.findall(r"^\$ ((?:.*\\\n)*.*)\n", block, re.MULTILINE):
         yield f"$ {command}\n{_printed(command)}"
 

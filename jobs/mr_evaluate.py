@@ -21,13 +21,13 @@ from mr_als.engine.job import ALSJob, Pair  # before NumPy: it sets the number o
 
 import numpy as np  # isort: skip
 
-from mr_als.data.blocks import pack, unpack
-from mr_als.data.heldout import HELD_OUT, HeldOutBlock, Popularity
-from mr_als.data.lines import Record
-from mr_als.data.measure import Items, Sums, error_sums, measure
-from mr_als.maths.folding import fold_in
-from mr_als.maths.weights import Weights
+from mr_als.evaluating.measure import Items, Sums, error_sums, measure
+from mr_als.maths.fold_in import fold_in
+from mr_als.maths.weighing.weights import Weights
 from mr_als.options import WeightOptions
+from mr_als.records.blocks import pack, unpack
+from mr_als.records.held_out import HELD_OUT, HeldOutBlock, Popularity
+from mr_als.records.lines import Record
 
 SUMS, SEEN = "sums", "seen"
 

@@ -24,15 +24,15 @@ from mr_als.engine.job import Pair  # before NumPy: it sets the number of BLAS t
 
 import numpy as np  # isort: skip
 
-from mr_als.data.blocks import PlaysBlock
-from mr_als.data.dated import DatedBlock
-from mr_als.data.lines import Record, keep
-from mr_als.data.logs import Filter, Layout
-from mr_als.data.merging import at_least, merge_blocks
-from mr_als.data.ratings import RatingTable, merge_ratings
-from mr_als.data.spill import checksum, let_go
-from mr_als.data.table import Aggregator
 from mr_als.engine.logjob import REPORTS, LogJob
+from mr_als.logs.logs import Filter, Layout
+from mr_als.plays.dated import DatedBlock
+from mr_als.plays.merging import at_least, merge_blocks
+from mr_als.plays.ratings import RatingTable, merge_ratings
+from mr_als.plays.table import Aggregator
+from mr_als.records.blocks import PlaysBlock
+from mr_als.records.lines import Record, keep
+from mr_als.records.spill import checksum, let_go
 
 SIDES = ("users", "items")
 # bytes, below the largest block that malloc learns from (32 MB)

@@ -25,12 +25,12 @@ from mr_als.engine.job import ALSJob  # before NumPy: it sets the number of BLAS
 import numpy as np  # isort: skip
 import numpy.typing as npt  # isort: skip
 
-from mr_als.data.catalogue import USERS, ItemsTile, UsersBlock, rendered
-from mr_als.data.lines import Record
-from mr_als.data.rendering import rendered_block
-from mr_als.maths.longest_first import best_longest_first
-from mr_als.maths.scoring import in_order
+from mr_als.maths.ranking.longest_first import best_longest_first
+from mr_als.maths.ranking.scoring import in_order
 from mr_als.options import memory
+from mr_als.records.catalogue import USERS, ItemsTile, UsersBlock, rendered
+from mr_als.records.lines import Record
+from mr_als.records.rendering import rendered_block
 
 # users and scores computed at a time: more would leave the cache for nothing
 USERS_AT_A_TIME = 256
@@ -41,7 +41,7 @@ class TextProtocol:
     """Write finished lines as they are."""
 
     def write(self, key: None, value: bytes) -> bytes:
-        """Give the value; mrjob adds the end of the last line."""
+        """Return the value; mrjob adds the end of the last line."""
         return value
 
 
@@ -102,15 +102,15 @@ class MRRecommend(ALSJob):
             yield None, text[:-1]
 
     def most_scores(self) -> int:
-        """Give how many scores a thread may hold."""
+        """Compute how many scores a thread may hold."""
         return min(MOST_SCORES, int(self.options.task_memory) // 32 // int(self.options.threads))
 
     def find_name(self, row: int) -> bytes:
-        """Give an item's id."""
+        """Look up the id of an item."""
         return self.tiles[bisect_right(self.firsts, row) - 1].name(row)
 
     def objects(self, names: list[bytes], rows: npt.NDArray[Any], scores: npt.NDArray[Any]) -> Iterator[bytes]:
-        """Give a JSON object for each user."""
+        """Yield a JSON object for each user."""
         for user, name in enumerate(names):
             found = rows[user][rows[user] >= 0].tolist()
             yield rendered(name, [self.name(row) for row in found], scores[user, : len(found)], as_json=True)

@@ -34,18 +34,18 @@ import numpy as np  # isort: skip
 import numpy.typing as npt  # isort: skip
 from mrjob.step import MRStep  # isort: skip
 
-from mr_als.data.blocks import FACTORS, PLAYS, STATS, FactorBlock, PlaysBlock, StatsBlock, pack, route_bits, unpack
-from mr_als.data.csr import sum_rows
-from mr_als.data.join import Joined, Scratch, join, match
-from mr_als.data.lines import Reader, Record
-from mr_als.data.spill import checksum, let_go
 from mr_als.errors import BadInputError
-from mr_als.maths.initial import initial_factors
-from mr_als.maths.loss import Loss
-from mr_als.maths.normal_equations import gram_matrix, project
+from mr_als.maths.drawing.initial import initial_factors
 from mr_als.maths.solve import KERNELS, Solved, solve_block
-from mr_als.maths.weights import Weights
+from mr_als.maths.solving.normal_equations import gram_matrix, project
+from mr_als.maths.weighing.loss import Loss
+from mr_als.maths.weighing.weights import Weights
 from mr_als.options import SolverOptions, WeightOptions, memory
+from mr_als.records.blocks import FACTORS, PLAYS, STATS, FactorBlock, PlaysBlock, StatsBlock, pack, route_bits, unpack
+from mr_als.records.csr import sum_rows
+from mr_als.records.join import Joined, Scratch, join, match
+from mr_als.records.lines import Reader, Record
+from mr_als.records.spill import checksum, let_go
 
 PLAYS_FIRST, VECTORS_AFTER = b"0.", b"1."
 
@@ -198,7 +198,7 @@ class MRSolve(ALSJob):
         )  # fmt: skip
 
     def initialised(self, plays: PlaysBlock) -> Solved:
-        """Give rows their initial factors, a pure function of seed, side and id."""
+        """Assign rows their initial factors, a pure function of seed, side and id."""
         factors = self.given(plays) if self.options.initial else initial_factors(
             plays.hashes, self.solver.seed, self.options.init, self.solver.rank
         )  # fmt: skip
@@ -233,7 +233,7 @@ class MRSolve(ALSJob):
         return Answer(block, factors, stats.pack())
 
     def routes(self, plays: PlaysBlock) -> npt.NDArray[np.uint8]:
-        """Give the blocks of the other side that need each row; a broadcast sends all to all."""
+        """Find the blocks of the other side that need each row; a broadcast sends every row to every block."""
         if self.options.join != "shuffle":
             return np.zeros((len(plays.hashes), 0), np.uint8)
         return route_bits(plays.indptr, plays.indices, plays.columns, self.options.fixed_blocks)

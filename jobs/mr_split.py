@@ -2,7 +2,7 @@ r"""split: play logs become training, validation and test parts, by the pairs of
 
 Input   log lines, or ranges of log files (`mr_als.engine.logjob`)
 Map     parses whole chunks, and keeps of each play's time what the split needs; one record per user block
-Reduce  user block: merges, says which part each pair belongs to (`mr_als.data.partition`)
+Reduce  user block: merges, says which part each pair belongs to (`mr_als.plays.partition`)
 Output  `train|validation|test|... <TAB> block <TAB> text`: lines `user <TAB> item <TAB> plays` of a part,
         `total <TAB> block <TAB> {part: [users, pairs, units], ...}` for each block, and `bad <TAB> 0 <TAB> ...`.
 Shuffle about 24 bytes a pair and time, and each id once per map task and block.
@@ -22,11 +22,11 @@ from mr_als.engine.job import Pair  # before NumPy: it sets the number of BLAS t
 
 import numpy as np  # isort: skip
 
-from mr_als.data.blocks import STRENGTH_UNIT, pack
-from mr_als.data.dated import DatedBlock, DatedTable, merge_dated
-from mr_als.data.logs import Filter, Layout
-from mr_als.data.partition import PARTS, RULES, Partition, Rule, partition
 from mr_als.engine.logjob import REPORTS, LogJob
+from mr_als.logs.logs import Filter, Layout
+from mr_als.plays.dated import DatedBlock, DatedTable, merge_dated
+from mr_als.plays.partition import PARTS, RULES, Partition, Rule, partition
+from mr_als.records.blocks import STRENGTH_UNIT, pack
 
 DATED = "dated"
 
@@ -81,7 +81,7 @@ class MRSplit(LogJob):
 
 
 def texts(dated: DatedBlock, found: Partition) -> Iterator[tuple[str, bytes]]:
-    """Give the lines of each part that has any."""
+    """Yield the lines of each part that has any."""
     users, items = dated.users.ids.to_list(), dated.items.ids.to_list()
     for number, part in enumerate(PARTS):
         rows = np.flatnonzero(found.part == number)

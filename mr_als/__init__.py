@@ -12,20 +12,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mr_als.model import Model
+    from mr_als.models.model import Model
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
 
 
 def load(path: str) -> Model:
-    """Open the published model in the directory `path`; see `mr_als.model.Model`.
+    """Open the published model in the directory `path`; see `mr_als.models.model.Model`.
 
     Raises
     ------
     ModelError
         If there is no published model, or its files are damaged.
     """
-    from mr_als.model import Model
+    from mr_als.models.model import Model
 
     return Model.open(path)

@@ -68,7 +68,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def make_parser() -> Parser:
-    """Give the parser of all sub-commands."""
+    """Build the parser of all sub-commands."""
     parser = Parser(prog="mr-als", description=DESCRIPTION, epilog=EXAMPLE)
     parser.add_argument("--version", action="version", version=f"mr-als {__version__}", help="print the version")
     subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
@@ -78,7 +78,7 @@ def make_parser() -> Parser:
 
 
 def command_names() -> list[str]:
-    """Give the names of the files in `mr_als/commands/`."""
+    """List the names of the commands in `mr_als/commands/`."""
     found = {module.name for module in pkgutil.iter_modules(commands.__path__)} - {"shared"}
     return [name for name in ORDER if name in found] + sorted(found - set(ORDER))
 

@@ -31,7 +31,7 @@ def option(
 
 
 def flag_of(name: str) -> str:
-    """Give the command-line flag of a field: `max_iterations` is `--max-iterations`."""
+    """Format a field's name as its command-line flag: `max_iterations` becomes `--max-iterations`."""
     return "--" + name.replace("_", "-")
 
 
@@ -130,7 +130,7 @@ class SplitOptions:
 
 @dataclass(frozen=True)
 class WeightOptions:
-    """Confidence and regularisation: the fields of `mr_als.maths.weights.Weights`."""
+    """Confidence and regularisation: the fields of `mr_als.maths.weighing.weights.Weights`."""
 
     confidence: str = option("log", "log: c = 1 + alpha log(1 + r/epsilon); linear: c = 1 + alpha r", choices=("log", "linear"))
     alpha: float = option(10.0, "how much a play adds to the confidence", type=number, check=_POSITIVE)
@@ -258,7 +258,7 @@ def from_namespace(kind: type[Any], namespace: Any) -> Any:
 
 
 def to_arguments(options: Any) -> list[str]:
-    """Give the command-line arguments that make `options` again, only where they differ from the defaults."""
+    """Format `options` as the command-line arguments that recreate them, only where they differ from the defaults."""
     return [f"{flag_of(f.name)}={getattr(options, f.name)}" for f in fields(options) if getattr(options, f.name) != f.default]
 
 

@@ -47,7 +47,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Give a time as a person says it.
+    """Format a duration as a person would say it.
 
     >>> duration(7.2), duration(95), duration(7500)
     ('8 s', '1:35 min', '2:05 h')
@@ -59,7 +59,7 @@ def duration(seconds: float) -> str:
 
 
 def size(n_bytes: float) -> str:
-    """Give a number of bytes, in powers of ten.
+    """Format a number of bytes, in powers of ten.
 
     >>> size(208), size(2.6e6), size(1.1e12)
     ('208 B', '2.6 MB', '1.1 TB')

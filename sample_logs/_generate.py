@@ -201,7 +201,7 @@ def make_plays(rng: np.random.Generator, artists: Artists, genres: Array) -> tup
 
 
 def make_days() -> list[list[bytes]]:
-    """Give the lines of each day, without line ends, in order of time."""
+    """Generate the lines of each day, without line endings, in order of time."""
     rng = np.random.Generator(np.random.PCG64(SEED))
     artists = make_artists(rng)
     timed: list[list[tuple[int, bytes]]] = [[] for _ in FILES]
@@ -217,7 +217,7 @@ def make_days() -> list[list[bytes]]:
 
 
 def add_bad_lines(lines: list[bytes]) -> bytes:
-    """Give the text of the day with every kind of bad line among the good, at even distances."""
+    """Insert every kind of bad line among the good ones of the day, at even distances, and return the text."""
     ends = [b"\r\n" if number % 7 == 0 else b"\n" for number in range(1, len(lines) + 1)]
     text = [line + end for line, end in zip(lines, ends, strict=True)]
     bad = [line + b"\n" for kind in BAD_LINES.values() for line in kind]
@@ -228,7 +228,7 @@ def add_bad_lines(lines: list[bytes]) -> bytes:
 
 
 def make_texts() -> dict[str, bytes]:
-    """Give what is in each file, not compressed, by name."""
+    """Generate the uncompressed content of each file, by name."""
     days = dict(zip(FILES, make_days(), strict=True))
     days[LONG_DAY].insert(len(days[LONG_DAY]) // 2, LONG_LINE)
     texts = {name: b"".join(line + b"\n" for line in lines) for name, lines in days.items()}

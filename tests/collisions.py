@@ -10,7 +10,7 @@ import functools
 
 import numpy as np
 
-from mr_als.data.ids import Ids, _key, _mix, hash_id
+from mr_als.records.ids import Ids, _key, _mix, hash_id
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:;!#$%&()*+<=>?@[]^{|}~ "
@@ -18,7 +18,7 @@ LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:;!
 
 @functools.cache
 def collision(salt: int = 0) -> tuple[str, str]:
-    """Give two ids of 16 printable characters whose hashes are equal under `salt`."""
+    """Find two ids of 16 printable characters with equal hashes under `salt`."""
     rng = np.random.default_rng(0)
     words = rng.choice(np.frombuffer(LETTERS, np.uint8), (200_000, 8)).copy().view("<u8").ravel()
     states = _mix((_mix(np.uint64(_key(salt)) ^ np.full(1, 16, np.uint64)) ^ words) + GOLDEN)

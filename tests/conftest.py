@@ -13,7 +13,7 @@ from tests.hadoop.fixtures import folder, hadoop, toy, trained, undisturbed  # n
 from tests.toy import toy_lines, write
 
 # pytest explains the assertions of test modules, and of these
-pytest.register_assert_rewrite("tests.engine.storage_promises")
+pytest.register_assert_rewrite("tests.storage.storage_promises")
 
 # no test measures time: what takes long on a busy machine is no fault
 settings.register_profile("mr_als", deadline=None)
@@ -22,7 +22,7 @@ settings.load_profile("mr_als")
 
 @pytest.fixture(scope="session")
 def small_logs(tmp_path_factory):
-    """Give the path of the counts lines of `toy_lines`: 120 users of four tastes."""
+    """Write the counts lines of `toy_lines`, 120 users of four tastes, and return the path."""
     return write(tmp_path_factory.mktemp("small-logs") / "counts.tsv", toy_lines())
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from mr_als.data.badlines import BadLines
-from mr_als.data.formats import read_chunks
-from mr_als.data.logs import Filter
-from mr_als.data.numbers import parse_time
-from mr_als.data.parse import parse_chunk
-from mr_als.inputs import find_layout
+from mr_als.logs.badlines import BadLines
+from mr_als.logs.formats import read_chunks
+from mr_als.logs.logs import Filter
+from mr_als.logs.numbers import parse_time
+from mr_als.logs.parse import parse_chunk
 from mr_als.options import InputOptions, check_decay, check_times
+from mr_als.preparing.inputs import find_layout
 
 
 class Read(NamedTuple):

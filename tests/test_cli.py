@@ -25,7 +25,7 @@ def run(capsys, *arguments):
 
 
 def options_of(name):
-    """Give the options of a sub-command."""
+    """List the options of a sub-command."""
     action = next(a for a in cli.make_parser()._actions if isinstance(a, argparse._SubParsersAction))
     return [o for o in action.choices[name]._actions if o.option_strings and not isinstance(o, argparse._HelpAction)]
 
@@ -107,7 +107,7 @@ def test_numpy_is_told_to_use_one_blas_thread_before_it_is_loaded():
 
 def test_using_a_model_needs_no_mrjob(tmp_path):
     code = (
-        "import sys; from mr_als import cli; import mr_als.model, mr_als.verify\n"
+        "import sys; from mr_als import cli; import mr_als.models.model, mr_als.models.verify\n"
         f"cli.main(['similar', '--model', {str(tmp_path)!r}, 'x']); print('mrjob' in sys.modules)"
     )
 
@@ -222,7 +222,7 @@ def test_an_interrupt_is_130_and_says_that_the_same_command_resumes(logs, tmp_pa
     def interrupted(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mr_als.train.train", interrupted)
+    monkeypatch.setattr("mr_als.training.train.train", interrupted)
 
     code, _, err = run(capsys, "train", logs, "--model", tmp_path / "m", "-q")
 
@@ -234,7 +234,7 @@ def test_a_bug_keeps_its_traceback(logs, tmp_path, monkeypatch):
     def broken(*args, **options):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("mr_als.train.train", broken)
+    monkeypatch.setattr("mr_als.training.train.train", broken)
 
     with pytest.raises(ZeroDivisionError):
         cli.main(["train", logs, "--model", str(tmp_path / "m"), "-q"])

@@ -29,13 +29,13 @@ def text_of(page):
 
 
 def anchors(page):
-    """Give the anchors of a page's headings, as GitHub makes them."""
+    """Derive the anchors of a page's headings, as GitHub does."""
     headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
 
 
 def commands_of(page):
-    """Give the `mr-als` command lines in code blocks and in backquotes."""
+    """Find the `mr-als` command lines in code blocks and in backquotes."""
     text = text_of(page)
     blocks = "\n".join(re.findall(r"^ *```\w*\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL))
     joined = re.sub(r"\\\n\s*", "", blocks)
@@ -44,7 +44,7 @@ def commands_of(page):
 
 
 def options_of(command):
-    """Give the options of a sub-command, from its own parser."""
+    """List the options of a sub-command, from its own parser."""
     subparsers = next(action for action in cli.make_parser()._actions if action.dest == "command")
     return {option for action in subparsers.choices[command]._actions for option in action.option_strings}
 

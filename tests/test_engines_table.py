@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from mr_als.cli import main
-from mr_als.data.lines import LINES
 from mr_als.engine import hadoop
-from mr_als.engine.engines import Engine
+from mr_als.engine.engine import Engine
 from mr_als.errors import UsageError
-from mr_als.inputs import check_engine, find_layout
 from mr_als.options import InputOptions
+from mr_als.preparing.inputs import check_engine, find_layout
+from mr_als.records.lines import LINES
 from tests.toy import toy_lines, write
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,7 +25,7 @@ PLAN = ("--rank", "4", "--max-iterations", "0", "--user-blocks", "2", "--item-bl
 
 
 def table():
-    """Give {feature: {engine: word}}."""
+    """Read the table as {feature: {engine: word}}."""
     text = (ROOT / "docs" / "engines.md").read_text(encoding="utf-8")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
     start = rows.index(["", *ENGINES])
@@ -45,7 +45,7 @@ ON_SPARK, ON_EMR, ON_HADOOP = (
     "tests/emr/test_emr.py::test_",
     "tests/hadoop/test_train.py::test_",
 )
-LINES_ARE_READ = "tests/test_inputs.py::test_a_job_reads_lines_as_it_reads_ranges"
+LINES_ARE_READ = "tests/preparing/test_inputs.py::test_a_job_reads_lines_as_it_reads_ranges"
 KILLED_ON_SPARK = ON_SPARK + "a_killed_run_on_compressed_logs_goes_on_to_the_bytes_of_inline"
 SPLIT_ON_SPARK = ON_SPARK + "splits_parquet_into_the_parts_of_inline"
 TRAINED_ON_EMR = ON_EMR + "a_whole_training_ends_with_the_factors_of_the_inline_runner"
@@ -53,7 +53,7 @@ COMPRESSED_ON_HADOOP = ON_HADOOP + "the_sample_logs_some_of_them_compressed_end_
 FROM_HDFS = ON_HADOOP + "engines_of_one_machine_read_and_write_hdfs"
 TRAINED_ON_HADOOP = ON_HADOOP + "with_the_shuffle_join_the_same_plan_gives_the_same_bytes_as_inline"
 KILLED_ON_HADOOP = ON_HADOOP + "a_killed_driver_is_followed_by_one_that_ends_its_job_and_goes_on_to_the_same_bytes"
-KILLED_HERE = "tests/test_resume.py::test_a_run_killed_at_a_crash_point_goes_on_to_the_same_bytes"
+KILLED_HERE = "tests/training/test_resume.py::test_a_run_killed_at_a_crash_point_goes_on_to_the_same_bytes"
 FROM_S3 = "tests/emr/test_s3_models.py::test_training_from_and_to_s3_ends_with_the_bytes_of_a_disk"
 
 # feature -> engine -> test
@@ -141,7 +141,7 @@ def make_logs(feature, place):
 
 
 def commands(feature, model, place):
-    """Give the command lines of a feature, without an engine."""
+    """Build the command lines of a feature, without an engine."""
     logs = make_logs(feature, place)
     if "`split`" in feature:
         return [["split", *logs, "--train", f"{place}/train", "--test", f"{place}/test"]]

@@ -1,4 +1,4 @@
-"""Imports point down only: maths <- data <- engine <- jobs and drivers <- commands <- cli. And what tasks import stays light."""
+"""Imports point down only, from room to room; and what tasks import stays light."""
 
 from __future__ import annotations
 
@@ -14,39 +14,52 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 JOBS = sorted((ROOT / "jobs").glob("mr_*.py"))
-# files directly in mr_als/ that are not a layer of their own: prepare, train, model ...
-DRIVERS = "drivers"
 
-# layer -> the layers of ours that it may import besides itself; `mr_als` is the package itself, with its version
+# room -> the rooms that it may import besides itself, from the top down; what lies flat in mr_als/ is a room of its own
+BASE = {"errors", "options", "progress", "mr_als"}  # `mr_als` is the package itself, with its version
+TASKS = {"maths", "records", "logs", "plays"}
+BELOW_ENGINE = BASE | TASKS | {"storage"}
 ALLOWED = {
-    "mr_als": set(),
-    "errors": set(),
-    "options": {"errors"},
-    "maths": {"errors"},
-    "data": {"errors", "maths"},
-    "engine": {"mr_als", "errors", "options", "maths", "data"},
-    DRIVERS: {"mr_als", "errors", "options", "maths", "data", "engine"},
-    "teaching": {"mr_als", "errors", "options", "maths", "data", "engine", DRIVERS},
-    "commands": {"mr_als", "errors", "options", "maths", "data", "engine", DRIVERS, "teaching"},
-    "cli": {"mr_als", "errors", "commands"},
     "__main__": {"cli"},
-    "jobs": {"errors", "options", "maths", "data"},
+    "cli": {"mr_als", "errors", "commands"},
+    "commands": BELOW_ENGINE
+    | {"engine", "planning", "preparing", "models", "training", "recommending", "evaluating", "reporting", "teaching"},
+    "teaching": BELOW_ENGINE | {"engine", "planning", "preparing", "models", "training"},
+    "reporting": BELOW_ENGINE | {"models"},
+    "evaluating": BELOW_ENGINE | {"engine", "planning", "preparing", "models", "training", "recommending"},
+    "recommending": BELOW_ENGINE | {"engine", "planning", "preparing", "models"},
+    "training": BELOW_ENGINE | {"engine", "planning", "preparing", "models"},
+    "models": BELOW_ENGINE | {"engine", "planning", "preparing"},
+    "preparing": BELOW_ENGINE | {"engine", "planning"},
+    "planning": BELOW_ENGINE | {"engine"},
+    "engine": BELOW_ENGINE,
+    "jobs": {"errors", "options"} | TASKS,
+    "storage": {"errors"},
+    "plays": {"errors", "options", "maths", "records", "logs"},
+    "logs": {"errors", "options", "maths"},
+    "records": {"errors", "options", "maths"},
+    "maths": {"errors", "options"},
+    "progress": set(),
+    "options": {"errors"},
+    "errors": set(),
+    "mr_als": set(),
 }
-# what jobs may have of engine: the base classes
-JOB_BASES = {"mr_als.engine.job", "mr_als.engine.logjob"}
+# what jobs may have besides: their base classes, and what measures, which imports records and maths alone
+FOR_JOBS = {"mr_als.engine.job", "mr_als.engine.logjob", "mr_als.evaluating.measure"}
 # libraries that are always installed; extras are free for all but maths and jobs, inside a function
 LIBRARIES = {
-    "maths": {"numpy"},
-    "data": {"numpy"},
-    "engine": {"numpy", "mrjob", "fsspec"},
-    DRIVERS: {"numpy", "scipy", "fsspec"},
-    "teaching": {"numpy"},
-    "commands": {"numpy"},
+    room: {"numpy"} for room in ("maths", "records", "logs", "plays", "preparing", "planning", "teaching", "reporting", "commands")
+} | {
+    "engine": {"numpy", "mrjob"},
     "jobs": {"numpy", "mrjob"},
+    "models": {"numpy", "scipy"},
+    "training": {"numpy"},
+    "recommending": {"numpy"},
+    "evaluating": {"numpy", "scipy"},
 }
 EXTRAS = {"numba", "llvmlite", "polars", "pyarrow", "zstandard", "pyspark", "s3fs", "botocore"}
 # modules that one extra is for, and that are imported only when it is there
-FOR_AN_EXTRA = {"mr_als.maths.kernels_numba", "mr_als.maths.prefetch"}
+FOR_AN_EXTRA = {"mr_als.maths.solving.kernels_numba", "mr_als.maths.solving.prefetch"}
 
 
 class Import(NamedTuple):
@@ -58,7 +71,7 @@ class Import(NamedTuple):
 
 
 def module_of(path: Path) -> str:
-    """Give a file's module name; a job's is its file's."""
+    """Return a file's module name; a job's is that of its file."""
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
@@ -69,11 +82,11 @@ def layer_of(module: str) -> str:
     first, *rest = module.split(".")
     if first == "jobs" or not rest:
         return first
-    return rest[0] if rest[0] in ALLOWED else DRIVERS
+    return rest[0]
 
 
 def imports_of(path: Path) -> list[Import]:
-    """Give all imports of a file but those for the type checker alone."""
+    """Find all imports of a file except those for the type checker alone."""
 
     def walk(node: ast.AST, late: bool) -> Iterator[Import]:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
@@ -104,7 +117,7 @@ def test_no_module_imports_from_a_layer_above_its_own():
         layer = layer_of(module)
         for line, name, late in imports:
             down = layer_of(name) in ALLOWED[layer] or (layer_of(name) == layer != "jobs")
-            base = layer == "jobs" and name in JOB_BASES
+            base = layer == "jobs" and name in FOR_JOBS
             loads = module == "mr_als" and late  # mr_als.load()
             if is_ours(name) and not (down or base or loads):
                 wrong.append(f"{MODULES[module]}:{line}: {layer} imports {name}")
@@ -138,8 +151,45 @@ def test_every_layer_of_the_table_exists():
     assert {layer_of(module) for module in MODULES} == set(ALLOWED)
 
 
+def table_of_rooms() -> str:
+    """Return the table of the rooms, from the top down, as CONTRIBUTING.md and docs/how-it-works.md show it."""
+    rows = ["| room | what belongs there | may import |", "|---|---|---|"]
+    for room, allowed in ALLOWED.items():
+        path = ROOT / "mr_als" / room / "__init__.py"
+        if path.exists():
+            what = str(ast.get_docstring(ast.parse(path.read_text()))).splitlines()[0]
+            rooms = ", ".join(f"`{name}`" for name in ALLOWED if name in allowed - BASE)
+            rows.append(f"| `{room}/` | {what} | {rooms} |")
+        elif room == "jobs":
+            bases = ", ".join(f"`{name.removeprefix('mr_als.')}`" for name in sorted(FOR_JOBS))
+            rows.append(
+                "| `jobs/`, at top level | One MapReduce job a file: decode, call, encode; never each other. | "
+                f"`plays`, `logs`, `records`, `maths`; {bases} |"
+            )
+    return "\n".join(rows)
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/how-it-works.md"])
+def test_the_pages_show_the_table_of_the_rooms(page):
+    assert table_of_rooms() in (ROOT / page).read_text(), f"{page} should have this table:\n{table_of_rooms()}"
+
+
+@pytest.mark.parametrize("room", [room for room in ALLOWED if (ROOT / "mr_als" / room).is_dir()])
+def test_a_room_holds_about_twelve_files_of_one_topic_and_says_which(room):
+    folders = [ROOT / "mr_als" / room, *(path for path in (ROOT / "mr_als" / room).iterdir() if (path / "__init__.py").exists())]
+
+    assert all(len(list(folder.glob("*.py"))) <= 16 for folder in folders)
+    assert all(len(str(ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))).splitlines()) == 3 for folder in folders)
+
+
+def test_nothing_else_lies_flat():
+    flat = {path.stem for path in (ROOT / "mr_als").glob("*.py")}
+
+    assert flat == {"__init__", "__main__", "cli", "errors", "options", "progress"}
+
+
 def loaded_by(code: str) -> set[str]:
-    """Give the top-level modules that an interpreter of its own has loaded after running code."""
+    """List the top-level modules that a separate interpreter has loaded after running code."""
     command = f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}; print(*{{m.split('.')[0] for m in sys.modules}})"
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True, timeout=60)
     return set(done.stdout.split())

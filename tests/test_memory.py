@@ -15,7 +15,7 @@ N = 1_000_000
 MEASURED = """
 import json, sys
 from mr_als.cli import main
-from mr_als.planning import peak_memory
+from mr_als.planning.plan import peak_memory
 print(json.dumps([main(sys.argv[1:]), peak_memory()]))
 """
 
@@ -77,8 +77,8 @@ def test_buffers_that_were_read_are_not_kept_in_memory(tmp_path):
 
 READS = """
 import sys
-from mr_als.data.lines import Reader, ShardWriter
-from mr_als.planning import peak_memory
+from mr_als.records.lines import Reader, ShardWriter
+from mr_als.planning.plan import peak_memory
 writer, piece = ShardWriter(sys.argv[1]), bytes(4 << 20)
 pairs = [writer.write("plays", n, piece) for n in range(100)]
 reader = Reader("references")

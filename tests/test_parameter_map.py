@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mr_als.maths.reference import reference_als
-from mr_als.maths.weights import Weights
+from mr_als.maths.weighing.weights import Weights
 
 RANK, LAM = 3, 0.7
 
@@ -20,7 +20,7 @@ def problem():
 
 
 def ours(plays, Y, weights):
-    """Give the user vectors of the first half."""
+    """Compute the user vectors of the first half."""
     return reference_als(plays, Y, weights, max_iterations=0)[0]
 
 

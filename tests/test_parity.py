@@ -9,7 +9,7 @@ import pytest
 
 import mr_als
 from mr_als import cli
-from tests.test_evaluation import by_hand
+from tests.evaluating.test_evaluate import by_hand
 from tests.toy import dense_plays, initial_items, toy_lines, write
 
 RANK, LAM = 6, 0.05

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from mr_als import cli
-from mr_als.data.badlines import BadLines
-from mr_als.data.ids import Ids, hash_ids
-from mr_als.data.logs import FORMATS, Filter, Layout, chunks, open_log
-from mr_als.data.parse import parse_chunk
-from mr_als.maths.initial import initial_factors
+from mr_als.logs.badlines import BadLines
+from mr_als.logs.logs import FORMATS, Filter, Layout, chunks, open_log
+from mr_als.logs.parse import parse_chunk
+from mr_als.maths.drawing.initial import initial_factors
 from mr_als.maths.reference import reference_als
-from mr_als.maths.weights import Weights
+from mr_als.maths.weighing.weights import Weights
+from mr_als.records.ids import Ids, hash_ids
 
 DIRECTORY = Path(__file__).parents[1] / "sample_logs"
 

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 import mr_als
-from mr_als.cached import check_names
 from mr_als.cli import main
 from mr_als.errors import ModelError
+from mr_als.models.cached import check_names
 from tests.toy import generation_bytes, toy_lines, write
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,7 +41,7 @@ def model(logs, tmp_path_factory):
 
 @pytest.fixture
 def copy(model, tmp_path):
-    """Give a copy of the model that may be harmed, and the directory of its generation."""
+    """Copy the model so that it may be damaged; return the copy and the directory of its generation."""
     shutil.copytree(model, tmp_path / "copy")
     return tmp_path / "copy", Path(mr_als.load(str(tmp_path / "copy")).generation)
 

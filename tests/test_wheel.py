@@ -46,7 +46,7 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
-    """Give an environment in which only the wheel and its dependencies are."""
+    """Create an environment that contains only the wheel and its dependencies."""
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder, with_pip=True)
     call(folder / "bin/python", "-m", "pip", "install", "--quiet", wheel, cwd=folder)

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from mr_als.data.ids import Ids, hash_ids
-from mr_als.maths.initial import initial_factors
+from mr_als.maths.drawing.initial import initial_factors
 from mr_als.options import LoopOptions, PlanOptions, SolverOptions, Training
-from mr_als.train import Engine, train
+from mr_als.records.ids import Ids, hash_ids
+from mr_als.training.train import Engine, train
 
 N_USERS, N_ITEMS, RANK = 120, 50, 5
 
 
 def toy_lines(seed: int = 0) -> list[str]:
-    """Give counts lines; every user plays about twelve items of his own taste and one hit."""
+    """Generate counts lines; every user plays nine of the twelve items of their taste, and one hit."""
     rng = np.random.default_rng(seed)
     lines = []
     for user in range(N_USERS):
@@ -35,7 +35,7 @@ def write(path: Path, lines: list[str]) -> str:
 
 
 def options(join: str = "broadcast", solver: str = "cg", blocks: int = 2, iterations: int = 3, tolerance: str = "0") -> Training:
-    """Give small training options."""
+    """Build small training options."""
     base = Training(
         solver=SolverOptions(rank=RANK, solver=solver),
         loop=LoopOptions(tolerance=tolerance, max_iterations=iterations),
@@ -50,7 +50,7 @@ def run(logs: list[str], model: Path, chosen: Training, **engine: Any) -> dict[s
 
 
 def generation_bytes(model: Path) -> dict[str, bytes]:
-    """Give the bytes of all files of the published generation."""
+    """Read the bytes of all files of the published generation."""
     import json
 
     generation = model / "generations" / json.loads((model / "model.json").read_text())["generation"]
@@ -63,7 +63,7 @@ def generation_bytes(model: Path) -> dict[str, bytes]:
 
 
 def dense_plays(lines: list[str], users: list[str], items: list[str]) -> np.ndarray:
-    """Give the matrix of plays (n_users, n_items) that lines add up to."""
+    """Add lines up into the matrix of plays (n_users, n_items)."""
     rows, columns = {u: n for n, u in enumerate(users)}, {i: n for n, i in enumerate(items)}
     plays = np.zeros((len(users), len(items)))
     for line in lines:
@@ -73,5 +73,5 @@ def dense_plays(lines: list[str], users: list[str], items: list[str]) -> np.ndar
 
 
 def initial_items(items: list[str], seed: int = 0, rank: int = RANK) -> np.ndarray:
-    """Give the initial factors of items."""
+    """Generate the initial factors of items."""
     return initial_factors(hash_ids(Ids.of([item.encode() for item in items])), seed, "items", rank)

@@ -60,7 +60,7 @@ class Drawing:
             self.text(x, y, label, size=12)
 
     def svg(self) -> str:
-        """Give the file's text."""
+        """Render the text of the file."""
         w, h = self.size
         tip = (
             "<defs><marker id='tip' viewBox='0 0 10 10' refX='9' refY='5' markerWidth='7' markerHeight='7' orient='auto'>"

@@ -1,4 +1,4 @@
-"""The sub-commands of `mr-als`, one file each: `add(subparsers)` and `run(args)`. `shared` is what they share.
+"""The sub-commands of `mr-als`, one file each: arguments in, text out; a new file here is a new command.
 
-All of them are imported to print `mr-als --help`, so none imports NumPy or mrjob before `run`.
+May touch every room below; holds no logic of its own. `shared` is what the commands have in common.
 """

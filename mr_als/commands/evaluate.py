@@ -81,8 +81,8 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate, and print the table."""
     engine, progress = engine_of(args), progress_of(args)
-    from mr_als.evaluation import Asked, evaluate
-    from mr_als.model import Model
+    from mr_als.evaluating.evaluate import Asked, evaluate
+    from mr_als.models.model import Model
 
     asked = Asked(args.k or (10, 20), tuple(args.history), args.candidates, args.seed, args.task_memory)
     report = evaluate(Model.open(args.model), args.test, asked, from_namespace(InputOptions, args), engine, progress)

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the parts of a score."""
     from mr_als.commands.recommend import user_row
     from mr_als.commands.similar import check_item
-    from mr_als.model import Model
+    from mr_als.models.model import Model
 
     model = Model.open(args.model)
     user_row(model, args.user)

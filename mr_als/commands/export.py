@@ -34,8 +34,8 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export, and say what was written."""
-    from mr_als.export import export
-    from mr_als.model import Model
+    from mr_als.models.export import export
+    from mr_als.models.model import Model
 
     model = Model.open(args.model)
     export(model, args.format, args.output)

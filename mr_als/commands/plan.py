@@ -11,8 +11,8 @@ from mr_als.errors import UsageError
 from mr_als.options import ClusterOptions, InputOptions, PlanOptions, SolverOptions, WeightOptions, from_namespace, memory
 
 if TYPE_CHECKING:
-    from mr_als.engine.estimate import Sizes
     from mr_als.options import Training
+    from mr_als.planning.estimate import Sizes
 
 DESCRIPTION = """\
 Say what a training will take: how rows and vectors are joined and why, blocks, memory of each kind of task, bytes that each
@@ -71,10 +71,10 @@ def _many(text: str) -> int:
 def run(args: argparse.Namespace) -> int:
     """Plan, and print the plan."""
     progress = progress_of(args)
-    from mr_als.engine.engines import Engine
-    from mr_als.engine.plan import choose_join
+    from mr_als.engine.engine import Engine
     from mr_als.options import Training
-    from mr_als.planning import kernel_for, make_plan, plan_in_words
+    from mr_als.planning.choices import choose_join
+    from mr_als.planning.plan import kernel_for, make_plan, plan_in_words
 
     options = Training(**{name: from_namespace(kind, args) for name, (_, kind) in GROUPS.items()})
     sizes, known = _sizes(args, options)
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     kernel = kernel_for(plan, args.runner, sizes, join)
     measured = None
     if not args.no_measure:
-        from mr_als.calibrate import calibrate
+        from mr_als.training.calibrate import calibrate
 
         progress.say("measuring this machine: training a smaller copy of the data")
         measured = calibrate(sizes, options, here, join, kernel)
@@ -100,10 +100,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _sizes(args: argparse.Namespace, options: Training) -> tuple[Sizes, str]:
     """Find the sizes, and say where they are from."""
-    from mr_als.engine.estimate import guess_sizes
-    from mr_als.engine.plan import choose_blocks
-    from mr_als.planning import fitting_blocks, given_or, sizes_of
-    from mr_als.prepare import prepare, read_plays
+    from mr_als.planning.choices import choose_blocks
+    from mr_als.planning.estimate import guess_sizes
+    from mr_als.planning.plan import fitting_blocks, given_or
+    from mr_als.preparing.plays import read_plays, sizes_of
+    from mr_als.preparing.prepare import prepare
 
     numbers = [args.users, args.items, args.pairs]
     given = [bool(args.logs), bool(args.plays), any(n is not None for n in numbers)]

@@ -41,7 +41,7 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prepare, and print the totals."""
     engine, progress = engine_of(args), progress_of(args)
-    from mr_als.prepare import prepare
+    from mr_als.preparing.prepare import prepare
 
     # the rank that they will be trained with is not known yet: that of most trainings
     plan, rank = PlanOptions(task_memory=args.task_memory), SolverOptions().rank

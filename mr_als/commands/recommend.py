@@ -22,7 +22,7 @@ from mr_als.commands.shared import (
 from mr_als.errors import BadInputError, ModelError, UsageError
 
 if TYPE_CHECKING:
-    from mr_als.model import Model
+    from mr_als.models.model import Model
 
 DESCRIPTION = """\
 Print the items of highest score for users of a model, best first; what a user has played is left out.
@@ -82,10 +82,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(msg)
     import numpy as np
 
-    from mr_als.engine.engines import CLUSTERS
-    from mr_als.model import Model
-    from mr_als.newcomers import FoldIn, prepare_new
-    from mr_als.recommend import published, published_there, recommend_here, recommend_to, stored_users
+    from mr_als.engine.engine import CLUSTERS
+    from mr_als.models.model import Model
+    from mr_als.recommending.fold_in import FoldIn, prepare_new
+    from mr_als.recommending.recommend import published, published_there, recommend_here, recommend_to, stored_users
 
     model = Model.open(args.model)
     kept = kept_items(model, args)
@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def kept_items(model: Model, args: argparse.Namespace) -> Any:
-    """Give the rows of the items to choose from, ascending; None for all.
+    """Select the rows of the items to choose from, ascending; None for all.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def kept_items(model: Model, args: argparse.Namespace) -> Any:
 
 
 def item_rows(model: Model, flag: str, path: str) -> list[int]:
-    """Give the rows of the items in a file; unknown ones are said to be so."""
+    """Look up the rows of the items listed in a file, and warn about unknown ones."""
     items = read_ids(flag, path)
     rows = []
     for item in items:
@@ -164,7 +164,7 @@ def item_rows(model: Model, flag: str, path: str) -> list[int]:
 
 
 def find_users(model: Model, named: list[str], args: argparse.Namespace) -> tuple[list[int], list[str]]:
-    """Give the rows of the named users, and those to be given what is popular.
+    """Find the rows of the named users, and the users who get popular items instead.
 
     Raises
     ------
@@ -190,8 +190,8 @@ def find_users(model: Model, named: list[str], args: argparse.Namespace) -> tupl
 
 
 def recommend_popular(model: Model, users: list[str], kept: Any, path: str, args: argparse.Namespace) -> None:
-    """Give unknown users the items with most listeners, marked as such, in a file or on stdout."""
-    from mr_als.newcomers import most_popular
+    """Write the items with the most listeners for unknown users, marked as such, to a file or stdout."""
+    from mr_als.recommending.popularity import most_popular
 
     rows, shares = most_popular(model, args.number, kept)
     found = [(model.item_ids[int(row)], float(share)) for row, share in zip(rows, shares, strict=True)]
@@ -210,17 +210,17 @@ def print_user(user: str, found: list[tuple[str, float]], args: argparse.Namespa
 
 
 def lines_of(user: str, found: list[tuple[str, float]], args: argparse.Namespace, fallback: str = "") -> bytes:
-    """Give the lines of one user."""
+    """Format the lines of one user."""
     import numpy as np
 
-    from mr_als.data.catalogue import rendered
+    from mr_als.records.catalogue import rendered
 
     items, scores = [item.encode(errors="surrogateescape") for item, _ in found], np.array([score for _, score in found])
     return rendered(user.encode(errors="surrogateescape"), items, scores, as_json=args.json, fallback=fallback)
 
 
 def user_row(model: Model, user: str) -> int:
-    """Give a named user's row."""
+    """Look up the row of a named user."""
     try:
         return model.user_index(user)
     except KeyError:
@@ -237,7 +237,7 @@ def unknown_user(model: Model, user: str) -> str:
 
 
 def read_ids(flag: str, path: str) -> list[str]:
-    """Give the different ids in a file, in order.
+    """Read the distinct ids in a file, in order.
 
     Raises
     ------

@@ -35,7 +35,7 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the page, and say where it is."""
-    from mr_als.model import Model
+    from mr_als.models.model import Model
     from mr_als.reporting.page import report
 
     page = report(Model.open(args.model), _evaluation(args.evaluation) if args.evaluation else None)

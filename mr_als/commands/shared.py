@@ -16,7 +16,7 @@ from mr_als.errors import UsageError
 from mr_als.options import add_arguments, memory
 
 if TYPE_CHECKING:
-    from mr_als.engine.engines import Engine
+    from mr_als.engine.engine import Engine
     from mr_als.progress import Progress
 
 RUNNERS = ("inline", "local", "hadoop", "emr", "spark")
@@ -108,15 +108,15 @@ def _assignment(text: str) -> str:
 
 
 def engine_of(args: argparse.Namespace) -> Engine:
-    """Give the engine that the options name.
+    """Build the engine that the options name.
 
     Raises
     ------
     UsageError
         If an mrjob.conf is missing, or --master does not fit.
     """
-    from mr_als.data.lines import LINES, REFERENCES
-    from mr_als.engine.engines import Engine
+    from mr_als.engine.engine import Engine
+    from mr_als.records.lines import LINES, REFERENCES
 
     for path in args.conf_path:
         if not Path(path).is_file():
@@ -131,7 +131,7 @@ def engine_of(args: argparse.Namespace) -> Engine:
 
 
 def _tasks(args: argparse.Namespace) -> int:
-    """Give how many tasks a job is cut into, as many as run at a time where that is known."""
+    """Return how many tasks to split a job into: as many as run at a time, where that is known."""
     from mr_als.engine import emr, hadoop, spark
 
     if args.runner == "hadoop":
@@ -144,8 +144,8 @@ def _tasks(args: argparse.Namespace) -> int:
 
 
 def _check_master(args: argparse.Namespace) -> None:
-    from mr_als.engine.mirror import mirror_of
     from mr_als.engine.spark import check_master
+    from mr_als.storage.mirror import mirror_of
 
     if args.runner != "spark":
         msg = f"--master {args.master} goes with -r spark, not with -r {args.runner}"
@@ -158,7 +158,7 @@ def _check_master(args: argparse.Namespace) -> None:
 
 
 def progress_of(args: argparse.Namespace) -> Progress:
-    """Give what reports progress; with -v also send the log of mrjob to stderr."""
+    """Build the progress reporter; with -v also send the log of mrjob to stderr."""
     from mr_als.progress import Progress
 
     log = logging.getLogger("mrjob")

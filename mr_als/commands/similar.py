@@ -9,7 +9,7 @@ from mr_als.commands.shared import add_command, add_model, count, print_json, pr
 from mr_als.errors import ModelError
 
 if TYPE_CHECKING:
-    from mr_als.model import Model
+    from mr_als.models.model import Model
 
 DESCRIPTION = """\
 Print the neighbours of items: those with the highest cosine of the item vectors, from 1 (the same listeners) down to -1.
@@ -35,7 +35,7 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the neighbours of each item."""
-    from mr_als.model import Model
+    from mr_als.models.model import Model
 
     model = Model.open(args.model)
     for item in args.item:

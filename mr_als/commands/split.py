@@ -56,7 +56,7 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Split, and print what is in each part."""
     engine, progress = engine_of(args), progress_of(args)
-    from mr_als.split import split
+    from mr_als.evaluating.split import split
 
     outputs = {part: getattr(args, part) for part in ("train", "validation", "test") if getattr(args, part)}
     info = split(args.logs, outputs, from_namespace(SplitOptions, args), from_namespace(InputOptions, args), engine, progress)

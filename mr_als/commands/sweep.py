@@ -97,9 +97,9 @@ def values(one: Callable[[str], Any], choices: tuple[str, ...] | None) -> Callab
 def run(args: argparse.Namespace) -> int:
     """Sweep, and print the table."""
     engine, progress = engine_of(args), progress_of(args)
-    from mr_als.evaluation import Asked
+    from mr_als.evaluating.evaluate import Asked
+    from mr_als.evaluating.sweep import Parts, select_by, sweep
     from mr_als.options import Training
-    from mr_als.sweep import Parts, select_by, sweep
 
     plan = from_namespace(PlanOptions, args)
     grid = [Training(weights=weights, solver=solver, loop=loop, plan=plan) for weights, solver, loop in combinations(args)]
@@ -118,12 +118,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def combinations(args: argparse.Namespace) -> list[tuple[Any, ...]]:
-    """Give the weights, solver and loop options of each point of the grid; the last option varies fastest."""
+    """List the weights, solver and loop options of each point of the grid; the last option varies fastest."""
     return list(itertools.product(*(variants(kind, args) for kind in VARIED.values())))
 
 
 def variants(kind: type[Any], args: argparse.Namespace) -> list[Any]:
-    """Give an options dataclass with each combination of the values given, or the default."""
+    """Build an options dataclass for each combination of the given values, with defaults for the rest."""
     lists = {f.name: getattr(args, f.name, None) or (f.default,) for f in fields(kind)}
     return [kind(**dict(zip(lists, point, strict=True))) for point in itertools.product(*lists.values())]
 
@@ -131,7 +131,7 @@ def variants(kind: type[Any], args: argparse.Namespace) -> list[Any]:
 def table(found: dict[str, Any]) -> str:
     """Lay the points out for a reader, and the winner's test report."""
     from mr_als.commands.evaluate import table as report
-    from mr_als.sweep import value_of
+    from mr_als.evaluating.sweep import value_of
 
     first = found["points"][0]["validation"]
     k = first["k"][0]

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     """Train, and print what came out."""
     engine, progress = engine_of(args), progress_of(args)
     from mr_als.options import Training
-    from mr_als.train import train
+    from mr_als.training.train import train
 
     options = Training(**{name: from_namespace(kind, args) for name, (_, kind) in GROUPS.items()})
     try:
@@ -87,8 +87,8 @@ def summary(model: str, info: dict[str, Any]) -> str:
 
 def next_commands(path: str) -> str:
     """Say what can be run now."""
-    from mr_als.engine.storage import scheme_of
-    from mr_als.model import Model
+    from mr_als.models.model import Model
+    from mr_als.storage.places import scheme_of
 
     user, item = "USER", "ITEM"
     if scheme_of(path) == "file":  # a model on a cluster would have to be fetched

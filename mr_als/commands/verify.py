@@ -30,10 +30,10 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check, and print what was found."""
-    from mr_als.cached import copy_of
-    from mr_als.engine.storage import scheme_of
-    from mr_als.model import Model
-    from mr_als.verify import verify
+    from mr_als.models.cached import copy_of
+    from mr_als.models.model import Model
+    from mr_als.models.verify import verify
+    from mr_als.storage.places import scheme_of
 
     # of a model elsewhere what lies there is checked, not what was fetched at some time
     model = args.model if scheme_of(args.model) == "file" else copy_of(args.model, fresh=True)

@@ -72,9 +72,9 @@ def lesson_of(args: argparse.Namespace) -> Any:
     """
     import numpy as np
 
-    from mr_als.data.ids import Ids, hash_ids
     from mr_als.errors import UsageError
-    from mr_als.maths.initial import initial_factors
+    from mr_als.maths.drawing.initial import initial_factors
+    from mr_als.records.ids import Ids, hash_ids
     from mr_als.teaching.lesson import Lesson
     from mr_als.teaching.matrix import EXAMPLE, EXAMPLE_FACTORS, read_factors, read_matrix
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mr_als.data.lines import LINES, REFERENCES, Reader, Record, Reference, Shards, write_lines
-from mr_als.data.spill import Buffer
-from mr_als.engine.storage import storage_of
 from mr_als.errors import DamagedDataError
+from mr_als.records.lines import LINES, REFERENCES, Reader, Record, Reference, Shards, write_lines
+from mr_als.records.spill import Buffer
+from mr_als.storage.places import storage_of
 
 # beside a job's output: the buffers that its tasks wrote
 SHARDS = "shards"
@@ -48,13 +48,13 @@ class Dataset:
         return sum(e.length for e in self.entries)
 
     def references(self) -> Iterator[tuple[int, Reference]]:
-        """Give each block's place; the path is absolute, for a task has another working directory."""
+        """Yield a reference to each block; its path is absolute, since a task has another working directory."""
         path = os.path.abspath(self.path)
         for e in self.entries:
             yield e.block, Reference(e.offset, e.length, e.crc, path)
 
     def blocks(self) -> Iterator[tuple[int, Buffer]]:
-        """Give each block's checked buffer, memory-mapped."""
+        """Yield each block's checked buffer, memory-mapped."""
         shards = Shards()
         for block, reference in self.references():
             yield block, shards(reference)
@@ -79,7 +79,7 @@ class Dataset:
         return paths
 
     def to_json(self) -> dict[str, Any]:
-        """Give what `from_json` reads; the path is relative to the manifest's directory."""
+        """Convert to what `from_json` reads; the path is relative to the manifest's directory."""
         rows = [[e.block, e.offset, e.length, e.crc] for e in self.entries]
         return {"kind": self.kind, "file": os.path.basename(self.path), "entries": rows}
 
@@ -110,7 +110,7 @@ class Dataset:
 
 
 def shard_arguments(form: str, directory: str) -> list[str]:
-    """Give the arguments of a job that writes records in `form`: for references, where to put their buffers."""
+    """Build the arguments of a job that writes records in `form`: for references, where to put their buffers."""
     if form != REFERENCES:
         return []
     # absolute: a task of the inline runner has a working directory of its own
@@ -120,14 +120,14 @@ def shard_arguments(form: str, directory: str) -> list[str]:
 
 
 def read_parts(parts: Iterable[str], form: str = LINES) -> Iterator[Record]:
-    """Give the records of a job's output parts, which are in `form`."""
+    """Yield the records in a job's output parts, which are in `form`."""
     for part in parts:
         with storage_of(part).open(part) as file:
             yield from records_of(part, file, form)
 
 
 def records_of(name: str, lines: Iterable[bytes], form: str = LINES, kind: str = "") -> Iterator[Record]:
-    """Give the records of the lines of one part, only those of one kind if it is named.
+    """Yield the records in the lines of one part, only those of one kind if `kind` is given.
 
     Raises
     ------

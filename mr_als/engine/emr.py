@@ -21,8 +21,8 @@ from typing import Any
 
 from mr_als.engine.hadoop import JVM, set_reduces
 from mr_als.engine.mrjob_fixes import load_runner
-from mr_als.engine.storage import scheme_of
 from mr_als.errors import UsageError
+from mr_als.storage.places import scheme_of
 
 __all__ = ["TASKS", "before_run", "configured"]
 
@@ -34,7 +34,7 @@ TASKS = 64
 
 @contextmanager
 def configured(output: str, task_memory: int, tasks: int) -> Iterator[tuple[list[str], list[str]]]:
-    """Give the arguments of mrjob that a job needs, before those of the user and behind, for the time it runs.
+    """Yield the mrjob arguments that a job needs, before and after the user's, for as long as it runs.
 
     Raises
     ------

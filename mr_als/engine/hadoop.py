@@ -25,11 +25,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from mr_als.engine import mrjob_fixes  # noqa: F401  (before mrjob)
-from mr_als.engine.hadoop_conf import read_conf
 from mr_als.engine.job import UNFIT
 from mr_als.engine.parts import SUCCESS
-from mr_als.engine.storage import scheme_of, storage_of
 from mr_als.errors import DamagedDataError, JobFailedError, StorageError, UsageError
+from mr_als.storage.hadoop_conf import read_conf
+from mr_als.storage.places import scheme_of, storage_of
 
 from mrjob.fs.hadoop import HadoopFilesystem  # isort: skip  (after mrjob_fixes)
 
@@ -40,13 +40,13 @@ _UNFINISHED = "NEW,NEW_SAVING,SUBMITTED,ACCEPTED,RUNNING"
 
 
 def tag_of(owner: str) -> str:
-    """Give the tag of all jobs that work for one model or directory."""
+    """Derive the tag of all jobs that work for one model or directory."""
     return f"mr-als-{hashlib.sha256(owner.encode()).hexdigest()[:20]}"
 
 
 @contextmanager
 def configured(output: str, task_memory: int, tasks: int, owner: str) -> Iterator[tuple[list[str], list[str]]]:
-    """Give the arguments of mrjob that a job needs, before those of the user and behind, for the time it runs.
+    """Yield the mrjob arguments that a job needs, before and after the user's, for as long as it runs.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class WebFilesystem(HadoopFilesystem):  # type: ignore[misc]
         return storage.size(path_glob) >= 0 or bool(storage.names(path_glob))
 
     def get_hadoop_version(self) -> str:
-        """Give a version; mrjob wants to know only that properties have the names they have had since Hadoop 2."""
+        """Return a version; mrjob only needs to know that properties have the names used since Hadoop 2."""
         return "3"
 
 
@@ -132,7 +132,7 @@ def set_reduces(runner: Any, reduces: int) -> None:
 
 
 def parts(output: str) -> list[str]:
-    """Give the output parts of a job.
+    """List the output parts of a job.
 
     Raises
     ------
@@ -173,12 +173,12 @@ _ENVIRONMENT = "give the nodes one with mr_als' requirements by python_bin and u
 
 
 def capacity() -> int:
-    """Give the number of tasks that the cluster can run at a time: its virtual cores."""
+    """Return the number of tasks that the cluster can run at a time: its virtual cores."""
     return max(1, int(_ask("/ws/v1/cluster/metrics")["clusterMetrics"]["totalVirtualCores"]))
 
 
 def applications(owner: str) -> list[str]:
-    """Give the ids of the applications with the tag of `owner` that have not finished."""
+    """List the ids of the unfinished applications with the tag of `owner`."""
     found = _ask(f"/ws/v1/cluster/apps?applicationTags={tag_of(owner)}&states={_UNFINISHED}")
     return [app["id"] for app in (found.get("apps") or {}).get("app", [])]
 
@@ -227,7 +227,7 @@ def _ask(path: str) -> Any:
 
 
 def resource_managers(conf: dict[str, str]) -> list[str]:
-    """Give the web addresses of the ResourceManager, or of each of a highly available pair."""
+    """List the web addresses of the ResourceManager, or of each one in a highly available pair."""
     suffixes = [f".{name.strip()}" for name in conf.get("yarn.resourcemanager.ha.rm-ids", "").split(",") if name.strip()] or [""]
     found = []
     for suffix in suffixes:

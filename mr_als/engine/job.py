@@ -29,7 +29,7 @@ except ImportError as error:
     print(f"mr_als: {sys.executable}, Python {sys.version.split()[0]} of this node: {error}", file=sys.stderr)
     sys.exit(UNFIT)
 
-from mr_als.data.lines import (  # noqa: E402  (a Python that is too old cannot import it)
+from mr_als.records.lines import (  # noqa: E402  (a Python that is too old cannot import it)
     FORMS,
     LINES,
     REFERENCES,
@@ -40,7 +40,7 @@ from mr_als.data.lines import (  # noqa: E402  (a Python that is too old cannot 
     end_line,
     write_lines,
 )  # fmt: skip
-from mr_als.data.spill import Buffer  # noqa: E402
+from mr_als.records.spill import Buffer  # noqa: E402
 
 Pair = tuple[bytes, tuple[bytes, bytes]]
 
@@ -108,7 +108,7 @@ class ALSJob(MRJob):
         yield from ()
 
     def write_record(self, kind: str, block: int, payload: Buffer) -> Iterator[Pair]:
-        """Give the pairs of one record, in the form that was asked for."""
+        """Yield the pairs of one record, in the requested form."""
         if not self.options.shards:
             yield from write_lines(kind, block, payload)
             return
@@ -117,11 +117,11 @@ class ALSJob(MRJob):
         yield self._shard.write(kind, block, payload)
 
     def ended(self, reports: list[Pair]) -> list[Pair]:
-        """Give the last lines of a task: its reports, and in a part that is read from its end how long they are."""
+        """Return the last lines of a task: its reports and, in a part that is read from its end, their length."""
         return reports if self.options.shards else [*reports, end_line(reports)]
 
     def own_reader(self) -> Reader:
-        """Give a reader of what `write_record` wrote."""
+        """Build a reader for what `write_record` wrote."""
         return Reader(REFERENCES if self.options.shards else LINES)
 
     def map_record(self, record: Record) -> Iterator[Any]:

@@ -112,7 +112,7 @@ def run_job(
 def _engine_arguments(
     runner: str, tasks: int, given: Sequence[str], output: str, task_memory: int, owner: str
 ) -> Iterator[tuple[list[str], list[str]]]:
-    """Give the arguments of mrjob before those of the user, who may overrule them, and behind."""
+    """Yield the mrjob arguments that go before the user's, which may override them, and those that go after."""
     if runner == "hadoop":
         with hadoop.configured(output, task_memory, tasks, owner) as arguments:
             yield arguments

@@ -14,8 +14,8 @@ import threading
 import uuid
 from typing import Any
 
-from mr_als.engine.storage import storage_of
 from mr_als.errors import BusyError, MRALSError
+from mr_als.storage.places import storage_of
 
 # seconds: between two touches; without one until another may take over
 TOUCH, EXPIRY = 10.0, 60.0

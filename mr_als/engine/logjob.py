@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Protocol
 from urllib.parse import unquote_to_bytes
 
-from mr_als.data.badlines import BadLines
-from mr_als.data.columns import read_columns
-from mr_als.data.formats import SYNTAXES, read_chunks
-from mr_als.data.lines import LINES, Reference, decode, encode
-from mr_als.data.logs import Filter, Layout, chunks
 from mr_als.engine.job import ALSJob, Pair
+from mr_als.logs.badlines import BadLines
+from mr_als.logs.columns import read_columns
+from mr_als.logs.formats import SYNTAXES, read_chunks
+from mr_als.logs.logs import Filter, Layout, chunks
+from mr_als.records.lines import LINES, Reference, decode, encode
 
 from mrjob.compat import jobconf_from_env  # isort: skip  (after mr_als.engine.job)
 
@@ -33,7 +33,7 @@ class Table(Protocol):
         """Add the plays of a chunk of whole lines; give its number of lines."""
 
     def counts(self) -> dict[str, int]:
-        """Give the number of lines, and of good ones that the filter left out."""
+        """Return the number of lines and of good lines that the filter left out."""
 
     @property
     def full(self) -> bool:

@@ -21,14 +21,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mr_als.data.lines import END, Record
-from mr_als.data.spill import Buffer
 from mr_als.engine.datasets import records_of
-from mr_als.engine.storage import storage_of
 from mr_als.errors import DamagedDataError, StorageError
+from mr_als.records.lines import END, Record
+from mr_als.records.spill import Buffer
+from mr_als.storage.places import storage_of
 
 if TYPE_CHECKING:
-    from mr_als.engine.storage import Storage
+    from mr_als.storage.storage import Storage
 
 # bytes read at a part's end at first: the reports of a few blocks at rank 64
 TAIL = 1 << 17
@@ -83,11 +83,11 @@ class Parts:
         return sum(e.length for e in self.entries)
 
     def write_input(self, directory: str, n_files: int) -> list[str]:
-        """Give the parts: nothing has to be written."""
+        """List the parts; nothing has to be written."""
         return [os.path.join(self.directory, name) for name in self.sizes]
 
     def blocks(self) -> Iterator[tuple[int, Buffer]]:
-        """Give each block's checked buffer, in block order: a merge of the parts, each read once and as a stream.
+        """Yield each block's checked buffer, in block order: a merge of the parts, each read once as a stream.
 
         Raises
         ------
@@ -115,7 +115,7 @@ class Parts:
             raise DamagedDataError(msg) from None
 
     def to_json(self) -> dict[str, Any]:
-        """Give what `from_json` reads; the directory is relative to that of the manifest."""
+        """Convert to what `from_json` reads; the directory is relative to the manifest's."""
         return {
             "kind": self.kind,
             "directory": os.path.basename(self.directory),

@@ -19,12 +19,12 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from mr_als.engine.lease import Lease
-from mr_als.engine.storage import scheme_of, storage_of
 from mr_als.errors import BusyError, DamagedDataError, ResumeError, UsageError
 from mr_als.options import flag_of
+from mr_als.storage.places import scheme_of, storage_of
 
 if TYPE_CHECKING:
-    from mr_als.engine.storage import Storage
+    from mr_als.storage.storage import Storage
 
 
 class Lock:
@@ -98,7 +98,7 @@ def crash_point(name: str) -> None:
 
 
 def lock_of(directory: str) -> Lock | Lease:
-    """Give the lock of a directory, which exists."""
+    """Return the lock of an existing directory."""
     return Lock(directory) if scheme_of(directory) == "file" else Lease(directory)
 
 
@@ -120,7 +120,7 @@ class Run:
 
     @classmethod
     def of(cls, model: str) -> Run:
-        """Give the run, begun or not, of a model directory."""
+        """Return the run of a model directory, whether it has begun or not."""
         generations = "" if scheme_of(model) == "file" else os.path.join(model, "generations")
         return cls(os.path.join(model, "work"), storage_of(model), generations)
 
@@ -133,7 +133,7 @@ class Run:
         return os.path.join(self._generations, self.name) if self._generations else self.directory
 
     def path(self, *names: str) -> str:
-        """Give the path of a file of the run."""
+        """Build the path of a file of the run."""
         return os.path.join(self._data, *names)
 
     def start(self, plan: dict[str, Any]) -> bool:
@@ -185,7 +185,7 @@ class Run:
         crash_point(f"after-{name}")
 
     def record(self, name: str) -> dict[str, Any] | None:
-        """Give what `commit` wrote, None if it did not.
+        """Read what `commit` wrote; None if it wrote nothing.
 
         Raises
         ------
@@ -255,7 +255,7 @@ def _change(before: dict[str, Any], after: dict[str, Any], name: str) -> str:
 
 
 def _flat(nested: dict[str, Any]) -> dict[str, Any]:
-    """Give the leaves of nested dictionaries by their own names."""
+    """Flatten nested dictionaries, keeping each leaf under its own name."""
     flat: dict[str, Any] = {}
     for name, value in nested.items():
         flat |= _flat(value) if isinstance(value, dict) else {name: value}

@@ -23,8 +23,8 @@ from typing import Any
 
 import mr_als
 from mr_als.engine.mrjob_fixes import load_runner
-from mr_als.engine.storage import scheme_of
 from mr_als.errors import UsageError
+from mr_als.storage.places import scheme_of
 
 __all__ = ["after_run", "arguments", "before_run", "check_master"]
 
@@ -43,7 +43,7 @@ _STAND_INS = {
 
 
 def arguments(tasks: int, master: str = "") -> list[str]:
-    """Give the arguments of mrjob that a job on Spark needs; `master` is that of the user, if any.
+    """Build the mrjob arguments that a job on Spark needs; `master` is the user's, if any.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def check_master(master: str, paths: Iterable[str]) -> None:
 
 
 def _file_system(path: str) -> str:
-    """Give the type of the file system that a path is on, empty if that is not known."""
+    """Find the type of the file system that holds a path; empty if unknown."""
     found = ("", "")
     with contextlib.suppress(OSError), open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
         for line in mounts:

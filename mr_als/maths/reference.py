@@ -10,7 +10,7 @@ was not played is *perhaps* not liked: p = 0 with confidence 1. So minimise, ove
 is a small ridge regression of its own, with the users fixed every item is one, and solving in turns never
 raises the objective. That is the algorithm. With ratings instead of plays (explicit feedback, Zhou et al. 2008)
 p is the rating, c is 1 where there is one and 0 elsewhere, and all else stays. The rest of this project computes
-the same without ever visiting the pairs that were not played (`mr_als.maths.normal_equations`), on as many
+the same without ever visiting the pairs that were not played (`mr_als.maths.solving.normal_equations`), on as many
 machines as you like.
 """
 
@@ -19,13 +19,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from mr_als.maths.weights import Weights
+from mr_als.maths.array import Array
+from mr_als.maths.weighing.weights import Weights
 
 __all__ = ["reference_als"]
-
-Array = npt.NDArray[Any]
 
 
 def reference_als(
@@ -71,7 +69,7 @@ def reference_als(
 
 
 def dense_problem(plays: Array, weights: Weights) -> tuple[Array, Array, Array]:
-    """Give of every cell whether it was observed, its preference p and its confidence c."""
+    """Return, for every cell, whether it was observed, its preference p and its confidence c."""
     if weights.explicit:
         observed = ~np.isnan(plays)
         return observed, np.where(observed, plays, 0.0), observed.astype(np.float64)

@@ -1,9 +1,9 @@
 """Solve the rows of one block: plays and fixed factors in, factors and their statistics out.
 
-What a row's equations are is told in `mr_als.maths.normal_equations`, what its observations weigh in
-`mr_als.maths.weights`, what the loss is in `mr_als.maths.loss`. How rows are solved is told in
-`mr_als.maths.padded` (kernel `numpy`) and `mr_als.maths.flat` (kernel `numba`). With one kernel, the same block gives
-the same bytes wherever it is solved; with the other it differs by the solver's tolerance.
+What a row's equations are is told in `mr_als.maths.solving.normal_equations`, what its observations weigh in
+`mr_als.maths.weighing.weights`, what the loss is in `mr_als.maths.weighing.loss`. How rows are solved is told in
+`mr_als.maths.solving.padded` (kernel `numpy`) and `mr_als.maths.solving.flat` (kernel `numba`). With one kernel, the same block
+gives the same bytes wherever it is solved; with the other it differs by the solver's tolerance.
 """
 
 from __future__ import annotations
@@ -11,19 +11,17 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from mr_als.errors import UsageError
-from mr_als.maths.flat import solve_flat
-from mr_als.maths.loss import Loss
-from mr_als.maths.normal_equations import gram_matrix
-from mr_als.maths.padded import solve_padded
-from mr_als.maths.problem import Options, Problem, check_finite
-from mr_als.maths.weights import Weights
+from mr_als.maths.array import Array
+from mr_als.maths.solving.flat import solve_flat
+from mr_als.maths.solving.normal_equations import gram_matrix
+from mr_als.maths.solving.padded import solve_padded
+from mr_als.maths.solving.problem import Options, Problem, check_finite
+from mr_als.maths.weighing.loss import Loss
+from mr_als.maths.weighing.weights import Weights
 
 __all__ = ["KERNELS", "SOLVERS", "Solved", "solve_block"]
-
-Array = npt.NDArray[Any]
 
 SOLVERS = ("cg", "cholesky")
 KERNELS = ("numpy", "numba")

@@ -11,11 +11,10 @@ from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+
+from mr_als.maths.array import Array
 
 __all__ = ["Series", "bar_chart", "line_chart", "point_chart"]
-
-Array = npt.NDArray[Any]
 
 WIDTH, HEIGHT = 640, 320
 LEFT, RIGHT, TOP, BOTTOM = 92, 22, 34, 60
@@ -43,14 +42,14 @@ class _Axis:
         self._low, self._high = (math.log10(low), math.log10(high)) if log else (low, high)
 
     def place(self, value: Any) -> Any:
-        """Give the place of a value, or of many."""
+        """Map a value, or an array of values, to its place on the axis."""
         scaled = np.log10(value) if self.log else value
         span = self._high - self._low or 1.0
         return self._start + (scaled - self._low) / span * (self._end - self._start)
 
 
 def _ticks(low: float, high: float, about: int) -> list[float]:
-    """Give round numbers around [low, high], 1, 2 or 5 times a power of ten apart."""
+    """Choose round numbers around [low, high], 1, 2 or 5 times a power of ten apart."""
     span = (high - low) or abs(high) or 1.0
     step = 10.0 ** math.floor(math.log10(span / about))
     step *= next(m for m in (1, 2, 5, 10) if span / (m * step) <= about)
@@ -64,7 +63,7 @@ def _log_ticks(low: float, high: float) -> list[float]:
 
 
 def number(value: float) -> str:
-    """Give a short form of a number.
+    """Format a number in short form.
 
     >>> [number(v) for v in (0.0, 0.25, 12345.0, 2e6, 1e-5)]
     ['0', '0.25', '12,345', '2M', '1e-05']

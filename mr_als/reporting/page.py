@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from mr_als.model import Model
+from mr_als.maths.array import Array
+from mr_als.models.model import Model
 from mr_als.reporting.charts import Series, bar_chart, line_chart, number, point_chart
 
 __all__ = ["report"]
-
-Array = npt.NDArray[Any]
 
 SIDES = ("users", "items")
 # users shown with their recommendations, and items a user
@@ -28,7 +26,7 @@ STYLE = (Path(__file__).parent / "style.css").read_text()
 
 
 def report(model: Model, evaluation: dict[str, Any] | None = None) -> str:
-    """Give the page of a model's training run, as HTML.
+    """Render the HTML page of a model's training run.
 
     Parameters
     ----------
@@ -54,7 +52,7 @@ def report(model: Model, evaluation: dict[str, Any] | None = None) -> str:
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    """Give a table; numbers stand to the right."""
+    """Render a table, with numbers right-aligned."""
     lines = ["".join(f"<th>{escape(cell)}</th>" for cell in head)]
     for row in rows:
         cells = ((cell, number(float(cell)) if isinstance(cell, int | float) else escape(str(cell))) for cell in row)
@@ -63,7 +61,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
 
 
 def summary(model: Model) -> str:
-    """Give the figures one looks for first."""
+    """Render the figures one looks for first."""
     info, last = model.info, model.info["history"][-1]
     tiles = [
         ("users", number(info["n_users"])),
@@ -98,7 +96,7 @@ def convergence(info: dict[str, Any]) -> str:
 
 
 def _of(history: list[dict[str, Any]], side: str, key: str) -> tuple[Array, Array]:
-    """Give the numbers of the halves that solved a side, and one of their figures."""
+    """Select the numbers of the halves that solved a side, and one of their figures."""
     entries = [entry for entry in history if entry["solved"] == side]
     return np.array([e["half"] for e in entries], float), np.array([e[key] for e in entries], float)
 

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mr_als.maths.array import Array
 from mr_als.teaching import formulas
 from mr_als.teaching.first_half import code, small, solution, vectors
 from mr_als.teaching.lesson import Lesson, Section, best_new
 from mr_als.teaching.matrix import write_counts, write_factors
-from mr_als.teaching.text import Array, number, table, tiny, vector
+from mr_als.teaching.text import number, table, tiny, vector
 
 
 def whitened(lesson: Lesson) -> Iterator[str]:
@@ -191,7 +192,7 @@ def mapreduce(lesson: Lesson) -> Iterator[str]:
     """Run the real job on the same numbers."""
     import mr_als
     from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, Training, WeightOptions
-    from mr_als.train import train
+    from mr_als.training.train import train
 
     numbers = f"--rank {lesson.rank} --alpha {lesson.alpha:g} --regularization {lesson.regularization:g}"
     yield f"    mr-als train plays.tsv --format counts --model model --initial-factors items.tsv {numbers}"
@@ -223,7 +224,7 @@ def mapreduce(lesson: Lesson) -> Iterator[str]:
 
 
 def _below(X: Array, Y: Array, lesson: Lesson) -> str:
-    """Give a power of ten above the largest difference: its digits depend on the machine."""
+    """Bound the largest difference by a power of ten, because its digits depend on the machine."""
     mine, theirs, _ = lesson.trained
     largest = max(np.abs(X - mine).max(), np.abs(Y - theirs).max())
     return f"below 1e{math.ceil(math.log10(max(float(largest), 1e-6))):+03d}"

@@ -39,7 +39,7 @@ def run_task(job: str, arguments: Sequence[str], phase: str, lines: Sequence[byt
 
 
 def partition(key: bytes, n_reduces: int) -> int:
-    """Give the reduce task of a key, as Hadoop's KeyFieldBasedPartitioner does: hash modulo number of tasks.
+    """Map a key to its reduce task, as Hadoop's KeyFieldBasedPartitioner does: hash modulo number of tasks.
 
     >>> [partition(b"00000000", 2), partition(b"00000001", 2), partition(b"00000002", 2)]
     [0, 1, 0]

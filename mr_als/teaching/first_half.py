@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from mr_als.maths.array import Array
 from mr_als.teaching import formulas
 from mr_als.teaching.lesson import Lesson, Section
-from mr_als.teaching.text import Array, equation, exactly, grid, number, table, vector
+from mr_als.teaching.text import equation, exactly, grid, number, table, vector
 
 # matrices of a larger rank are too wide for a cell of a table
 NARROW = 2
@@ -185,7 +186,7 @@ def small(name: str, values: Array) -> list[str]:
 
 
 def _flat(values: Array) -> str:
-    """Give a matrix on one line, rows divided by semicolons."""
+    """Format a matrix on one line, rows separated by semicolons."""
     return "[" + "; ".join(" ".join(number(v) for v in row) for row in values) + "]"
 
 

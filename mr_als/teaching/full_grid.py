@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mr_als.data.blocks import pack, unpack
-from mr_als.data.lines import decode, write_lines
+from mr_als.maths.array import Array
+from mr_als.records.blocks import pack, unpack
+from mr_als.records.lines import decode, write_lines
 from mr_als.teaching.cluster import Sent, shuffle
-from mr_als.teaching.trace import Array, Half, Traced
+from mr_als.teaching.trace import Half, Traced
 
 
 def full_grid(traced: Traced) -> Half:
@@ -35,7 +36,7 @@ def full_grid(traced: Traced) -> Half:
 
 
 def partial_equations(traced: Traced, items: Sequence[str]) -> list[bytes]:
-    """Give a line for each user block: for each of its users who played some of `items`, their part of A and b."""
+    """Build a line per user block: for each of its users who played some of `items`, the user's part of A and b."""
     lesson, upper = traced.lesson, np.triu_indices(traced.lesson.rank)
     columns = [lesson.matrix.items.index(item) for item in items]
     lines = []

@@ -29,17 +29,17 @@ class Shape(NamedTuple):
 
 
 def broadcast_bytes(s: Shape) -> float:
-    """Give the bytes sent in a user half by the broadcast join."""
+    """Compute the bytes sent in a user half by the broadcast join."""
     return s.nodes * s.items * (4 * s.rank + 8)
 
 
 def full_grid_bytes(s: Shape) -> float:
-    """Give the most bytes sent in a user half by the full grid."""
+    """Compute the maximum bytes sent in a user half by the full grid."""
     return min(s.pairs, s.users * s.blocks) * 4 * (s.rank * (s.rank + 1) / 2 + s.rank)
 
 
 def half_grid_bytes(s: Shape) -> float:
-    """Give the most bytes of vectors sent in a user half by the half grid."""
+    """Compute the maximum bytes of vectors sent in a user half by the half grid."""
     return min(s.pairs, s.items * s.blocks) * (4 * s.rank + 8)
 
 
@@ -93,7 +93,7 @@ USERS, ITEMS, PLAYS = 24e6, 20e6, 1e10
 
 
 def extrapolate(a: Assumptions) -> dict[str, float]:
-    """Give what follows from assumptions for 24M users, 20M items and 10G plays.
+    """Extrapolate from assumptions to 24M users, 20M items and 10G plays.
 
     >>> 1 < extrapolate(HIGH)["node_hours"] / extrapolate(CENTRAL)["node_hours"] < 30
     True

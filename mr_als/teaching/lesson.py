@@ -8,14 +8,12 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from mr_als.maths.array import Array
 from mr_als.maths.reference import reference_als
-from mr_als.maths.weights import Weights
+from mr_als.maths.weighing.weights import Weights
 from mr_als.teaching.formulas import by_the_gram_trick, confidence_of, loss, preference_of, weighted_rmse
 from mr_als.teaching.matrix import UtilityMatrix
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -74,11 +72,11 @@ class Lesson:
         return np.array([np.linalg.solve(*self.equations(row, Y)) for row in range(len(self.matrix.users))])
 
     def played(self, row: int) -> Array:
-        """Give the columns a row played."""
+        """Find the columns a row played."""
         return np.flatnonzero(self.matrix.plays[row])
 
     def equations(self, row: int, Y: Array) -> tuple[Array, Array]:
-        """Give a and b of a row."""
+        """Compute a and b of a row."""
         items = self.played(row)
         return by_the_gram_trick(Y.T @ Y, Y[items], self.confidence[row, items], self.regularization)
 
@@ -94,7 +92,7 @@ class Lesson:
         return X @ Y.T
 
     def losses(self, X: Array, Y: Array) -> tuple[float, float, float]:
-        """Give squared error, penalty and weighted RMSE."""
+        """Compute squared error, penalty and weighted RMSE."""
         squared_error, penalty = loss(self.preference, self.confidence, X, Y, self.regularization)
         return float(squared_error), float(penalty), weighted_rmse(squared_error, self.confidence)
 
@@ -108,7 +106,7 @@ class Section(NamedTuple):
 
 
 def best_new(scores: Array, plays: Array) -> Array:
-    """Give the columns without plays, best score first; ties by their order."""
+    """List the columns without plays, best score first, ties in column order."""
     order: Array = np.argsort(-scores, kind="stable")
     new: Array = order[plays[order] == 0]
     return new

@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from mr_als.data.factor_lines import read_factor_lines
 from mr_als.errors import BadInputError
-
-Array = npt.NDArray[Any]
+from mr_als.maths.array import Array
+from mr_als.records.factor_lines import read_factor_lines
 
 # rows and columns that still can be followed by eye
 LARGEST = 12
@@ -27,7 +25,7 @@ class UtilityMatrix(NamedTuple):
     plays: Array
 
     def pairs(self) -> list[tuple[str, str, float]]:
-        """Give (user, item, plays) of all pairs with a play, row by row."""
+        """List all pairs with a play as (user, item, plays), row by row."""
         return [(self.users[u], self.items[i], float(self.plays[u, i])) for u, i in np.argwhere(self.plays > 0)]
 
 

@@ -75,7 +75,7 @@ def half(lesson: Lesson, traced: Half) -> Iterator[str]:
 
 
 def sent_table(sent: Sequence[tuple[Sent, str]]) -> list[str]:
-    """Give a table of records and their ways."""
+    """Format a table of records and their routes."""
     header = ["from", "key", "partition", "to", "bytes", "what"]
     rows = [[s.producer, s.key, str(s.partition), s.consumer, str(len(s.line)), what] for s, what in sent]
     widths = max(len(row[4]) for row in [header, *rows])
@@ -108,7 +108,7 @@ def killed(lesson: Lesson) -> Iterator[str]:
 
 
 def output_of(arguments: Sequence[str], written: dict[str, list[bytes]]) -> list[bytes]:
-    """Give all that the reduce tasks write."""
+    """Run the reduce tasks and return everything they write."""
     arrived, _ = shuffle(written, 2)
     return [line for lines in arrived for line in run_task("mr_solve", arguments, "reduce", lines)]
 

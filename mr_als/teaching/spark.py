@@ -57,7 +57,7 @@ def lineage(lesson: Lesson) -> Iterator[str]:
 
 
 def routed(traced: Traced, side: str, other: str) -> list[list[str]]:
-    """Give, by block of the other side, the names that block 1 of `side` needs."""
+    """List, by block of the other side, the names that block 1 of `side` needs."""
     plays, names = traced.lesson.matrix.plays, {"users": traced.lesson.matrix.users, "items": traced.lesson.matrix.items}
     plays = plays if side == "users" else plays.T
     rows = [names[side].index(name) for name in traced.blocks(names[side])[1]]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from mr_als.maths.array import Array
 
 # columns of a line; longer sums go on below
 WIDTH = 100
@@ -18,7 +16,7 @@ DENOMINATOR = 999
 
 
 def number(value: float, digits: int = 4) -> str:
-    """Give a number to so many digits behind the point, or to fewer where that is all of it.
+    """Format a number to `digits` decimal places, or to fewer if they suffice.
 
     >>> number(2.0), number(0.3), number(13 / 18), number(-1e-17)
     ('2', '0.3', '0.7222', '0')
@@ -28,7 +26,7 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def fraction(value: float) -> str:
-    """Give a number as a fraction if it is one of small denominator, else as `number` does.
+    """Format a number as a fraction if it is one with a small denominator, else as `number` does.
 
     >>> fraction(13 / 18), fraction(2**0.5)
     ('13/18', '1.4142')
@@ -38,7 +36,7 @@ def fraction(value: float) -> str:
 
 
 def vector(values: Iterable[float], digits: int = 4) -> str:
-    """Give a vector in round brackets.
+    """Format a vector in round brackets.
 
     >>> vector([6, 2])
     '(6, 2)'
@@ -47,7 +45,7 @@ def vector(values: Iterable[float], digits: int = 4) -> str:
 
 
 def sum_of(values: Iterable[float]) -> str:
-    """Give a sum, a minus instead of a plus before what is negative.
+    """Format a sum, with a minus instead of a plus before negative terms.
 
     >>> sum_of([2, -0.5, 1])
     '2 - 0.5 + 1'
@@ -56,7 +54,7 @@ def sum_of(values: Iterable[float]) -> str:
 
 
 def tiny(value: float) -> str:
-    """Give a difference; below 1e-12 its digits are the machine's.
+    """Format a difference; below 1e-12, its digits depend on the machine.
 
     >>> tiny(0.0443), tiny(1e-16)
     ('0.0443', 'rounding only')
@@ -65,7 +63,7 @@ def tiny(value: float) -> str:
 
 
 def exactly(values: Array) -> str:
-    """Give a vector, as fractions too where it has any.
+    """Format a vector, also as fractions where it has any.
 
     >>> exactly(np.array([13 / 18, 1 / 9]))
     '(13/18, 1/9) = (0.7222, 0.1111)'
@@ -75,7 +73,7 @@ def exactly(values: Array) -> str:
 
 
 def matrix(values: Array) -> list[str]:
-    """Give the lines of a matrix.
+    """Format a matrix as lines.
 
     >>> print(*matrix(np.array([[8, 2], [2, 10]])), sep=chr(10))
     [ 8   2]
@@ -117,7 +115,7 @@ def _beside(blocks: Sequence[Sequence[str]]) -> list[str]:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """Give the lines of a table, its first `left` columns left-aligned and all others right-aligned.
+    """Format a table as lines, its first `left` columns left-aligned and all others right-aligned.
 
     >>> print(*table(["", "A"], [["u1", "3"], ["u2", "10"]]), sep=chr(10))
          A
@@ -134,6 +132,6 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -
 
 
 def grid(users: Sequence[str], items: Sequence[str], values: Array, empty: float | None = None) -> list[str]:
-    """Give a users x items table; cells equal to `empty` are shown as a dot."""
+    """Format a users x items table; cells equal to `empty` are shown as a dot."""
     rows = [[user, *("." if v == empty else number(v) for v in row)] for user, row in zip(users, values, strict=True)]
     return table(["", *items], rows)

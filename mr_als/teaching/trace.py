@@ -9,22 +9,20 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from mr_als.data.blocks import FACTORS, PLAYS, FactorBlock, PlaysBlock, pack, unpack
-from mr_als.data.factor_lines import pack_factor_lines
-from mr_als.data.ids import Ids, block_of, hash_ids
-from mr_als.data.lines import decode
-from mr_als.maths.normal_equations import eigenbasis, project
+from mr_als.maths.array import Array
+from mr_als.maths.solving.normal_equations import eigenbasis, project
 from mr_als.options import SolverOptions, WeightOptions, to_arguments
+from mr_als.records.blocks import FACTORS, PLAYS, FactorBlock, PlaysBlock, pack, unpack
+from mr_als.records.factor_lines import pack_factor_lines
+from mr_als.records.ids import Ids, block_of, hash_ids
+from mr_als.records.lines import decode
 from mr_als.teaching.cluster import Sent, run_task, shuffle
 from mr_als.teaching.lesson import Lesson
 from mr_als.teaching.matrix import EXAMPLE, write_factors
-
-Array = npt.NDArray[Any]
 
 N_BLOCKS = 2
 # with this salt u1 u2 | u3 u4 and A B E | C D share a block; any other works, but neighbours are parted
@@ -56,11 +54,11 @@ class Traced:
         self.prepared, self.prepare_sent = self._prepare()
 
     def hashes(self, names: Sequence[str]) -> Array:
-        """Give the hashes of ids."""
+        """Compute the hashes of ids."""
         return hash_ids(Ids.of(name.encode() for name in names), self.salt)
 
     def blocks(self, names: Sequence[str]) -> list[list[str]]:
-        """Give the names in each block."""
+        """Split names into their blocks."""
         numbers = block_of(self.hashes(names), N_BLOCKS)
         return [[name for name, at in zip(names, numbers, strict=True) if at == block] for block in range(N_BLOCKS)]
 
@@ -87,15 +85,15 @@ class Traced:
         return f"{len(plays.indices)} pairs of {rows}"
 
     def named(self, hashes: Array) -> list[str]:
-        """Give the names of hashes."""
+        """Look up the names of hashes."""
         return [self.names[int(h)] for h in hashes]
 
     def plays(self, side: str) -> dict[int, bytes]:
-        """Give the prepared lines of a side, by block."""
+        """Map each block of a side to its prepared line."""
         return {block: line for (of, block), line in sorted(self.prepared.items()) if of == side}
 
     def arguments(self, directory: str, join: str) -> list[str]:
-        """Give the arguments of the user half, and write the file that every task gets."""
+        """Build the arguments of the user half, and write the file that every task gets."""
         lesson = self.lesson
         weights = WeightOptions(
             confidence="linear", alpha=lesson.alpha, regularization=lesson.regularization, regularization_scaling="none"
@@ -152,7 +150,7 @@ class Traced:
         return Half(reads, [(s, self.describe(s)) for s in sent], self.solved(output))
 
     def half_grid_input(self, directory: str) -> dict[str, list[bytes]]:
-        """Give what each map task reads: block n of both sides to task n."""
+        """Build what each map task reads: block n of both sides goes to task n."""
         plays, factors = self.plays("users"), self.item_factors(directory)
         both = {n: [side[n] for side in (plays, factors) if n in side] for n in range(N_BLOCKS)}
         return {f"map {n}": lines for n, lines in both.items()}
@@ -176,7 +174,7 @@ class Traced:
         return f"vectors of {' '.join(self.named(hashes))}"
 
     def solved(self, output: Sequence[bytes]) -> dict[str, Array]:
-        """Give the vectors in the output of a half."""
+        """Decode the vectors in the output of a half."""
         found: dict[str, Array] = {}
         for line in output:
             kind, _, text = line.rstrip(b"\n").split(b"\t")

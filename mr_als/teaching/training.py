@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mr_als.maths.array import Array
 from mr_als.teaching import formulas
 from mr_als.teaching.first_half import code, solution, vectors
 from mr_als.teaching.lesson import Lesson, Section, best_new
-from mr_als.teaching.text import Array, equation, grid, number, sum_of, table, vector
+from mr_als.teaching.text import equation, grid, number, sum_of, table, vector
 
 
 def errors(lesson: Lesson) -> Iterator[str]:

@@ -13,13 +13,13 @@ TRACE: tuple[Section, ...] = (*records.SECTIONS, *spark.SECTIONS, *industry.SECT
 
 
 def titles(sections: Sequence[Section] = SECTIONS) -> Iterator[str]:
-    """Give a line for each section."""
+    """Yield one line per section."""
     width = max(len(section.name) for section in sections)
     return (f"{section.name.ljust(width)}  {section.title}" for section in sections)
 
 
 def choose(names: Sequence[str] | None, sections: Sequence[Section] = SECTIONS) -> Sequence[Section]:
-    """Give the sections named, or all.
+    """Select the named sections, or all.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def choose(names: Sequence[str] | None, sections: Sequence[Section] = SECTIONS) 
 
 
 def text_of(lesson: Lesson, chosen: Sequence[Section]) -> Iterator[str]:
-    """Give the lines of sections; with headings if there are several."""
+    """Yield the lines of sections, with headings if there are several."""
     for number, section in enumerate(chosen, 1):
         if len(chosen) > 1:
             yield from ("", f"{number}. {section.title}", "")[number == 1 :]

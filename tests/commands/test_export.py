@@ -10,7 +10,7 @@ import pytest
 
 import mr_als
 from mr_als import cli
-from mr_als.data.factor_lines import read_factor_lines
+from mr_als.records.factor_lines import read_factor_lines
 from tests.toy import dense_plays, options, run, toy_lines, write
 
 ODD = ["björk\tsigur rós\t3\n", "a 'quoted' \"user\"\tb, with comma\t1\n"]
@@ -57,7 +57,7 @@ def test_tsv_reads_back_as_the_same_numbers_and_may_begin_a_training(model, tmp_
 
 
 def test_parquet_has_a_column_of_ids_and_one_of_vectors(model, tmp_path, monkeypatch):
-    monkeypatch.setattr("mr_als.export.ROWS", 17)  # several row groups
+    monkeypatch.setattr("mr_als.models.export.ROWS", 17)  # several row groups
     path = exported(model, "parquet", tmp_path / "out")
 
     sides = []

@@ -204,7 +204,7 @@ def damaged(path, tmp_path, change, *, honest=True):
     generation = Path(mr_als.load(str(tmp_path / "m")).generation)
     change(generation)
     if honest:
-        from mr_als.verify import _checksum
+        from mr_als.models.verify import _checksum
 
         manifest = json.loads((generation / "manifest.json").read_text())
         manifest["files"] = {n: [os.path.getsize(generation / n), _checksum(str(generation / n))] for n in manifest["files"]}

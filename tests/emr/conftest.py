@@ -11,12 +11,12 @@ from tests.emr.stand_in import make_bucket, stand_in
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[str]:
-    """Give the address of a running stand-in, which clients find by themselves."""
+    """Yield the address of a running stand-in, which clients find by themselves."""
     with stand_in() as address:
         yield address
 
 
 @pytest.fixture
 def bucket(aws: str) -> str:
-    """Give the URI of a new bucket."""
+    """Create a bucket and return its URI."""
     return f"s3://{make_bucket()}"

@@ -39,7 +39,7 @@ def stand_in(port: int = 0) -> Iterator[str]:
 
 
 def make_bucket() -> str:
-    """Give the name of a new bucket."""
+    """Create a bucket and return its name."""
     import boto3
 
     name = f"bucket-{uuid.uuid4().hex[:8]}"

@@ -21,7 +21,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from mr_als.engine.storage import storage_of
+from mr_als.storage.places import storage_of
 
 OPEN = {".gz": gzip.decompress, ".bz2": bz2.decompress}
 
@@ -48,7 +48,7 @@ class Emr:
 
     @property
     def clusters(self) -> list[Any]:
-        """Give the clusters of the stand-in, oldest first."""
+        """List the clusters of the stand-in, oldest first."""
         from moto.emr.models import emr_backends
 
         found = [c for account in emr_backends.values() for backend in account.values() for c in backend.clusters.values()]

@@ -9,8 +9,8 @@ import pytest
 
 from mr_als.cli import main, make_parser
 from mr_als.engine import mrjob_fixes
-from mr_als.engine.storage import storage_of
 from mr_als.errors import MRALSError
+from mr_als.storage.places import storage_of
 from tests.emr.stand_in import CANARIES
 from tests.emr.streaming import Emr
 from tests.toy import toy_lines, write
@@ -24,7 +24,7 @@ PLAN = ("--rank", "4", "--max-iterations", "1", "--user-blocks", "2", "--item-bl
 
 @pytest.fixture
 def seen(tmp_path, monkeypatch, capfd, caplog, bucket):
-    """Give a function that looks for canaries wherever something may have been written since."""
+    """Return a function that looks for canaries wherever something may have been written since."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -112,7 +112,7 @@ def test_what_is_submitted_to_emr_does_not_hold_them(seen, bucket, monkeypatch):
 
 def test_no_exception_holds_them_when_s3_refuses_or_does_not_answer(seen, bucket, monkeypatch):
     """Not in its text, nor in those of its causes, nor in any line of its traceback."""
-    from mr_als.engine.s3 import S3Storage
+    from mr_als.storage.s3 import S3Storage
 
     told = []
     for variables in (

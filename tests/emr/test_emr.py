@@ -15,8 +15,8 @@ import mr_als
 from mr_als.cli import main
 from mr_als.engine import emr as emr_module
 from mr_als.engine import mrjob_fixes
-from mr_als.engine.storage import storage_of
 from mr_als.errors import UsageError
+from mr_als.storage.places import storage_of
 from tests.emr.streaming import Emr
 from tests.toy import generation_bytes, toy_lines, write
 
@@ -44,7 +44,7 @@ def emr(aws, monkeypatch):
 
 @pytest.fixture
 def logs(bucket):
-    """Give the URI of logs, some of them compressed."""
+    """Upload logs, some of them compressed, and return their URI."""
     lines = [line.encode() for line in toy_lines()]
     for n, (end, pack) in enumerate({"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}.items()):
         storage_of(bucket).write(f"{bucket}/logs/counts.tsv{end}", pack(b"".join(lines[n::3])))
@@ -52,14 +52,14 @@ def logs(bucket):
 
 
 def arrays(model):
-    """Give the bytes of the arrays of a model."""
+    """Read the bytes of a model's arrays."""
     found = generation_bytes(Path(mr_als.load(model).path))
     return {name: data for name, data in found.items() if name.endswith(".npy")}
 
 
 @pytest.fixture(scope="module")
 def inline(tmp_path_factory):
-    """Give the arrays of a model of the same logs from this machine, by join."""
+    """Train on the same logs on this machine with each join, and return the arrays by join."""
     place = tmp_path_factory.mktemp("inline")
     write(place / "counts.tsv", toy_lines())
     for join in ("broadcast", "shuffle"):
@@ -69,7 +69,7 @@ def inline(tmp_path_factory):
 
 @pytest.fixture
 def python(tmp_path):
-    """Give an mrjob.conf by which tasks run in this interpreter, as a cluster of its own kind would have it."""
+    """Write an mrjob.conf that runs tasks in this interpreter, as a cluster of its kind would, and return the option."""
     path = tmp_path / "mrjob.conf"
     path.write_text(json.dumps({"runners": {"emr": {"python_bin": sys.executable, "jobconf": {"mapreduce.job.reduces": 3}}}}))
     return ("-c", str(path))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mr_als.engine.storage import storage_of
 from mr_als.errors import UsageError
-from tests.engine.storage_promises import StoragePromises
+from mr_als.storage.places import storage_of
+from tests.storage.storage_promises import StoragePromises
 
 pytestmark = pytest.mark.s3
 

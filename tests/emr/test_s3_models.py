@@ -15,9 +15,9 @@ import mr_als
 from mr_als.cli import main
 from mr_als.engine import lease
 from mr_als.engine.lease import Lease
-from mr_als.engine.mirror import mirror_of
-from mr_als.engine.storage import storage_of
 from mr_als.errors import BusyError
+from mr_als.storage.mirror import mirror_of
+from mr_als.storage.places import storage_of
 from tests.toy import generation_bytes, toy_lines, write
 
 pytestmark = pytest.mark.s3
@@ -33,7 +33,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def logs(bucket):
-    """Give the URI of two logs."""
+    """Upload two logs and return their URI."""
     lines = toy_lines()
     for name, part in (("a.tsv", lines[:500]), ("day/b.tsv", lines[500:])):
         storage_of(bucket).write(f"{bucket}/logs/{name}", "".join(part).encode())
@@ -42,7 +42,7 @@ def logs(bucket):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """Give the bytes of the model of the same logs on a disk."""
+    """Train on the same logs on a disk, and return the bytes of the model."""
     place = tmp_path_factory.mktemp("local")
     write(place / "counts.tsv", toy_lines())
     assert main(["train", str(place / "counts.tsv"), "--model", str(place / "model"), *PLAN]) == 0
@@ -50,7 +50,7 @@ def undisturbed(tmp_path_factory):
 
 
 def published(model):
-    """Give the bytes of all files of the published generation."""
+    """Read the bytes of all files of the published generation."""
     storage = storage_of(model)
     run = json.loads(storage.read(f"{model}/model.json"))["generation"]
     base = f"{model}/generations/{run}"

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mr_als.engine import engines, hadoop, job
+from mr_als.engine import engine as engines
+from mr_als.engine import hadoop, job
 from mr_als.errors import UsageError
 
 

@@ -13,8 +13,8 @@ import sys
 import pytest
 
 from mr_als.engine.runs import Lock, Run
-from mr_als.engine.storage import LocalStorage
 from mr_als.errors import BusyError, DamagedDataError, ResumeError, UsageError
+from mr_als.storage.local import LocalStorage
 
 HOLD = """
 import sys, time

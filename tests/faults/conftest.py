@@ -15,7 +15,7 @@ from tests.hadoop.runs import Driver
 
 @pytest.fixture
 def python_that(tmp_path: Path) -> Callable[[str], tuple[str, ...]]:
-    """Give the words for mrjob that make tasks run `script`, in which "$@" is what they were to run.
+    """Return a function that builds the mrjob options to make tasks run `script`, in which "$@" is what they were to run.
 
     $id is the attempt and how it was called, such as `attempt_17_0001_r_000000_0 ... --reducer ... --solved users ...`.
     """
@@ -41,7 +41,7 @@ def python_that(tmp_path: Path) -> Callable[[str], tuple[str, ...]]:
 
 @pytest.fixture
 def attempts(tmp_path: Path) -> Callable[[str], list[str]]:
-    """Give what lists the ends, such as `m_000001_0`, of the attempts so far that were called with a word."""
+    """Return a function that lists the ends, such as `m_000001_0`, of the attempts so far that were called with a word."""
 
     def ends(word: str) -> list[str]:
         lines = (tmp_path / "attempts").read_text().splitlines()
@@ -58,7 +58,7 @@ class Gate:
         self.closed.touch()
 
     def script(self, pattern: str) -> str:
-        """Give the script of attempts that wait, see `python_that`."""
+        """Build the script that makes attempts wait; see `python_that`."""
         wait = f"while [ -e {self.closed} ]; do sleep 0.2; done"
         return f'case "$id" in {pattern}) [ -e {self.closed} ] && echo $mapreduce_task_attempt_id > {self.reached}; {wait};; esac'
 
@@ -78,7 +78,7 @@ class Gate:
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Iterator[Gate]:
-    """Give a gate, which is open in the end."""
+    """Yield a gate, and open it at the end."""
     made = Gate(tmp_path)
     yield made
     made.open()

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from mr_als.engine import hadoop as yarn
-from mr_als.engine.storage import storage_of
 from mr_als.errors import BusyError, JobFailedError
+from mr_als.storage.places import storage_of
 from tests.hadoop.runs import arrays_of, driver, train_on
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -23,7 +23,7 @@ MAP, REDUCE = "*_m_000000_0*--solved?users*", "*_r_000000_0*--reducer*--solved?u
 
 
 def processes(*words: str) -> list[int]:
-    """Give the ids of processes whose command line holds all words."""
+    """Find the ids of processes with all words in their command line."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):  # it has ended meanwhile
@@ -34,7 +34,7 @@ def processes(*words: str) -> list[int]:
 
 
 def finished(model: str, half: str) -> list[str]:
-    """Give the attempts at a half, of all runs of a model, whose job has finished its output."""
+    """List the attempts at a half, in all runs of a model, that finished the output of their job."""
     storage, generations = storage_of(model), f"{model}/generations"
     attempts = [
         f"{generations}/{run}/{name}" for run in storage.names(generations) for name in storage.names(f"{generations}/{run}")

@@ -13,15 +13,15 @@ import sys
 import pytest
 
 import mr_als
-from mr_als.engine.storage import storage_of
 from mr_als.errors import JobFailedError
+from mr_als.storage.places import storage_of
 from tests.hadoop.runs import arrays_of, driver, train_on
 
 pytestmark = pytest.mark.faults
 
 
 def unfinished(model: str) -> str:
-    """Give the directory of the run that has not come to its end."""
+    """Find the directory of the run that has not finished."""
     storage = storage_of(model)
     run = json.loads(storage.read(f"{model}/work/run.json") or b"{}")["run"]
     return f"{model}/generations/{run}"

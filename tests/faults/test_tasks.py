@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from mr_als.engine.storage import storage_of
+from mr_als.storage.places import storage_of
 from tests.hadoop.runs import arrays_of, driver, train_on
 from tests.toy import options, run, write
 

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from mr_als.engine.storage import storage_of
-from tests.hadoop.cluster import Cluster, ClusterError
-from tests.hadoop.fetch import CACHE
+from local_hadoop.cluster import Cluster, ClusterError
+from local_hadoop.fetch import CACHE
+from mr_als.storage.places import storage_of
 from tests.hadoop.runs import ONE, SHORT, Logs, arrays_of, train_on
 from tests.toy import run, toy_lines, write
 
 
 @pytest.fixture(scope="session")
 def hadoop() -> Iterator[Cluster]:
-    """Give a running cluster that was started here, and set the variables by which clients find it."""
+    """Yield a running cluster that was started here, and set the variables by which clients find it."""
     lent = os.environ.get("MR_ALS_HADOOP_RUN")
     cluster = Cluster(Path(lent) if lent else CACHE / "hadoop-test")
     cluster.run.mkdir(parents=True, exist_ok=True)
@@ -48,13 +48,13 @@ def hadoop() -> Iterator[Cluster]:
 
 @pytest.fixture
 def folder(hadoop: Cluster) -> str:
-    """Give the URI of a folder in HDFS for one test; it does not exist yet."""
+    """Return the URI of a folder in HDFS for one test; it does not exist yet."""
     return f"{hadoop.default_fs}/tests/{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture(scope="session")
 def toy(hadoop: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logs]:
-    """Give the logs of the toy data set, on this machine and in HDFS; models are copied to a cache of this session alone."""
+    """Yield the logs of the toy data set, on this machine and in HDFS; models are copied to a cache of this session alone."""
     local = write(tmp_path_factory.mktemp("logs") / "counts.tsv", toy_lines())
     uri = f"{hadoop.default_fs}/tests/{uuid.uuid4().hex[:8]}/counts.tsv"
     with pytest.MonkeyPatch.context() as patch:
@@ -65,7 +65,7 @@ def toy(hadoop: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
 
 @pytest.fixture(scope="session")
 def undisturbed(toy: Logs, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Give the arrays that every training of the plan `SHORT` must end with."""
+    """Return the arrays that every training run of the plan `SHORT` must end with."""
     model = tmp_path_factory.mktemp("models") / "undisturbed"
     run([toy.local], model, SHORT)
     return arrays_of(str(model))
@@ -73,7 +73,7 @@ def undisturbed(toy: Logs, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 @pytest.fixture(scope="session")
 def trained(hadoop: Cluster, toy: Logs) -> str:
-    """Give the URI of a model trained on the cluster, by the plan `ONE`; no test changes it."""
+    """Train a model on the cluster by the plan `ONE`, and return its URI; no test changes it."""
     model = f"{hadoop.default_fs}/tests/{uuid.uuid4().hex[:8]}/model"
     train_on(toy.uri, model, ONE, tasks=2)
     return model

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import mr_als
 from mr_als.engine import hadoop as yarn
-from mr_als.engine.storage import storage_of
 from mr_als.options import Training
-from mr_als.train import Engine, train
+from mr_als.storage.places import storage_of
+from mr_als.training.train import Engine, train
 from tests.toy import options
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,12 +50,12 @@ def train_on(
 
 
 def on_yarn(tasks: int = 1, *mrjob_arguments: str) -> Engine:
-    """Give the engine with so many reduce tasks, which data as small as that of the tests would not get."""
+    """Configure the engine with `tasks` reduce tasks, which data as small as that of the tests would not get."""
     return Engine("hadoop", "lines", tasks, (*MEMORY, "-D", f"mapreduce.job.reduces={tasks}", *mrjob_arguments))
 
 
 def arrays_of(model: str) -> dict[str, bytes]:
-    """Give the bytes of the arrays that a model is read as."""
+    """Load a model and return the bytes of its arrays."""
     generation = Path(mr_als.load(model).generation)
     return {str(path.relative_to(generation)): path.read_bytes() for path in generation.rglob("*") if path.is_file()}
 

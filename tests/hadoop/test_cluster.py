@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.hadoop.cluster import DAEMONS, Cluster
+from local_hadoop.cluster import DAEMONS, Cluster
 
 pytestmark = pytest.mark.hadoop
 

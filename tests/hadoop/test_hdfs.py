@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from mr_als.engine.storage import storage_of
-from mr_als.engine.webhdfs import web_addresses
 from mr_als.errors import UsageError
-from tests.engine.storage_promises import StoragePromises
+from mr_als.storage.places import storage_of
+from mr_als.storage.webhdfs import web_addresses
+from tests.storage.storage_promises import StoragePromises
 
 pytestmark = pytest.mark.hadoop
 

@@ -11,12 +11,12 @@ import pytest
 
 import mr_als
 from mr_als.engine import hadoop as yarn
-from mr_als.engine.engines import Engine
+from mr_als.engine.engine import Engine
 from mr_als.engine.lease import Lease
-from mr_als.engine.storage import storage_of
 from mr_als.errors import BusyError, JobFailedError, UsageError
-from mr_als.prepare import prepare
-from mr_als.train import train
+from mr_als.preparing.prepare import prepare
+from mr_als.storage.places import storage_of
+from mr_als.training.train import train
 from tests.emr.stand_in import make_bucket, stand_in
 from tests.hadoop.runs import BLOCKS, ONE, SHORT, arrays_of, driver, on_yarn, train_on
 from tests.toy import options, run

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from mr_als.data.blocks import PlaysBlock
-from mr_als.data.lines import Reference, encode
 from mr_als.engine.datasets import read_parts
 from mr_als.engine.launch import run_job
 from mr_als.errors import HashCollisionError
+from mr_als.records.blocks import PlaysBlock
+from mr_als.records.lines import Reference, encode
 from tests.collisions import collision
 
 COUNTS = ["--columns=user,item,plays", "--user-blocks=3", "--item-blocks=2"]
@@ -123,8 +123,8 @@ def test_a_log_line_that_names_a_file_is_never_followed(ingest, tmp_path):
 
 def test_records_in_many_pieces_and_a_table_that_is_always_full_do_not_change_a_byte(logs, ingest, monkeypatch):
     expected = ingest(logs)
-    monkeypatch.setattr("mr_als.data.lines.MAX_PAYLOAD", 50)
-    monkeypatch.setattr("mr_als.data.logs.CHUNK", 100)
+    monkeypatch.setattr("mr_als.records.lines.MAX_PAYLOAD", 50)
+    monkeypatch.setattr("mr_als.logs.logs.CHUNK", 100)
 
     found = ingest(logs, arguments=["--task-memory=1"])
 

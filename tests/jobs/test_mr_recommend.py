@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import mr_als
-from mr_als.engine.engines import Engine
+from mr_als.engine.engine import Engine
 from mr_als.errors import UsageError
 from mr_als.progress import Progress
-from mr_als.recommend import published, recommend_to, stored_users, write_tiles
+from mr_als.recommending.recommend import published, recommend_to, stored_users, write_tiles
 from tests.toy import RANK, options, run, toy_lines, write
 
 
@@ -61,7 +61,7 @@ def test_tiles_of_items_give_the_same(per_tile, model, tmp_path):
 
 
 def test_many_blocks_of_users_give_the_same(model, tmp_path, monkeypatch):
-    monkeypatch.setattr("mr_als.recommend.USERS_PER_BLOCK", 7)
+    monkeypatch.setattr("mr_als.recommending.recommend.USERS_PER_BLOCK", 7)
 
     assert job(model, tmp_path / "job", Engine(tasks=4)) == expected(model)
 
@@ -106,7 +106,7 @@ def test_no_users_give_no_output(model, tmp_path):
 
 
 def test_tiles_hold_all_items_once_with_their_names_and_the_longest_vectors_first(model, tmp_path):
-    from mr_als.data.catalogue import ItemsTile
+    from mr_als.records.catalogue import ItemsTile
 
     tiles = [ItemsTile(path) for path in write_tiles(model, str(tmp_path), 8 * 4 * RANK * 9)]
 

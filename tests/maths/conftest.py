@@ -13,5 +13,5 @@ INSTALLED = [kernel for kernel in KERNELS if kernel == "numpy" or find_spec(kern
 
 @pytest.fixture(params=INSTALLED)
 def kernel(request):
-    """Give each kernel that is installed, one after the other."""
+    """Return each installed kernel in turn."""
     return request.param

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from mr_als.errors import SingularSystemError
-from mr_als.maths.loss import weighted_rmse, zero_rmse
-from mr_als.maths.normal_equations import eigenbasis, gram_matrix, project
 from mr_als.maths.reference import reference_als
 from mr_als.maths.solve import solve_block
-from mr_als.maths.weights import Weights
+from mr_als.maths.solving.normal_equations import eigenbasis, gram_matrix, project
+from mr_als.maths.weighing.loss import weighted_rmse, zero_rmse
+from mr_als.maths.weighing.weights import Weights
 
 ALS_WR = Weights(feedback="explicit", regularization=0.05, regularization_scaling="count")
 
 
 def ratings_of_two_tastes(n_users=30, n_items=24, seed=0):
-    """Give ratings 0 to 5 of users of two tastes, 60 % of them NaN, one user and one item without any."""
+    """Generate ratings 0 to 5 of users of two tastes, 60 % of them NaN, with one user and one item without any."""
     rng = np.random.default_rng(seed)
     taste = rng.random((n_users, 2)) @ rng.random((2, n_items))
     ratings = np.round(10 * taste / taste.max()) / 2

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mr_als.maths.loss import weighted_rmse
-from mr_als.maths.normal_equations import eigenbasis, gram_matrix, project
-from mr_als.maths.ranking import top_n
+from mr_als.maths.ranking.best import top_n
 from mr_als.maths.reference import reference_als
 from mr_als.maths.solve import solve_block
-from mr_als.maths.weights import CONFIDENCES, SCALINGS, Weights
+from mr_als.maths.solving.normal_equations import eigenbasis, gram_matrix, project
+from mr_als.maths.weighing.loss import weighted_rmse
+from mr_als.maths.weighing.weights import CONFIDENCES, SCALINGS, Weights
 
 
 def random_plays(n_users=25, n_items=18, seed=0):

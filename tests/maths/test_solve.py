@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from mr_als.errors import NonFiniteError, SingularSystemError, UsageError
-from mr_als.maths import flat, padded
-from mr_als.maths.loss import Loss, weighted_rmse, zero_rmse
-from mr_als.maths.normal_equations import eigenbasis, gram_matrix, project, solve_row
 from mr_als.maths.solve import solve_block
-from mr_als.maths.weights import CONFIDENCES, SCALINGS, Weights
+from mr_als.maths.solving import flat, padded
+from mr_als.maths.solving.normal_equations import eigenbasis, gram_matrix, project, solve_row
+from mr_als.maths.weighing.loss import Loss, weighted_rmse, zero_rmse
+from mr_als.maths.weighing.weights import CONFIDENCES, SCALINGS, Weights
 
 # what the relative residual of the normal equations may be: the solver's tolerance, or that of float32
 RESIDUAL = {"cg": 1.5e-4, "cholesky": 5e-6}
@@ -47,7 +47,7 @@ class Block:
         return solve_block(*csr, z, spectrum, basis, self.n_fixed, weights or Weights(), **options)
 
     def rows(self, weights):
-        """Give (observed, confidence, lambda) of each row."""
+        """Yield (observed, confidence, lambda) for each row."""
         lam = weights.row_regularization(np.diff(self.indptr), self.n_fixed)
         for row, (start, end) in enumerate(zip(self.indptr[:-1], self.indptr[1:], strict=True)):
             seen = self.indices[start:end]
@@ -58,7 +58,7 @@ class Block:
         return np.array([solve_row(gram, self.fixed[seen], c, lam) for seen, c, lam in self.rows(weights)])
 
     def largest_residual(self, factors, weights):
-        """Give max |D^-1/2 Q' (A x - b)| / |D^-1/2 Q' b| of the rows, D the spectrum with lambda."""
+        """Compute max |D^-1/2 Q' (A x - b)| / |D^-1/2 Q' b| over the rows, where D is the spectrum plus lambda."""
         gram = gram_matrix(self.fixed)
         spectrum, basis = np.linalg.eigh(gram)
         worst = 0.0
@@ -72,7 +72,7 @@ class Block:
         return worst
 
     def brute_force_loss(self, factors, weights):
-        """Give the loss, summed over all cells one by one."""
+        """Compute the loss, summed over all cells one by one."""
         squared_error = penalty = confidence = zero_error = 0.0
         for x, (seen, c, lam) in zip(factors.astype(np.float64), self.rows(weights), strict=True):
             p, weight = np.zeros(self.n_fixed), np.ones(self.n_fixed)
@@ -340,7 +340,7 @@ def test_an_unknown_kernel_is_refused():
 
 
 def test_a_task_without_numba_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "mr_als.maths.kernels_numba", None)
+    monkeypatch.setitem(sys.modules, "mr_als.maths.solving.kernels_numba", None)
 
     with pytest.raises(UsageError, match=r"numba is not installed here; pip install mr_als\[fast\]"):
         Block([1]).solve(kernel="numba")

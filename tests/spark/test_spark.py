@@ -18,12 +18,12 @@ import pytest
 
 from mr_als.cli import main
 from mr_als.engine import spark
-from mr_als.engine.engines import Engine
+from mr_als.engine.engine import Engine
 from mr_als.engine.launch import run_job
-from mr_als.engine.storage import storage_of
 from mr_als.errors import DamagedDataError, UsageError
-from mr_als.prepare import prepare
-from mr_als.train import train
+from mr_als.preparing.prepare import prepare
+from mr_als.storage.places import storage_of
+from mr_als.training.train import train
 from tests.emr.stand_in import make_bucket, stand_in
 from tests.hadoop.runs import arrays_of
 from tests.toy import generation_bytes, options, run, toy_lines, write
@@ -38,7 +38,7 @@ def logs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory):
-    """Give a directory of logs in every compression."""
+    """Write logs in every compression to a directory, and return its path."""
     place = tmp_path_factory.mktemp("packed")
     lines = [line.encode() for line in toy_lines()]
     parts = [b"".join(lines[n::4]) for n in range(4)]

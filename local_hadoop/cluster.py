@@ -1,0 +1,297 @@
+"""A real single-node Hadoop: NameNode, DataNode, ResourceManager, NodeManager and JobHistoryServer, each a process.
+
+    python -m local_hadoop.cluster start          fetch it if needed (Maven, a JDK 17), start the daemons, print what to set
+    python -m local_hadoop.cluster status
+    python -m local_hadoop.cluster kill DAEMON    SIGKILL; `up DAEMON` starts it again
+    python -m local_hadoop.cluster stop           HDFS stays for the next start; `clean` removes it
+
+All of it lies in one run directory (`--run`), listens on loopback only, on ports that were free, and shares nothing
+with another Hadoop. It is recognised by the id its NameNode was formatted with, see `Cluster.is_ours`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import getpass
+import json
+import os
+import random
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from local_hadoop import conf
+from local_hadoop.fetch import CACHE, default_home, fetch
+
+DAEMONS = {
+    "namenode": "hdfs",
+    "datanode": "hdfs",
+    "resourcemanager": "yarn",
+    "nodemanager": "yarn",
+    "historyserver": "mapred",
+}
+WEB_PORTS = {"namenode": "namenode_http", "resourcemanager": "rm_http", "historyserver": "history_http"}
+
+
+class ClusterError(Exception):
+    """The cluster cannot be used; the message says why and what to do."""
+
+
+def find_java() -> str:
+    """Find the JAVA_HOME of a Java 17: Hadoop 3.4 does not start on any newer than 23."""
+    named = [Path(os.environ["JAVA_HOME"])] if os.environ.get("JAVA_HOME") else []
+    on_path = shutil.which("java")
+    found = [Path(on_path).resolve().parents[1]] if on_path else []
+    for home in [*named, *found, *sorted(Path("/usr/lib/jvm").glob("*17*"))]:
+        release = home / "release"
+        if release.exists() and 'JAVA_VERSION="17' in release.read_text():
+            return str(home)
+    msg = "no JDK 17 in JAVA_HOME, on the PATH or in /usr/lib/jvm; install one (Debian: openjdk-17-jdk-headless) or set JAVA_HOME"
+    raise ClusterError(msg)
+
+
+def free_ports(number: int) -> list[int]:
+    """Choose free ports of loopback, below those that the system gives to connections: one of these would be gone soon."""
+    found: list[int] = []
+    for port in random.SystemRandom().sample(range(12_000, 32_000), 2_000):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == number:
+            return found
+    msg = f"fewer than {number} free ports between 12000 and 32000"
+    raise ClusterError(msg)
+
+
+class Cluster:
+    """The five daemons that live in one run directory."""
+
+    def __init__(self, run: Path, home: Path | None = None) -> None:
+        self.run, self.home = run.resolve(), (home or default_home()).resolve()
+
+    # what clients need to know
+
+    @property
+    def made(self) -> dict[str, Any]:
+        """Ports and id, chosen at the first start."""
+        return json.loads((self.run / "made.json").read_text())
+
+    @property
+    def default_fs(self) -> str:
+        """The URI of its HDFS."""
+        return f"hdfs://localhost:{self.made['ports']['namenode']}"
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables by which `hadoop`, mrjob and mr_als find this cluster."""
+        return {
+            "JAVA_HOME": find_java(),
+            "HADOOP_HOME": str(self.home),
+            "HADOOP_CONF_DIR": str(self.run / "conf"),
+            "HADOOP_LOG_DIR": str(self.run / "logs"),
+            "PATH": f"{self.home / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        }
+
+    def command(self, *words: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run a client such as `hdfs dfsadmin -report` and give what it printed."""
+        full = [str(self.home / "bin" / words[0]), *words[1:]]
+        environment = {**os.environ, **self.environment()}
+        return subprocess.run(full, env=environment, check=check, timeout=timeout, capture_output=True, text=True)
+
+    def get(self, daemon: str, path: str) -> Any:
+        """Ask a daemon's web port for JSON."""
+        port = self.made["ports"][WEB_PORTS[daemon]]
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Accept": "application/json"})
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return json.load(answer)
+
+    def is_ours(self) -> bool:
+        """Say whether the NameNode that answers is the one formatted for this run directory."""
+        try:
+            beans = self.get("namenode", "/jmx?qry=Hadoop:service=NameNode,name=NameNodeInfo")["beans"]
+            return bool(beans[0]["ClusterId"] == self.made["id"])
+        except (OSError, ValueError, LookupError):
+            return False
+
+    # start and stop
+
+    def start(self) -> None:
+        """Start all daemons that are not running and wait until a job can be submitted."""
+        fetch(self.home)
+        if not (self.run / "made.json").exists():
+            self._make()
+        for daemon in DAEMONS:
+            if daemon != "historyserver":  # it wants HDFS at once, the others wait for what they need
+                self.up(daemon)
+        self._wait(180, "the DataNode to register and HDFS to leave safe mode", self._has_hdfs)
+        if not self.is_ours():
+            msg = f"the NameNode at {self.default_fs} was not started from {self.run}"
+            raise ClusterError(msg)
+        self._wait(180, "HDFS to make folders", self._make_folders)
+        self.up("historyserver")
+        self._wait(180, "the NodeManager to register", self.has_node)
+        self._wait(180, "the JobHistoryServer", self._has_history)
+
+    def _make(self) -> None:
+        """Choose ports and id, write the configuration, format the NameNode."""
+        for name in ("logs/userlogs", "pids"):
+            (self.run / name).mkdir(parents=True, exist_ok=True)
+        ports = dict(zip(conf.PORTS, free_ports(len(conf.PORTS)), strict=True))
+        conf.write(self.run, self.home, ports)
+        made = {"ports": ports, "id": f"mr-als-test-{secrets.token_hex(8)}"}
+        self.command("hdfs", "namenode", "-format", "-nonInteractive", "-force", "-clusterId", made["id"])
+        (self.run / "made.json").write_text(json.dumps(made, indent=1))
+
+    def _make_folders(self) -> bool:
+        """Make in HDFS what every job expects, through WebHDFS: a JVM would take a second for each."""
+        port = self.made["ports"]["namenode_http"]
+        for path in ("/tmp/hadoop-yarn/staging", f"/user/{getpass.getuser()}"):
+            url = f"http://127.0.0.1:{port}/webhdfs/v1{path}?op=MKDIRS&permission=1777&user.name={getpass.getuser()}"
+            urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=30).close()
+        return True
+
+    def _has_hdfs(self) -> bool:
+        state = self.get("namenode", "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState")["beans"][0]
+        return bool(state["NumLiveDataNodes"] == 1 and state["FSState"] == "Operational")
+
+    def _has_history(self) -> bool:
+        return "startedOn" in self.get("historyserver", "/ws/v1/history/info")["historyInfo"]
+
+    def has_node(self) -> bool:
+        """Say whether a NodeManager can take containers."""
+        return bool(self.get("resourcemanager", "/ws/v1/cluster/metrics")["clusterMetrics"]["activeNodes"] == 1)
+
+    def _wait(self, seconds: float, what: str, ready: Callable[[], bool]) -> None:
+        """Wait for a condition; give up at once if a daemon died."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                if ready():
+                    return
+            except (OSError, ValueError, LookupError):
+                pass
+            for daemon, state in self.status().items():
+                if state == "died":
+                    tail = "\n".join((self.run / f"logs/{daemon}.log").read_text(errors="replace").splitlines()[-30:])
+                    msg = f"{daemon} died while waiting for {what}:\n{tail}"
+                    raise ClusterError(msg)
+            time.sleep(0.2)
+        msg = f"waited {seconds:.0f} s for {what} in vain; see {self.run / 'logs'}"
+        raise ClusterError(msg)
+
+    def up(self, daemon: str) -> None:
+        """Start one daemon, unless it runs."""
+        if self.alive(daemon):
+            return
+        # through a shell that ends at once, so that the daemon is nobody's child and outlives whoever started it
+        detached = [
+            "sh",
+            "-c",
+            'log=$1; shift; setsid "$@" </dev/null >>"$log" 2>&1 & echo $!',
+            "sh",
+            str(self.run / f"logs/{daemon}.log"),
+        ]
+        started = subprocess.run(
+            [*detached, str(self.home / "bin" / DAEMONS[daemon]), daemon],
+            env={**os.environ, **self.environment()}, cwd=self.run, check=True, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        (self.run / f"pids/{daemon}").write_text(started.stdout.strip())
+
+    def pid(self, daemon: str) -> int:
+        """Read a daemon's process id; 0 if it was never started or was stopped."""
+        path = self.run / f"pids/{daemon}"
+        return int(path.read_text()) if path.exists() else 0
+
+    def alive(self, daemon: str) -> bool:
+        """Say whether the process runs and is ours; a zombie that nobody has reaped is dead."""
+        try:
+            state = Path(f"/proc/{self.pid(daemon)}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            environment = Path(f"/proc/{self.pid(daemon)}/environ").read_bytes()
+            return state != "Z" and f"HADOOP_CONF_DIR={self.run}/conf\0".encode() in environment
+        except (OSError, IndexError):
+            return False
+
+    def status(self) -> dict[str, str]:
+        """Report each daemon's state: up, died, or stopped."""
+        return {d: "up" if self.alive(d) else "died" if self.pid(d) else "stopped" for d in DAEMONS}
+
+    def signal(self, daemon: str, number: int = signal.SIGKILL) -> None:
+        """Send a signal to one daemon, if it is alive."""
+        if self.alive(daemon):
+            os.kill(self.pid(daemon), number)
+
+    def kill(self, daemon: str) -> None:
+        """Kill one daemon and wait until it is gone."""
+        self.signal(daemon)
+        self._gone(daemon, 10)
+
+    def _gone(self, daemon: str, seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while self.alive(daemon) and time.monotonic() < end:
+            time.sleep(0.05)
+        return not self.alive(daemon)
+
+    def stop(self) -> None:
+        """Stop all daemons, the last started first."""
+        for daemon in reversed(DAEMONS):
+            self.signal(daemon, signal.SIGTERM)
+        for daemon in reversed(DAEMONS):
+            if not self._gone(daemon, 10):
+                self.kill(daemon)
+            (self.run / f"pids/{daemon}").unlink(missing_ok=True)
+        self._end_containers()
+
+    def _end_containers(self) -> None:
+        """End what the NodeManager started: a supervised one leaves it for its successor."""
+        ours = f"{self.run}/local/usercache/".encode()
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                if ours in path.read_bytes():
+                    os.kill(int(path.parent.name), signal.SIGKILL)
+
+    def clean(self) -> None:
+        """Kill all daemons, as nothing of theirs is to be kept, and remove the run directory with its HDFS."""
+        for daemon in reversed(DAEMONS):
+            self.kill(daemon)
+        self._end_containers()
+        shutil.rmtree(self.run, ignore_errors=True)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m local_hadoop.cluster", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("verb", choices=("fetch", "start", "status", "env", "kill", "up", "stop", "clean"))
+    parser.add_argument("daemon", nargs="?", choices=tuple(DAEMONS), help="for kill and up")
+    parser.add_argument("--run", type=Path, default=CACHE / "hadoop-run", help="run directory (default: %(default)s)")
+    parser.add_argument("--home", type=Path, default=default_home(), help="where Hadoop is laid out (default: %(default)s)")
+    args = parser.parse_args(arguments)
+    if (args.daemon is None) == (args.verb in ("kill", "up")):
+        parser.error(f"{args.verb} needs a daemon" if args.daemon is None else f"{args.verb} takes no daemon")
+    cluster = Cluster(args.run, args.home)
+    try:
+        if args.verb == "fetch":
+            fetch(args.home)
+        elif args.verb == "status":
+            print("\n".join(f"{daemon}\t{state}" for daemon, state in cluster.status().items()))
+        elif args.verb in ("kill", "up"):
+            getattr(cluster, args.verb)(args.daemon)
+        elif args.verb != "env":
+            getattr(cluster, args.verb)()
+        if args.verb in ("start", "env"):
+            print("".join(f"export {name}={value}\n" for name, value in cluster.environment().items()), end="")
+    except ClusterError as error:
+        print(f"cluster: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

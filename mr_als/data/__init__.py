@@ -1,1 +1,0 @@
-"""Records and how they travel: ids and hashes, log lines, blocks of plays and factors, the join. No mrjob."""

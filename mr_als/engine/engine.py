@@ -1,0 +1,224 @@
+"""Where the jobs run: an `Engine` runs a job on data sets and gives back checked data sets.
+
+It hides the one thing in which engines differ, how records travel:
+
+* `references`: tasks see the driver's files (inline, local, Spark on one machine). The driver checks each output record and
+  lays it down in a raw file; a job's input are lines that say where a block lies, and tasks memory-map it.
+* `lines`: tasks see the file system of a cluster (Hadoop). The part files of a job are the data set, and the input of the next
+  job; the driver reads only the reports at their ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
+
+from mr_als.engine.datasets import SHARDS, Dataset, Writer, read_parts, shard_arguments
+from mr_als.engine.launch import CLUSTERS, run_job
+from mr_als.engine.parts import SUCCESS, Parts, read_reports
+from mr_als.errors import DamagedDataError, UsageError
+from mr_als.records.lines import LINES, REFERENCES, Record
+from mr_als.storage.mirror import FETCHED
+from mr_als.storage.places import scheme_of, storage_of
+
+Data = Dataset | Parts
+
+# bytes of input that are worth another task on a cluster, whose start takes seconds of a core
+WORTH_A_TASK = 16 << 20
+# what tasks see on a cluster, for example
+_PLACES = {"hadoop": "hdfs:///", "emr": "s3://BUCKET/"}
+
+
+class Written(NamedTuple):
+    """What a task reports of a block that it wrote."""
+
+    kind: str
+    block: int
+    length: int
+    crc: int
+
+
+class Output(NamedTuple):
+    """What came out of a job: a checked data set of each kind, and the reports of its tasks.
+
+    shuffled : bytes that map tasks wrote for reduce tasks; None where the driver does not see them
+    """
+
+    data: Mapping[str, Data]
+    reports: list[Record]
+    shuffled: int | None = None
+
+
+class Input(Protocol):
+    """What a job can read: a data set, or the logs."""
+
+    @property
+    def n_bytes(self) -> int:
+        """Size in bytes."""
+
+    def write_input(self, directory: str, n_files: int) -> list[str]:
+        """List the paths of a job's input files, one per map task, writing them to `directory` if need be."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where the jobs run, in which form they get their records, and in how many tasks."""
+
+    runner: str = "inline"
+    form: str = REFERENCES
+    tasks: int = 1
+    mrjob_arguments: tuple[str, ...] = ()
+    owner: str = ""
+
+    @property
+    def threads(self) -> int:
+        """Threads of a task: inline there is one task at a time, elsewhere tasks share the cores."""
+        return (os.cpu_count() or 1) if self.runner == "inline" else 1
+
+    def owned_by(self, directory: str) -> Engine:
+        """Build an engine that identifies its cluster jobs by the directory their driver holds.
+
+        Raises
+        ------
+        UsageError
+            If the directory is not where tasks of this engine see it.
+        """
+        self.check_place(directory)
+        return replace(self, owner=self.owner or storage_of(directory).absolute(directory))
+
+    def check_place(self, *paths: str) -> None:
+        """Check that a cluster sees the files at some paths.
+
+        Raises
+        ------
+        UsageError
+            If it does not.
+        """
+        for path in paths:
+            scheme = scheme_of(path)
+            uri = _PLACES.get(self.runner, "") + os.path.basename(os.path.normpath(path))
+            if self.runner == "emr" and scheme == "hdfs":
+                msg = f"{path} is in the HDFS of a cluster, and -r emr works on files in S3; give a URI such as {uri}"
+                raise UsageError(msg)
+            if self.runner in CLUSTERS and scheme == "file":
+                msg = f"{path} is on this machine, and -r {self.runner} works on the files of a cluster; give a URI such as {uri}"
+                raise UsageError(msg)
+
+    @contextlib.contextmanager
+    def workplace(self, beside: str, here: str) -> Iterator[str]:
+        """Yield a directory that a job's tasks see: `here`, or on a cluster a new one beside a path, removed afterwards.
+
+        Raises
+        ------
+        UsageError
+            If the path is not on the cluster.
+        """
+        if self.runner not in CLUSTERS:
+            yield here
+            return
+        self.check_place(beside)
+        storage = storage_of(beside)
+        # LOGS skips names that begin with a dot
+        place = os.path.join(os.path.dirname(beside.rstrip("/")), f".mr-als-{uuid.uuid4().hex[:8]}")
+        storage.make_directory(place)
+        try:
+            yield place
+        finally:
+            storage.remove(place)
+
+    def stage(self, paths: Sequence[str], directory: str) -> list[str]:
+        """Return paths by which tasks see files of this machine: unchanged, or on a cluster copies in `directory` there."""
+        if self.runner not in CLUSTERS:
+            return list(paths)
+        storage, copies = storage_of(directory), [os.path.join(directory, os.path.basename(path)) for path in paths]
+        for path, copy in zip(paths, copies, strict=True):
+            storage.upload(path, copy)
+        return copies
+
+    def run(
+        self, job: str, inputs: Sequence[Input], directory: str, arguments: Sequence[str],
+        kinds: Sequence[str], written: Callable[[Record], Written | None], task_memory: int = 1 << 30,
+    ) -> Output:  # fmt: skip
+        """Run a job whose tasks write blocks of some `kinds`, and at their end a report of each.
+
+        Parameters
+        ----------
+        directory : an existing directory of this attempt alone
+        written : reads a report; None for a report of another matter
+        task_memory : bytes
+
+        Raises
+        ------
+        JobFailedError
+            If the job failed.
+        DamagedDataError
+            If its output is not what its reports say.
+        """
+        tasks = self.tasks
+        if self.runner in CLUSTERS:
+            tasks = min(tasks, 1 + sum(data.n_bytes for data in inputs) // WORTH_A_TASK)
+        paths = [path for data in inputs for path in data.write_input(directory, tasks)]
+        output = os.path.join(directory, "output")
+        parts = run_job(
+            job, paths, output,
+            ["--input", self.form, f"--task-memory={task_memory}", *shard_arguments(self.form, directory), *arguments],
+            self.runner, tasks=tasks, mrjob_arguments=self.mrjob_arguments, task_memory=task_memory,
+            reduces=min(tasks, len(getattr(inputs[0], "entries", range(tasks)))), owner=self.owner,
+        )  # fmt: skip
+        if self.form == LINES:
+            if self.runner not in CLUSTERS:  # Hadoop has written it
+                storage_of(output).create(os.path.join(output, SUCCESS), b"")
+            return keep(output, parts, kinds, written)
+        laid = lay_down(parts, directory, kinds, written)
+        shards = storage_of(directory).sizes(os.path.join(directory, SHARDS)).values()
+        kept = sum(len(record.payload) for record in laid.reports) + sum(data.n_bytes for data in laid.data.values())
+        laid = laid._replace(shuffled=sum(shards) - kept)
+        for name in ("output", SHARDS, FETCHED):
+            storage_of(directory).remove(os.path.join(directory, name))
+        return laid
+
+    def load(self, manifest: Mapping[str, Any], directory: str) -> Data:
+        """Open a data set again by what its `to_json` gave."""
+        return Parts.from_json(manifest, directory) if "parts" in manifest else Dataset.from_json(manifest, directory, self.form)
+
+
+def lay_down(parts: Sequence[str], directory: str, kinds: Sequence[str], written: Callable[[Record], Written | None]) -> Output:
+    """Lay the records of each kind down in a raw file, and check them against the reports."""
+    reports = []
+    with contextlib.ExitStack() as files:
+        writers = {kind: files.enter_context(Writer(kind, os.path.join(directory, f"{kind}.raw"))) for kind in kinds}
+        for record in read_parts(parts, REFERENCES):
+            if record.kind in writers:
+                writers[record.kind].add(record.block, record.payload, record.crc)
+            else:
+                reports.append(record)
+        data = {kind: writer.close() for kind, writer in writers.items()}
+    found = [Written(kind, e.block, e.length, e.crc) for kind in kinds for e in data[kind].entries]
+    reported = [block for record in reports if (block := written(record)) is not None]
+    if differing := set(found) ^ set(reported):
+        block = min(differing)
+        msg = f"{directory}: {block.kind} block {block.block} is not what its task reported; run the same command again"
+        raise DamagedDataError(msg)
+    return Output(data, reports)
+
+
+def keep(output: str, parts: Sequence[str], kinds: Sequence[str], written: Callable[[Record], Written | None]) -> Output:
+    """Take the parts as they are: their reports say which blocks are in them."""
+    storage = storage_of(output)
+    sizes = storage.sizes(output)
+    reports: list[Record] = []
+    blocks: dict[str, dict[str, list[Written]]] = {kind: {} for kind in kinds}
+    for name in (os.path.basename(part) for part in parts):
+        found = read_reports(storage, os.path.join(output, name), sizes[name])
+        reports += found
+        for record in found:
+            if (block := written(record)) is not None:
+                blocks[block.kind].setdefault(name, []).append(block)
+    return Output({kind: Parts.of(kind, output, sizes, blocks[kind]) for kind in kinds}, reports)
+
+
+__all__ = ["CLUSTERS", "Data", "Engine", "Input", "Output", "Written"]

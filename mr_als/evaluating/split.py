@@ -1,0 +1,195 @@
+"""Split play logs into training, validation and test parts: the driver of `jobs/mr_split.py`.
+
+    <part>/part-00000.tsv ...              lines `user TAB item TAB plays`: each part can be given as LOGS again
+    <part>/_fold_in/part-00000.tsv ...     by users: what the model may see of held-out users; a name that LOGS skips
+    <part>/_split.json                     how it was made
+
+Each directory appears whole, the training part last.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from mr_als.engine.datasets import read_parts, shard_arguments
+from mr_als.engine.launch import run_job
+from mr_als.errors import BadInputError, UsageError
+from mr_als.logs.logs import Layout
+from mr_als.logs.numbers import parse_time
+from mr_als.options import InputOptions, SplitOptions
+from mr_als.plays.partition import PARTS
+from mr_als.preparing.inputs import check_engine, described, find_layout, log_arguments
+from mr_als.preparing.log_files import Logs
+from mr_als.preparing.prepare import check_lines, check_usable, count_blocks
+from mr_als.progress import Progress
+from mr_als.records.blocks import STRENGTH_UNIT, unpack
+from mr_als.storage.places import storage_of
+
+if TYPE_CHECKING:
+    from mr_als.engine.engine import Engine
+
+__all__ = ["FOLD_IN", "split"]
+
+# held-out users' items that may be seen; LOGS skips names that begin with an underscore
+FOLD_IN = "_fold_in"
+
+
+def split(
+    logs: Sequence[str],
+    outputs: dict[str, str],
+    rule: SplitOptions,
+    inputs: InputOptions,
+    engine: Engine,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Split logs into the directories `outputs`, by part: "train", "test" and perhaps "validation"; give what is in them.
+
+    Raises
+    ------
+    UsageError
+        If a directory exists, or the rule does not fit the logs.
+    BadInputError
+        If there is no usable line, too many bad ones, or a part is empty.
+    """
+    engine.check_place(*logs, *outputs.values())
+    found = Logs.of(logs, engine.form)
+    paths = found.paths
+    layout = find_layout(paths, inputs)
+    check_engine(layout, paths, engine)
+    cuts = check_rule(rule, layout, with_validation="validation" in outputs)
+    with ExitStack() as stack:
+        directories = {part: stack.enter_context(_whole(part, path)) for part, path in sorted(outputs.items())}
+        work = stack.enter_context(tempfile.TemporaryDirectory(prefix="mr-als-split-"))
+        place = stack.enter_context(engine.workplace(outputs["train"], work))
+        progress.say(f"split: {len(paths)} log file(s), {described(layout)}, by {rule.by}, job mr_split on {engine.runner}")
+        parts = run_job(
+            "mr_split",
+            found.write_input(work, engine.tasks),
+            os.path.join(place, "output"),
+            [
+                "--input",
+                engine.form,
+                *shard_arguments(engine.form, work),
+                *log_arguments(inputs, layout),
+                *_arguments(rule, cuts, "validation" in outputs, paths, inputs),
+            ],
+            engine.runner,
+            tasks=engine.tasks,
+            mrjob_arguments=engine.mrjob_arguments,
+        )
+        info = lay_down(parts, engine.form, directories)
+        # beside the training part, where it stays when the split is refused
+        quarantine, storage = f"{outputs['train'].rstrip('/')}-bad-lines.tsv", storage_of(outputs["train"])
+        if said := check_lines(info, inputs, quarantine, storage):
+            progress.say(f"split: {said}")
+        else:
+            storage.remove(quarantine)
+        check_usable(info, sum(info[part]["plays"] for part in PARTS))
+        check_parts(info, outputs)
+        made = {"inputs": found.fingerprint(), "rule": asdict(rule), "options": asdict(inputs), "totals": info}
+        for directory in directories.values():
+            storage_of(directory).replace(os.path.join(directory, "_split.json"), json.dumps(made, indent=1).encode())
+    return info
+
+
+def check_rule(rule: SplitOptions, layout: Layout, *, with_validation: bool) -> list[float]:
+    """Check that the rule fits the logs; give the cut-offs, ascending.
+
+    Raises
+    ------
+    UsageError
+        If not.
+    """
+    timed = rule.by in ("time", "last")
+    if timed and "timestamp" not in layout.columns:
+        msg = f"--by {rule.by} needs a timestamp, but the logs' columns are {', '.join(layout.columns)}; use --by random or users"
+        raise UsageError(msg)
+    wanted = ["validation_cut", "cut"] if with_validation else ["cut"]
+    cuts = []
+    for name in ("validation_cut", "cut"):
+        flag, text = f"--{name.replace('_', '-')}", getattr(rule, name)
+        if (rule.by == "time" and name in wanted) != bool(text):
+            msg = f"{flag} goes with --by time{' and --validation' if name == 'validation_cut' else ''}, and must be given then"
+            raise UsageError(msg)
+        try:
+            cuts += [parse_time(text)] if text else []
+        except ValueError:
+            msg = f"{flag}: {text!r} is not a time such as 2024-03-07 or 2024-03-07T12:00:00Z"
+            raise UsageError(msg) from None
+    if cuts != sorted(set(cuts)):
+        msg = f"--validation-cut {rule.validation_cut} is not before --cut {rule.cut}"
+        raise UsageError(msg)
+    return cuts
+
+
+def _arguments(
+    rule: SplitOptions, cuts: Sequence[float], validation: bool, paths: Sequence[str], inputs: InputOptions
+) -> list[str]:
+    blocks = count_blocks(paths, inputs)[0]
+    arguments = [
+        f"--by={rule.by}",
+        f"--share={rule.share}",
+        f"--last={rule.last}",
+        f"--seed={rule.seed}",
+        f"--user-blocks={blocks}",
+    ]
+    return arguments + [f"--cut={cut}" for cut in cuts] + ["--with-validation"] * validation
+
+
+@contextmanager
+def _whole(part: str, path: str) -> Iterator[str]:
+    """Yield a directory to write to, which becomes `path` if all goes well."""
+    storage = storage_of(path)
+    if storage.names(path) or os.path.lexists(path):
+        msg = f"--{part} {path} exists; name a new directory, or remove it first"
+        raise UsageError(msg)
+    scratch = f"{path.rstrip('/')}.{uuid.uuid4().hex[:8]}.new"
+    storage.make_directory(scratch)
+    try:
+        yield scratch
+        storage.rename(scratch, path)
+    finally:
+        storage.remove(scratch)
+
+
+def lay_down(parts: Sequence[str], form: str, directories: dict[str, str]) -> dict[str, Any]:
+    """Write the lines of each part, one file a block, and add up the totals."""
+    places = dict(directories) | {
+        f"{part}_fold_in": os.path.join(path, FOLD_IN) for part, path in directories.items() if part != "train"
+    }
+    totals = {name: [0, 0, 0] for name in (*PARTS, "replays", "undivided")}
+    info: dict[str, Any] = {}
+    for record in read_parts(parts, form):
+        if record.kind in places:
+            storage = storage_of(places[record.kind])
+            storage.make_directory(places[record.kind])
+            storage.write(os.path.join(places[record.kind], f"part-{record.block:05d}.tsv"), unpack(record.payload)[0].tobytes())
+        elif record.kind == "total":
+            for name, numbers in json.loads(bytes(record.payload)).items():
+                totals[name] = [a + b for a, b in zip(totals[name], numbers, strict=True)]
+        elif record.kind == "bad":
+            info |= json.loads(bytes(record.payload))
+    for name, (users, pairs, units) in totals.items():
+        info[name] = {"users": users, "pairs": pairs, "plays": units / STRENGTH_UNIT}
+    return info
+
+
+def check_parts(info: dict[str, Any], outputs: dict[str, str]) -> None:
+    """Check that no part is empty.
+
+    Raises
+    ------
+    BadInputError
+        If one is.
+    """
+    for part in outputs:
+        if not info[part]["pairs"]:
+            msg = f"--{part}: no pair is in this part ({info['train']['pairs']} are in the training part); choose another rule"
+            raise BadInputError(msg)

@@ -1,0 +1,148 @@
+"""Sweep: train a grid of options over the same prepared plays, choose by the validation part, and test the winner once.
+
+    <directory>/sweep.json                  what all points share: plays, validation and test part, ranks that count
+    <directory>/<point>/model               the model of a grid point, which is named by its options that are no defaults
+    <directory>/<point>/validation.json     its report; with it a point is done, and is not trained again
+    <directory>/<point>/test.json           the report of a winner on the test part
+
+A grid point is a `train` and an `evaluate`, so whatever these promise holds here. A grid may grow: the same directory
+with more values trains the new points only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mr_als.errors import UsageError
+from mr_als.evaluating.evaluate import Asked, evaluate
+from mr_als.maths.ranking.metrics import metric_names
+from mr_als.models.model import Model
+from mr_als.options import InputOptions, Training, to_arguments
+from mr_als.preparing.log_files import Logs, fingerprint
+from mr_als.preparing.plays import read_plays
+from mr_als.progress import Progress
+from mr_als.storage.places import storage_of
+from mr_als.training.train import train
+
+if TYPE_CHECKING:
+    from mr_als.engine.engine import Engine
+
+__all__ = ["Parts", "choose", "name_of", "select_by", "sweep", "value_of"]
+
+LOWER_IS_BETTER = ("percentile_rank", "rmse")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a sweep reads: the plays directory of the training part, and logs of the validation and perhaps of the test part."""
+
+    plays: str
+    validation: tuple[str, ...]
+    test: tuple[str, ...] = ()
+    inputs: InputOptions = InputOptions()
+
+
+def sweep(
+    grid: Sequence[Training], parts: Parts, directory: str, asked: Asked, select: str, engine: Engine, progress: Progress
+) -> dict[str, Any]:
+    """Train and evaluate all points of a grid; give {"points": [...], "winner": name, "select": metric, "test": report or None}.
+
+    Each of the points has its "name", "options", "iterations" and the "validation" report.
+
+    Raises
+    ------
+    UsageError
+        If the directory holds the sweep of other parts.
+    """
+    storage = storage_of(directory)
+    _begin(parts, directory, asked)
+    points = []
+    for number, options in enumerate(grid, 1):
+        name = name_of(options)
+        progress.say(f"sweep: point {number} of {len(grid)}, {name}")
+        model = os.path.join(directory, name, "model")
+        if storage.size(os.path.join(model, "model.json")) < 0:
+            train([], model, options, plays=parts.plays, engine=engine, progress=progress)
+        report = _report(directory, name, "validation", parts, asked, engine, progress)
+        points.append({"name": name, "iterations": Model.open(model).info["history"][-1]["iteration"], "validation": report})
+    winner = choose(points, select)
+    test = _report(directory, winner, "test", parts, asked, engine, progress) if parts.test else None
+    return {"points": points, "select": select, "winner": winner, "model": os.path.join(directory, winner, "model"), "test": test}
+
+
+def name_of(options: Training) -> str:
+    """Name a grid point by the options that are no defaults.
+
+    >>> name_of(Training())
+    'defaults'
+    """
+    given = [word for part in (options.weights, options.solver, options.loop) for word in to_arguments(part)]
+    return ",".join(word.removeprefix("--") for word in given) or "defaults"
+
+
+def _begin(parts: Parts, directory: str, asked: Asked) -> None:
+    """Write what all points share, or check that it is the same as before."""
+    storage = storage_of(directory)
+    read_plays(parts.plays)
+    shared: dict[str, Any] = {
+        "plays": fingerprint([storage_of(parts.plays).absolute(os.path.join(parts.plays, "plays.json"))]),
+        "validation": Logs.of(parts.validation).fingerprint(),
+        "test": Logs.of(parts.test).fingerprint() if parts.test else None,
+        "k": list(asked.ks),
+    }
+    shared = json.loads(json.dumps(shared))
+    path = os.path.join(directory, "sweep.json")
+    storage.make_directory(directory)
+    if not storage.create(path, json.dumps(shared, indent=1).encode()):
+        before = json.loads(storage.read(path) or b"{}")
+        if other := [name for name in shared if before.get(name) != shared[name]]:
+            msg = (
+                f"{directory} holds a sweep with other {' and '.join(other)}: its figures cannot be compared; name a new directory"
+            )
+            raise UsageError(msg)
+
+
+def _report(directory: str, name: str, part: str, parts: Parts, asked: Asked, engine: Engine, progress: Progress) -> dict[str, Any]:
+    """Evaluate a point on a part, unless that is done already."""
+    storage, path = storage_of(directory), os.path.join(directory, name, f"{part}.json")
+    if (found := storage.read(path)) is None:
+        model = Model.open(os.path.join(directory, name, "model"))
+        report = evaluate(model, getattr(parts, part), asked, parts.inputs, engine, progress)
+        found = json.dumps(report, indent=1).encode()
+        storage.replace(path, found)
+    read: dict[str, Any] = json.loads(found)
+    return read
+
+
+def choose(points: Sequence[dict[str, Any]], select: str) -> str:
+    """Find the name of the point that is best by a metric on the validation part; among ties, the first."""
+    best = min if select in LOWER_IS_BETTER else max
+    name: str = best(points, key=lambda point: value_of(point["validation"], select))["name"]
+    return name
+
+
+def value_of(report: dict[str, Any], metric: str) -> float:
+    """Look up the model's value of a metric in a report, or its RMSE on held-out ratings."""
+    row = report["held_out"] if metric == "rmse" else report["metrics"][metric]
+    return float(row["rmse" if metric == "rmse" else "model"])
+
+
+def select_by(metric: str, ks: Sequence[int], grid: Sequence[Training]) -> str:
+    """Choose the metric to select by; if none is named, the RMSE for ratings, and the NDCG for plays.
+
+    Raises
+    ------
+    UsageError
+        If there is no such metric. The weighted RMSE is none: it is not comparable across options.
+    """
+    explicit = all(options.weights.feedback == "explicit" for options in grid)
+    known = [*metric_names(ks), *["rmse"] * explicit]
+    metric = metric or ("rmse" if explicit else f"ndcg@{ks[0]}")
+    if metric not in known:
+        msg = f"--select {metric}: no such metric here; choose one of {', '.join(known)}"
+        raise UsageError(msg)
+    return metric

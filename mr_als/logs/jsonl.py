@@ -1,0 +1,189 @@
+"""JSON: an object a line, or one array of objects a file, as in Spotify's streaming history.
+
+A column is named by its key, one inside another by dots: `track_metadata.artist_name`. Numbers keep the digits they are
+written with, so an id of any length is read right. Where the user or the item is null, there is none (a podcast has no
+artist): such a record is left out, and counted so.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from mr_als.errors import BadInputError
+from mr_als.logs.logs import CHUNK, MAX_LINE, ByteRange, Layout, chunks
+from mr_als.logs.plain import SEPARATOR, Plain, Report
+
+__all__ = ["elements", "is_array", "names", "read", "translate"]
+
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+_UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_BETWEEN = re.compile(r"[\s,]*")
+_MISSING = object()
+
+
+class _Bad(NamedTuple):
+    """Why a record is no play, and in which column."""
+
+    reason: str
+    column: str = ""
+
+
+def is_array(head: bytes) -> bool:
+    """Say whether a file that begins so is an array of objects.
+
+    >>> is_array(b' [ {"ts": 1'), is_array(b'{"ts": [1]}')
+    (True, False)
+    """
+    return head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"["
+
+
+def read(path: str, offset: int, length: int, layout: Layout) -> Iterator[bytes]:
+    """Yield the records in a range of a file as lines. An array cannot be split: the first range reads all of it."""
+    with ByteRange(path, 0, MAX_LINE) as stream:
+        array = is_array(stream.read(4096))
+    if not array:
+        with ByteRange(path, offset, length) as stream:
+            yield from chunks(stream, at_start=offset == 0)
+    elif offset == 0:
+        with ByteRange(path, 0, 1 << 62) as stream:
+            yield from _chunks(elements(stream, path))
+
+
+def _chunks(texts: Iterator[str]) -> Iterator[bytes]:
+    """Put elements into lines, many at a time; a line end between two keys is a blank."""
+    lines: list[str] = []
+    size = 0
+    for text in texts:
+        lines.append(text.replace("\n", " ") + "\n")
+        size += len(text)
+        if size >= CHUNK:
+            yield "".join(lines).encode("utf-8", "surrogateescape")
+            lines, size = [], 0
+    if lines:
+        yield "".join(lines).encode("utf-8", "surrogateescape")
+
+
+def elements(stream: Any, path: str) -> Iterator[str]:
+    """Yield the text of each element of an array, reading one part of it at a time.
+
+    Raises
+    ------
+    BadInputError
+        If the array is damaged or cut off: where its next element begins cannot be known.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
+    text, at, ended, number = decoder.decode(stream.read(CHUNK)).lstrip()[1:], 0, False, 1
+    while True:
+        place = _BETWEEN.match(text, at)
+        at = place.end() if place else at
+        if text[at : at + 1] == "]":
+            if (text[at + 1 :] + decoder.decode(stream.read(CHUNK))).strip():
+                msg = f"{path}: something follows behind the array of {number - 1} elements; expected one array a file"
+                raise BadInputError(msg)
+            return
+        try:
+            end = _DECODER.raw_decode(text, at)[1]
+        except (ValueError, RecursionError):
+            end = len(text)
+        if end < len(text):
+            yield text[at:end]
+            at, number = end, number + 1
+            continue
+        if ended or len(text) - at > MAX_LINE:
+            msg = f"{path}: the array is damaged or cut off at its element {number}; fetch or write the file again"
+            raise BadInputError(msg)
+        data = stream.read(CHUNK)
+        text, at, ended = text[at:] + decoder.decode(data, final=not data), 0, not data
+
+
+def translate(chunk: bytes, layout: Layout, report: Report) -> Plain:
+    """Make plain lines of objects."""
+    lines = chunk[:-1].split(b"\n")
+    columns = list(zip(layout.columns, layout.keys, strict=True))
+    plain, done, left_out = [""] * len(lines), [], 0
+    for number, line in enumerate(lines):
+        fields = _fields(line, columns)
+        if type(fields) is str:
+            plain[number] = fields
+            continue
+        done.append(number)
+        if isinstance(fields, _Bad):
+            report(number, *fields, line)
+        else:
+            left_out += 1
+    return Plain(("\n".join(plain) + "\n").encode(), SEPARATOR, done, left_out, lines.__getitem__)
+
+
+def _fields(line: bytes, columns: list[tuple[str, str]]) -> str | _Bad | None:
+    """Format one object as a plain line; None if it has no user or no item."""
+    record = _object(line)
+    if isinstance(record, _Bad):
+        return record
+    fields = []
+    for column, key in columns:
+        value = key[1:] if key[0] == "=" else look_up(record, key)
+        if value is None:
+            if column in ("user", "item"):
+                return None
+            value = ""
+        if type(value) is not str:
+            return _Bad("missing field" if value is _MISSING else "neither text nor number", column)
+        if found := _UNFIT.search(value):
+            return _Bad("invalid UTF-8" if found[0] >= "\ud800" else "control character", column)
+        fields.append(value)
+    return "\x1f".join(fields)
+
+
+def _object(line: bytes) -> dict[str, Any] | _Bad:
+    if len(line) > MAX_LINE:
+        return _Bad("line over 1 MiB")
+    if not line or line == b"\r":
+        return _Bad("empty line")
+    try:
+        record = _DECODER.decode(line.decode())
+    except UnicodeDecodeError:
+        return _Bad("invalid UTF-8")
+    except (ValueError, RecursionError):
+        return _Bad("not JSON")
+    return record if type(record) is dict else _Bad("not an object")
+
+
+def look_up(record: dict[str, Any], key: str) -> Any:
+    """Look up the value of a key; dots descend into objects, unless a key is itself written with them."""
+    value = record.get(key, _MISSING)
+    if value is _MISSING and "." in key:
+        outer, _, inner = key.partition(".")
+        inside = record.get(outer, _MISSING)
+        if inside is None:
+            return None
+        return look_up(inside, inner) if type(inside) is dict else _MISSING
+    return value
+
+
+def names(head: bytes) -> list[str]:
+    """List the keys of the objects at the beginning of a file, nested ones with dots, each once."""
+    text = head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
+    at, found = 1 if is_array(head) else 0, dict[str, None]()
+    text = text.lstrip()
+    while at < len(text):
+        place = _BETWEEN.match(text, at)
+        at = place.end() if place else at
+        try:
+            record, at = _DECODER.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            # the last one is cut off; a bad line is looked at later
+            at = text.find("\n", at) + 1 or len(text)
+            continue
+        found |= dict.fromkeys(_keys(record) if type(record) is dict else [])
+    return list(found)
+
+
+def _keys(record: dict[str, Any]) -> Iterator[str]:
+    for key, value in record.items():
+        yield key
+        if type(value) is dict:
+            yield from (f"{key}.{inner}" for inner in _keys(value))

@@ -1,0 +1,160 @@
+"""How strongly each observation counts, and how strongly each row is held back.
+
+Both kinds of feedback ask the same: find x that minimises, over a row's cells with scores s = x.y,
+
+    sum_all c (p - s)^2 + lambda_row |x|^2
+
+*Implicit* (Hu, Koren & Volinsky 2008): an observation is a strength r > 0 (plays). Its preference p is 1, that of
+all other cells 0. The confidence c is 1 where nothing was observed, and where something was
+
+    c = 1 + alpha r                     linear       section 4
+    c = 1 + alpha log(1 + r / epsilon)  log          eq. 6
+
+*Explicit* (Zhou et al. 2008): an observation is a rating r >= 0. p = r with c = 1; all other cells have c = 0.
+
+With c_0 the confidence of a cell that was not observed, 1 or 0, and p = 0 there, the observed cells add
+
+    sum_all c (p - s)^2 = c_0 sum_all s^2 + sum_observed [ e s^2 - 2 t s + q ],
+    e = c - c_0 (excess),     t = c p (target),     q = c p^2 (square)
+
+and that is all a solver has to know of either. A row with n observations among N fixed rows has the lambda_row
+
+    lambda                               none         Hu et al., eq. 3
+    lambda n                             count        Zhou et al. (ALS-WR), Spark
+    lambda (1 + alpha) (n + N/alpha)^nu  frequency    Rendle et al. 2022, in our units: their alpha_0 is 1/alpha
+    lambda n^nu                          frequency of explicit feedback: unobserved pairs do not count
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from mr_als.errors import UsageError
+from mr_als.maths.array import Array
+
+__all__ = ["CONFIDENCES", "FEEDBACKS", "SCALINGS", "Terms", "Weights"]
+
+FEEDBACKS = ("implicit", "explicit")
+CONFIDENCES = ("log", "linear")
+SCALINGS = ("frequency", "count", "none")
+
+
+class Terms(NamedTuple):
+    """What observations add to the squared error at score s, excess s^2 - 2 target s + square: three float64 (n,)."""
+
+    excess: Array
+    target: Array
+    square: Array
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The choices that turn strengths into a weighted least-squares problem.
+
+    Raises
+    ------
+    UsageError
+        If a name is unknown, alpha or epsilon is not above 0, or the regularization is negative.
+    """
+
+    confidence: str = "log"
+    alpha: float = 10.0
+    epsilon: float = 1.0
+    regularization: float = 0.003
+    regularization_scaling: str = "frequency"
+    regularization_exponent: float = 1.0
+    feedback: str = "implicit"
+
+    def __post_init__(self) -> None:
+        _check_name("feedback", self.feedback, FEEDBACKS)
+        _check_name("confidence", self.confidence, CONFIDENCES)
+        _check_name("regularization_scaling", self.regularization_scaling, SCALINGS)
+        for name in ("alpha", "epsilon"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                msg = f"{name} must be a number above 0, got {value}"
+                raise UsageError(msg)
+        if not (math.isfinite(self.regularization) and self.regularization >= 0):
+            msg = f"regularization must be a number of 0 or more, got {self.regularization}"
+            raise UsageError(msg)
+        if not math.isfinite(self.regularization_exponent):
+            msg = f"regularization_exponent must be a finite number, got {self.regularization_exponent}"
+            raise UsageError(msg)
+
+    @property
+    def explicit(self) -> bool:
+        """Whether observations are ratings."""
+        return self.feedback == "explicit"
+
+    @property
+    def unobserved(self) -> float:
+        """Confidence c_0 of a cell that was not observed."""
+        return 0.0 if self.explicit else 1.0
+
+    def terms(self, strength: Array) -> Terms:
+        """Compute what observations of these strengths add to the squared error.
+
+        >>> Weights("linear", alpha=40.0).terms(np.array([1.0, 2.0])).excess
+        array([40., 80.])
+        >>> Weights(feedback="explicit").terms(np.array([0.0, 4.5])).square
+        array([ 0.  , 20.25])
+        """
+        c = self.confidence_of(strength)
+        if self.explicit:
+            rating = np.asarray(strength, np.float64)
+            return Terms(c, rating, rating * rating)
+        return Terms(c - 1.0, c, c)
+
+    def confidence_of(self, strength: Array) -> Array:
+        """Compute the confidence c, float64, of observations of these strengths, each > 0 (ratings: >= 0).
+
+        >>> Weights("linear", alpha=40.0).confidence_of(np.array([1.0, 2.0]))
+        array([41., 81.])
+        >>> Weights("log", alpha=10.0).confidence_of(np.array([1.0, 2.0, 1000.0])).round(1)
+        array([ 7.9, 12. , 70.1])
+        """
+        strength = np.asarray(strength, np.float64)
+        if self.explicit:
+            return np.ones(strength.shape)
+        if self.confidence == "linear":
+            return 1.0 + self.alpha * strength
+        return 1.0 + self.alpha * _log1p(strength, self.epsilon)
+
+    def row_regularization(self, n_observed: Array, n_fixed: int) -> Array:
+        """Compute lambda_row, float64 (n_rows,), for rows with `n_observed` (n_rows,) of `n_fixed` possible pairs.
+
+        >>> Weights(regularization=0.1, regularization_scaling="count").row_regularization(np.array([0, 2, 9]), 10)
+        array([0. , 0.2, 0.9])
+        """
+        n_observed = np.asarray(n_observed, np.float64)
+        if self.regularization_scaling == "none":
+            return np.full(n_observed.shape, float(self.regularization))
+        if self.regularization_scaling == "count":
+            return self.regularization * n_observed
+        if self.explicit:
+            scaled: Array = self.regularization * n_observed**self.regularization_exponent
+            return scaled
+        # n + N/alpha: every unobserved pair counts as 1/alpha of an observed one, so rows without any count too
+        frequency = (n_observed + n_fixed / self.alpha) ** self.regularization_exponent
+        return self.regularization * (1.0 + self.alpha) * frequency
+
+
+def _log1p(strength: Array, epsilon: float) -> Array:
+    """Compute log(1 + strength / epsilon); most strengths are small whole numbers, so their logarithms are looked up."""
+    with np.errstate(invalid="ignore"):  # not a number, or too large: not equal below
+        whole = strength.astype(np.int64)
+    most = int(whole.max(initial=0))
+    if most < whole.size and (whole == strength).all() and whole.min() >= 0:
+        known: Array = np.log1p(np.arange(most + 1) / epsilon)[whole]
+        return known
+    return np.log1p(strength / epsilon)
+
+
+def _check_name(field: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        msg = f"{field} must be one of {', '.join(known)}, got {value!r}"
+        raise UsageError(msg)

@@ -1,0 +1,4 @@
+"""A published model: reading it, where its files lie (here or on a cluster), publishing, verifying, exporting.
+
+May touch preparing and what is below it.
+"""

@@ -1,0 +1,231 @@
+"""A published model, opened for reading: factors, ids and plays, memory-mapped.
+
+m = mr_als.load("model")
+m.recommend("alice", n=10)          # [(item, score), ...]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mr_als.errors import ModelError
+from mr_als.maths.array import Array
+from mr_als.maths.ranking.scoring import best_items, best_of, cosines, longest_norm
+from mr_als.maths.solving.normal_equations import eigenbasis, gram_matrix
+from mr_als.maths.weighing.weights import Weights
+from mr_als.records.ids import hash_id
+from mr_als.storage.places import scheme_of
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+class Names:
+    """The ids of one side, in row order: a sequence of str that reads only what is asked for."""
+
+    def __init__(self, directory: str) -> None:
+        self.starts = np.load(os.path.join(directory, "ids_start.npy"), mmap_mode="r")
+        path = os.path.join(directory, "ids.txt")
+        self.text = np.memmap(path, np.uint8, "r") if os.path.getsize(path) else np.zeros(0, np.uint8)
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def raw(self, row: int) -> bytes:
+        """Return the id of a row as bytes."""
+        return bytes(self.text[self.starts[row] : self.starts[row + 1] - 1])
+
+    def __getitem__(self, row: int) -> str:
+        if not -len(self) <= row < len(self):
+            raise IndexError(row)
+        return self.raw(row % len(self)).decode()
+
+    def __iter__(self) -> Iterator[str]:
+        return (self[row] for row in range(len(self)))
+
+
+class Model:
+    """A published model; see `open`.
+
+    Attributes
+    ----------
+    user_factors, item_factors : float32 (n_users, rank), (n_items, rank); row i belongs to user_ids[i], item_ids[i]
+    user_ids, item_ids : sequences of str
+    info : dict, the parsed model.json
+    """
+
+    def __init__(self, path: str, info: dict[str, Any]) -> None:
+        self.path, self.info = path, info
+        self.generation = os.path.join(path, "generations", info["generation"])
+        users, items = (os.path.join(self.generation, side) for side in ("users", "items"))
+        self.user_factors, self.item_factors = self._array("users", "factors"), self._array("items", "factors")
+        self.user_hashes, self.item_hashes = self._array("users", "hashes"), self._array("items", "hashes")
+        self.user_ids, self.item_ids = Names(users), Names(items)
+        self.plays_start = self._array("users", "plays_start")
+        self.plays_item, self.plays_amount = self._array("users", "plays_item"), self._array("users", "plays_amount")
+
+    def _array(self, side: str, name: str) -> Array:
+        path = os.path.join(self.generation, side, f"{name}.npy")
+        empty = os.path.getsize(path) <= 128
+        array: Array = np.load(path) if empty else np.load(path, mmap_mode="r")
+        return array
+
+    @classmethod
+    def open(cls, path: str) -> Model:
+        """Open the model in the directory `path`; of one on a cluster a copy on this machine, made when there is none.
+
+        Raises
+        ------
+        ModelError
+            If there is none, or a file is missing or has another size than its manifest says.
+        """
+        if scheme_of(path) != "file":
+            from mr_als.models.cached import copy_of
+
+            return cls.open(copy_of(path))
+        try:
+            with open(os.path.join(path, "model.json"), "rb") as file:
+                info = json.load(file)
+            generation = os.path.join(path, "generations", info["generation"])
+            with open(os.path.join(generation, "manifest.json"), "rb") as file:
+                files = json.load(file)["files"]
+        except FileNotFoundError:
+            msg = f"{path}: no published model in it; make one with: mr-als train LOGS... --model {path}"
+            raise ModelError(msg) from None
+        except (OSError, ValueError, KeyError) as error:
+            msg = f"{path}: model.json cannot be read ({error}); train again"
+            raise ModelError(msg) from None
+        for name, (size, _) in files.items():
+            file_path = os.path.join(generation, name)
+            actual = os.path.getsize(file_path) if os.path.exists(file_path) else -1
+            if actual != size:
+                msg = f"{file_path}: {actual} bytes where the manifest says {size}: damaged, train again"
+                raise ModelError(msg)
+        try:
+            return cls(path, info)
+        except ValueError as error:  # such as an array of objects, which would have to be unpickled
+            msg = f"{generation}: holds something else than arrays of numbers ({error}); train again"
+            raise ModelError(msg) from None
+
+    @property
+    def rank(self) -> int:
+        """Length of the factor vectors."""
+        return int(self.item_factors.shape[1])
+
+    @property
+    def weights(self) -> Weights:
+        """The weights the model was trained with."""
+        return Weights(**self.info["options"]["weights"])
+
+    @cached_property
+    def item_gram(self) -> Array:
+        """Gram matrix of the item factors, float64 (rank, rank)."""
+        return gram_matrix(self.item_factors)
+
+    @cached_property
+    def _eigenbasis(self) -> tuple[Array, Array]:
+        return eigenbasis(self.item_gram)
+
+    @cached_property
+    def _longest_item(self) -> float:
+        return longest_norm(self.item_factors)
+
+    def user_index(self, user: str) -> int:
+        """Look up a user's row; KeyError if the user is unknown."""
+        return self._index(user, self.user_hashes, self.user_ids)
+
+    def item_index(self, item: str) -> int:
+        """Look up an item's row; KeyError if the item is unknown."""
+        return self._index(item, self.item_hashes, self.item_ids)
+
+    def _index(self, name: str, hashes: Array, ids: Names) -> int:
+        key = np.uint64(hash_id(name.encode("utf-8", "surrogatepass"), self.info["options"]["inputs"]["salt"]))
+        row = int(np.searchsorted(hashes, key))
+        if row < len(hashes) and hashes[row] == key and ids[row] == name:
+            return row
+        raise KeyError(name)
+
+    def played(self, row: int) -> tuple[Array, Array]:
+        """Return the items (rows) and plays of a user row."""
+        lo, hi = self.plays_start[row], self.plays_start[row + 1]
+        return self.plays_item[lo:hi], self.plays_amount[lo:hi]
+
+    def plays(self, user: str) -> list[tuple[str, float]]:
+        """List what a user played, most played first: [(item, plays)]."""
+        items, amounts = self.played(self.user_index(user))
+        order = np.lexsort((items, -amounts))
+        return [(self.item_ids[int(items[i])], float(amounts[i])) for i in order]
+
+    @cached_property
+    def user_items(self) -> csr_array:
+        """All plays as a sparse matrix (n_users, n_items), float64, for other libraries; its arrays are the memory-mapped ones."""
+        from scipy.sparse import csr_array  # takes longer to load than most commands to run
+
+        shape = (len(self.user_hashes), len(self.item_hashes))
+        return csr_array((self.plays_amount, self.plays_item, self.plays_start), shape)
+
+    def recommend(self, user: str, n: int = 10, *, include_played: bool = False) -> list[tuple[str, float]]:
+        """Recommend the n best items for a user, [(item, score)], best first; played items are left out."""
+        row = self.user_index(user)
+        items = np.zeros(0, np.int64) if include_played else np.asarray(self.played(row)[0])
+        start, x = np.array([0, len(items)]), np.asarray(self.user_factors[row : row + 1])
+        rows, scores = best_items(x, self.item_factors, n, self.item_ids.raw, self._longest_item, start, items)
+        return self._named(rows[0], scores[0])
+
+    def similar_items(self, item: str, n: int = 10) -> list[tuple[str, float]]:
+        """Find the n items with the highest cosine to `item`; the item itself and zero vectors are left out."""
+        row = self.item_index(item)
+        scores = cosines(self.item_factors, np.asarray(self.item_factors[row]))
+        scores[row] = -np.inf
+        return self._named(*best_of(scores, n, self.item_ids.raw))
+
+    def _named(self, rows: Array, scores: Array) -> list[tuple[str, float]]:
+        return [(self.item_ids[int(r)], float(s)) for r, s in zip(rows, scores, strict=True) if r >= 0]
+
+    def explain(self, user: str, item: str) -> dict[str, Any]:
+        """Say which plays earned an item its score (Hu, Koren & Volinsky 2008, section 5).
+
+        The score is x.y_item = sum over the played items j of c_j y_item' W y_j, with W = (Y'Y + Y'(C - I)Y + lambda I)^-1.
+
+        Returns
+        -------
+        dict with `score` (of the stored factors), `total` (sum of the parts) and `parts`: [(item, plays, part)], largest first
+        """
+        row, target = self.user_index(user), self.item_index(item)
+        items, amounts = self.played(row)
+        observed = np.asarray(self.item_factors[items], np.float64)
+        inverse_y = np.linalg.solve(self.system(row), np.asarray(self.item_factors[target], np.float64))
+        parts = self.weights.confidence_of(np.asarray(amounts)) * (observed @ inverse_y)
+        order = np.argsort(-parts, kind="stable")
+        named = [(self.item_ids[int(items[i])], float(amounts[i]), float(parts[i])) for i in order]
+        score = float(np.dot(self.user_factors[row].astype(np.float64), self.item_factors[target].astype(np.float64)))
+        return {"user": user, "item": item, "score": score, "total": float(parts.sum()), "parts": named}
+
+    def system(self, row: int) -> Array:
+        """Build the matrix of a user row's normal equations, float64 (rank, rank)."""
+        items, amounts = self.played(row)
+        y = np.asarray(self.item_factors[items], np.float64)
+        lam = self.weights.row_regularization(np.array([len(items)]), len(self.item_hashes))[0]
+        c = self.weights.confidence_of(np.asarray(amounts))
+        system: Array = self.item_gram + (y.T * (c - 1)) @ y + lam * np.eye(self.rank)
+        return system
+
+    def residual(self, row: int) -> float:
+        """Compute |P (b - A x)| / |P b| of a user row's normal equations A x = b, the solver's stopping criterion.
+
+        P = (D + lambda)^-1/2 Q' whitens what all rows share, the Gram matrix Q D Q'.
+        """
+        items, amounts = self.played(row)
+        lam = self.weights.row_regularization(np.array([len(items)]), len(self.item_hashes))[0]
+        b = np.asarray(self.item_factors[items], np.float64).T @ self.weights.confidence_of(np.asarray(amounts))
+        spectrum, basis = self._eigenbasis
+        scale = spectrum + lam
+        whiten = basis.T / np.sqrt(np.where(scale > 0, scale, np.inf))[:, None]
+        size = float(np.linalg.norm(whiten @ b))
+        return float(np.linalg.norm(whiten @ (b - self.system(row) @ self.user_factors[row]))) / size if size else 0.0

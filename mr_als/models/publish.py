@@ -1,0 +1,176 @@
+"""Publishing: a finished run becomes an immutable generation, then `model.json` is replaced; nothing else changes.
+
+    <model>/model.json                            names the generation that is the model now
+    <model>/generations/<run>/manifest.json       sizes and checksums of its files
+    <model>/generations/<run>/users/, items/      factors.npy, hashes.npy, ids.txt, ids_start.npy
+    <model>/generations/<run>/users/plays_*.npy   each user's plays as CSR over the item rows
+    <model>/generations/<run>/bad-lines.tsv       samples of log lines that were left out, if there were any
+
+Everything is written block by block: the driver never holds all ids, all plays or all factors.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import zlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import mr_als
+from mr_als.engine.engine import Data
+from mr_als.engine.parts import Parts
+from mr_als.engine.runs import crash_point
+from mr_als.errors import NonFiniteError
+from mr_als.models.generations import FORMAT, bad_lines, keep_records
+from mr_als.preparing.plays import Plays
+from mr_als.records.blocks import FactorBlock, PlaysBlock
+from mr_als.records.join import join, match
+from mr_als.records.spill import pieces
+from mr_als.storage.local import LocalStorage
+from mr_als.storage.mirror import mirror_of, push
+from mr_als.storage.places import scheme_of, storage_of
+
+# ids that are Python objects at a time
+NAMES = 1 << 16
+
+
+class ArrayFile:
+    """A .npy file that grows by appending rows; the header is written last."""
+
+    HEADER = 128
+
+    def __init__(self, path: str, dtype: str, width: int = 0) -> None:
+        self._file = open(path, "wb")  # noqa: SIM115  (closed by `close`)
+        self._file.write(b"\0" * self.HEADER)
+        self._dtype, self._width, self.n = np.dtype(dtype), width, 0
+
+    def add(self, rows: npt.NDArray[Any]) -> None:
+        """Append rows."""
+        self._file.write(np.ascontiguousarray(rows, self._dtype).tobytes())
+        self.n += len(rows)
+
+    def close(self) -> None:
+        """Write the header of NumPy's format 1.0: 128 bytes, so that the data begin aligned."""
+        shape = f"({self.n}, {self._width})" if self._width else f"({self.n},)"
+        text = f"{{'descr': '{self._dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
+        self._file.seek(0)
+        self._file.write(
+            b"\x93NUMPY\x01\x00" + (self.HEADER - 10).to_bytes(2, "little") + text.encode().ljust(self.HEADER - 11) + b"\n"
+        )
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def publish(model: str, run: str, plays: Plays, users: Data, items: Data, info: dict[str, Any]) -> dict[str, Any]:
+    """Write the generation `run` and let `model.json` name it; give the content of `model.json`.
+
+    Raises
+    ------
+    NonFiniteError
+        If a factor is not finite; nothing is published then.
+    """
+    storage = storage_of(model)
+    generations = os.path.join(model, "generations")
+    generation = os.path.join(generations, run)
+    previous = json.loads(storage.read(os.path.join(model, "model.json")) or b"{}").get("generation")
+    if isinstance(users, Parts) and scheme_of(model) != "file":
+        keep_records(generation, plays, users, items)
+    elif storage.size(os.path.join(generation, "manifest.json")) < 0:
+        _publish_arrays(generation, os.path.join(mirror_of(model), "generations", run), plays, users, items)
+    crash_point("before-publish")
+    full = {
+        "format": FORMAT,
+        "generation": run,
+        "n_users": plays.n_users,
+        "n_items": plays.n_items,
+        "pairs": plays.pairs,
+        "plays": plays.plays,
+        **info,
+        "versions": {"mr_als": mr_als.__version__, "numpy": np.__version__, "python": sys.version.split()[0]},
+    }
+    storage.replace(os.path.join(model, "model.json"), json.dumps(full, indent=1).encode())
+    crash_point("after-publish")
+    for name in storage.names(generations):
+        if name not in (run, previous):
+            storage.remove(os.path.join(generations, name))
+    return full
+
+
+def _publish_arrays(generation: str, written: str, plays: Plays, users: Data, items: Data) -> None:
+    """Write a generation of arrays on this machine, at `written`, and copy it to where the model is."""
+    if not os.path.exists(os.path.join(written, "manifest.json")):
+        scratch = f"{written}.new"
+        write_arrays(scratch, plays.users, plays.items, users, items, bad_lines(plays))
+        LocalStorage().rename(scratch, written)
+    if written != generation:
+        push(written, generation)
+
+
+def write_arrays(directory: str, plays_users: Data, plays_items: Data, users: Data, items: Data, bad: bytes) -> None:
+    """Write a generation of arrays, with its manifest, into a local directory."""
+    storage = LocalStorage()
+    storage.remove(directory)
+    for side in ("users", "items"):
+        storage.make_directory(os.path.join(directory, side))
+    _write_side(os.path.join(directory, "items"), plays_items, items)
+    item_hashes = np.load(os.path.join(directory, "items", "hashes.npy"), mmap_mode="r")
+    _write_side(os.path.join(directory, "users"), plays_users, users, item_hashes)
+    if bad:
+        storage.create(os.path.join(directory, "bad-lines.tsv"), bad)
+    files = {name: _size_and_crc(os.path.join(directory, name)) for name in _files(directory)}
+    storage.create(os.path.join(directory, "manifest.json"), json.dumps({"format": FORMAT, "files": files}, indent=1).encode())
+
+
+def _files(directory: str) -> list[str]:
+    return [os.path.join(side, name) for side in ("items", "users") for name in sorted(os.listdir(os.path.join(directory, side)))]
+
+
+def _size_and_crc(path: str) -> list[int]:
+    crc = 0
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 22):
+            crc = zlib.crc32(chunk, crc)
+    return [os.path.getsize(path), crc]
+
+
+def _write_side(directory: str, plays: Data, factors: Data, item_hashes: npt.NDArray[Any] | None = None) -> None:
+    """Write ids and factors of one side, and of the users also their plays; rows in hash order."""
+    files: dict[str, ArrayFile] = {}
+
+    def out(name: str, dtype: str, width: int = 0) -> ArrayFile:
+        if name not in files:
+            files[name] = ArrayFile(os.path.join(directory, f"{name}.npy"), dtype, width)
+        return files[name]
+
+    at = pairs = 0
+    out("ids_start", "<i8").add(np.zeros(1))
+    with open(os.path.join(directory, "ids.txt"), "wb") as ids:
+        for (_, plays_buffer), (_, factors_buffer) in zip(plays.blocks(), factors.blocks(), strict=True):
+            block = PlaysBlock.unpack(plays_buffer, checked=True)
+            solved = FactorBlock.unpack(factors_buffer, checked=True)
+            if not np.isfinite(solved.factors).all():
+                msg = f"{factors.path}: a factor is not finite; nothing is published"
+                raise NonFiniteError(msg)
+            out("factors", "<f4", solved.factors.shape[1]).add(solved.factors)
+            out("hashes", "<u8").add(block.hashes)
+            for part in pieces(len(block.hashes), NAMES):
+                names = [name + b"\n" for name in block.ids.take(np.arange(part.start, part.stop)).to_list()]
+                ids.write(b"".join(names))
+                ends = at + np.cumsum([len(name) for name in names], dtype=np.int64)
+                out("ids_start", "<i8").add(ends)
+                at = int(ends[-1])
+            if item_hashes is not None:
+                if not pairs and "plays_start" not in files:
+                    out("plays_start", "<i8").add(np.zeros(1))
+                joined = join(block, *match(block.columns, item_hashes))
+                out("plays_item", "<i8").add(joined.indices)
+                out("plays_amount", "<f8").add(joined.strengths)
+                out("plays_start", "<i8").add(pairs + joined.indptr[1:])
+                pairs += len(joined.indices)
+    for file in files.values():
+        file.close()

@@ -1,0 +1,169 @@
+"""Plays with a time: what splitting logs needs and training does not.
+
+A row is (user, item, when, units): the plays of one pair at one time, in units of 2^-16. What `when` means is the
+split's business: milliseconds, or only whether the cut-off came before, or 0 where times do not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mr_als.logs.badlines import BadLines
+from mr_als.logs.logs import Filter, Layout
+from mr_als.logs.parse import parse_chunk
+from mr_als.maths.array import Array
+from mr_als.plays.grouping import Side, in_hash_order, merge_sides
+from mr_als.plays.table import IdTable, ids_at
+from mr_als.records.blocks import STRENGTH_UNIT, pack, unpack
+from mr_als.records.ids import Ids, block_of
+from mr_als.records.spill import Buffer
+
+__all__ = ["DatedBlock", "DatedTable", "merge_dated"]
+
+# rows collected before the table is full: about 100 MB
+_ROWS = 1 << 22
+
+
+class DatedBlock(NamedTuple):
+    """Dated plays of some users: distinct (user, item, when), ascending.
+
+    users, items : the ids that occur, in hash order
+    user, item : int64 (n,), places among them
+    when : int64 (n,)
+    units : int64 (n,), plays in units of 2^-16
+    """
+
+    users: Side
+    items: Side
+    user: Array
+    item: Array
+    when: Array
+    units: Array
+
+    def pack(self) -> bytes:
+        """Encode as a packed buffer."""
+        sides = [array for side in (self.users, self.items) for array in (side.hashes, side.ids.lengths, side.ids.words)]
+        return pack([*sides, self.user.astype("<u4"), self.item.astype("<u4"), self.when, self.units])
+
+    @classmethod
+    def unpack(cls, buffer: Buffer) -> DatedBlock:
+        """Read what `pack` wrote."""
+        a, b, c, d, e, f, user, item, when, units = unpack(buffer)
+        return cls(Side(a, Ids(b, c)), Side(d, Ids(e, f)), user.astype(np.int64), item.astype(np.int64), when, units)
+
+    def blocks(self, n_blocks: int) -> Iterator[tuple[int, DatedBlock]]:
+        """Cut by blocks of users."""
+        block = block_of(self.users.hashes, n_blocks)
+        for number in np.unique(block).tolist():
+            users = np.flatnonzero(block == number)
+            lo, hi = np.searchsorted(self.user, [users[0], users[-1] + 1])
+            items, item = np.unique(self.item[lo:hi], return_inverse=True)
+            yield (
+                number,
+                DatedBlock(
+                    Side(self.users.hashes[users], self.users.ids.take(users)),
+                    Side(self.items.hashes[items], self.items.ids.take(items)),
+                    self.user[lo:hi] - users[0],
+                    item,
+                    self.when[lo:hi],
+                    self.units[lo:hi],
+                ),
+            )
+
+
+def _summed(users: Side, items: Side, user: Array, item: Array, when: Array, units: Array) -> DatedBlock:
+    """Sort rows and sum those of equal (user, item, when)."""
+    order = np.lexsort((when, item, user))
+    user, item, when, units = user[order], item[order], when[order], units[order]
+    first = np.ones(len(user), bool)
+    first[1:] = (user[1:] != user[:-1]) | (item[1:] != item[:-1]) | (when[1:] != when[:-1])
+    starts = np.flatnonzero(first)
+    sums = np.add.reduceat(units, starts) if len(starts) else units
+    return DatedBlock(users, items, user[starts], item[starts], when[starts], sums)
+
+
+def merge_dated(parts: Sequence[DatedBlock]) -> DatedBlock:
+    """Merge what several tasks know of the same users.
+
+    Raises
+    ------
+    HashCollisionError
+        If two different ids have the same hash.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    users, user = merge_sides([part.users for part in parts])
+    items, item = merge_sides([part.items for part in parts])
+    return _summed(
+        users,
+        items,
+        np.concatenate([place[part.user] for place, part in zip(user, parts, strict=True)]),
+        np.concatenate([place[part.item] for place, part in zip(item, parts, strict=True)]),
+        np.concatenate([part.when for part in parts]),
+        np.concatenate([part.units for part in parts]),
+    )
+
+
+class DatedTable:
+    """Parse chunks of lines and collect their plays.
+
+    Parameters
+    ----------
+    when_of : function of seconds since 1970, float64 (n,), or None where lines have no time, and n, that gives int64 (n,)
+    """
+
+    def __init__(self, layout: Layout, wanted: Filter, salt: int, when_of: Callable[[Array | None, int], Array]) -> None:
+        self._layout, self._filter, self._salt, self._when_of = layout, wanted, salt, when_of
+        self.bad = BadLines()
+        self._lines = self._filtered = 0
+        self._clear()
+
+    def _clear(self) -> None:
+        self._users, self._items = IdTable(self._salt), IdTable(self._salt)
+        self._rows: list[tuple[Array, Array, Array, Array]] = []
+        self._n = 0
+
+    def add_chunk(self, chunk: bytes, source: str, first_line: int) -> int:
+        """Add the plays of a chunk of whole lines; give its number of lines.
+
+        Raises
+        ------
+        HashCollisionError
+            If two different ids have the same hash.
+        """
+        parsed = parse_chunk(chunk, self._layout, self._filter, self.bad, source, first_line)
+        users = self._users.codes(ids_at(parsed.buffer, *parsed.users))
+        items = self._items.codes(ids_at(parsed.buffer, *parsed.items))
+        n = len(users)
+        amounts = np.ones(n) if parsed.amounts is None else parsed.amounts
+        self._rows.append((users, items, self._when_of(parsed.seconds, n), np.rint(amounts * STRENGTH_UNIT).astype(np.int64)))
+        self._n += n
+        self._lines += parsed.lines
+        self._filtered += parsed.filtered
+        return parsed.lines
+
+    @property
+    def full(self) -> bool:
+        """Say whether the table should be emptied before more is added."""
+        return self._n >= _ROWS
+
+    def flush(self) -> DatedBlock:
+        """Return everything collected since the last flush, summed by pair and time, and start afresh."""
+        return _summed(*self.collected())
+
+    def collected(self) -> tuple[Side, Side, Array, Array, Array, Array]:
+        """Return the users and items in hash order and the rows collected since the last call, and start afresh."""
+        users, user_place = in_hash_order(self._users.side())
+        items, item_place = in_hash_order(self._items.side())
+        user, item, when, units = (
+            np.concatenate([rows[column] for rows in self._rows] or [np.zeros(0, np.int64)]) for column in range(4)
+        )
+        self._clear()
+        return users, items, user_place[user], item_place[item], when, units
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of lines and of good lines that the filter left out."""
+        return {"lines": self._lines, "filtered": self._filtered}

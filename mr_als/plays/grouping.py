@@ -1,0 +1,171 @@
+"""Grouping: pairs of (row, column, strength) become blocks; `mr_als.plays.merging` makes one of those of several tasks.
+
+One sort by (row, column) is the grouping, the order within a row and the summing of repeated pairs at once. Strengths are
+integers, so no sum depends on the order in which they come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mr_als.errors import BadInputError, HashCollisionError
+from mr_als.maths.array import Array
+from mr_als.records.blocks import STRENGTH_UNIT, PlaysBlock
+from mr_als.records.csr import row_starts
+from mr_als.records.ids import Ids, block_of
+
+__all__ = ["Pairs", "Side", "by_columns", "merge_sides", "split_blocks", "sum_pairs"]
+
+
+class Side(NamedTuple):
+    """The ids of one side, in any order: their hashes, uint64 (n,), and themselves."""
+
+    hashes: Array
+    ids: Ids
+
+
+class Pairs(NamedTuple):
+    """Distinct pairs in ascending order of (row, column): integers (n,) each, strengths int64 in units of 2^-16."""
+
+    rows: Array
+    columns: Array
+    strengths: Array
+
+
+def sum_pairs(rows: Array, columns: Array, strengths: Array | None, unit: int = 1) -> Pairs:
+    """Sort pairs by (row, column) and sum the strengths of equal ones.
+
+    Parameters
+    ----------
+    rows, columns : integers (n,), each >= 0
+    strengths : int64 (n,), each >= 0; None where each is `unit`
+
+    Raises
+    ------
+    BadInputError
+        If a sum is beyond an int64.
+    """
+    n = len(rows)
+    if not n:
+        return Pairs(*(np.zeros(0, np.int64) for _ in range(3)))
+    shift = int(columns.max()).bit_length()
+    payload = 0 if strengths is None else int(strengths.max()).bit_length()
+    key_bits = int(rows.max()).bit_length() + shift
+    # half as wide is twice as fast
+    word: type[np.unsignedinteger[Any]] = np.uint32 if strengths is None and key_bits <= 32 and shift < 32 else np.uint64
+    # in place, as are all steps that can be
+    key = rows.astype(word)
+    key <<= word(shift)
+    key |= columns.astype(word, copy=False)
+    if strengths is not None and key_bits + payload <= 64:
+        # key and strength side by side in one word: sorting words is several times as fast as sorting places
+        key <<= np.uint64(payload)
+        key |= strengths.astype(np.uint64, copy=False)
+        key.sort()
+        strengths = (key & np.uint64((1 << payload) - 1)).view(np.int64)
+        key >>= np.uint64(payload)
+    elif strengths is not None:
+        # stable: a merge of sorted runs, which is what there usually is
+        order = np.argsort(key, kind="stable")
+        key, strengths = key[order], strengths[order]
+    else:
+        key.sort()
+    first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
+    key = key[first]
+    if strengths is None:
+        sums = np.diff(first, append=n).astype(np.int64) * unit
+    else:
+        if payload + n.bit_length() > 63:
+            _check_sums(strengths, first)
+        sums = strengths if len(first) == n else np.add.reduceat(strengths, first)
+    return Pairs((key >> word(shift)).astype(np.int64), (key & word((1 << shift) - 1)).astype(np.int64), sums)
+
+
+def by_columns(pairs: Pairs, n_columns: int) -> Pairs:
+    """Transpose pairs to (column, row), sorted in that order; columns are below `n_columns`."""
+    # rows ascend already, so stable sorts of 16 bits at a time are enough; NumPy's is linear for these
+    order = np.argsort(pairs.columns.astype(np.uint16), kind="stable")
+    for bits in range(16, n_columns.bit_length(), 16):
+        order = order[np.argsort((pairs.columns[order] >> bits).astype(np.uint16), kind="stable")]
+    return Pairs(pairs.columns[order], pairs.rows[order], pairs.strengths[order])
+
+
+def _check_sums(strengths: Array, first: Array) -> None:
+    """Check that sums of the runs of strengths that begin at `first` fit an int64, with room for the rounding of this check."""
+    if np.add.reduceat(strengths.astype(np.float64), first).max() > 2.0**62:
+        msg = (
+            f"the plays of one user and item add up to more than {2.0**62 / STRENGTH_UNIT:.0f}; is that column the number of plays?"
+        )
+        raise BadInputError(msg)
+
+
+def in_hash_order(side: Side) -> tuple[Side, Array]:
+    """Sort a side by hash; give it, and the new place of each old one, int64 (n,)."""
+    order = np.argsort(side.hashes, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return Side(side.hashes[order], side.ids.take(order)), place
+
+
+def merge_sides(sides: Sequence[Side]) -> tuple[Side, list[Array]]:
+    """Merge what several tasks know of the ids of a side; give them in hash order, and the new places of each task's, int64.
+
+    Raises
+    ------
+    HashCollisionError
+        If two different ids have the same hash.
+    """
+    every = Side(np.concatenate([side.hashes for side in sides]), Ids.join([side.ids for side in sides]))
+    check_collisions(every, np.argsort(every.hashes, kind="stable"))
+    hashes, first, inverse = np.unique(every.hashes, return_index=True, return_inverse=True)
+    ends = np.cumsum([len(side.hashes) for side in sides])
+    return Side(hashes, every.ids.take(first)), np.split(inverse, ends[:-1])
+
+
+def split_blocks(pairs: Pairs, rows: Side, column_hashes: Array, n_blocks: int) -> Iterator[tuple[int, PlaysBlock]]:
+    """Cut pairs into blocks of rows; rows and columns are in hash order. Blocks without rows are left out."""
+    indptr = row_starts(pairs.rows, len(rows.hashes))
+    blocks = block_of(rows.hashes, n_blocks)
+    edges = [*np.flatnonzero(np.diff(blocks, prepend=-1)).tolist(), len(blocks)]
+    for start, end in pairwise(edges):
+        part = slice(indptr[start], indptr[end])
+        used, indices = _dictionary(pairs.columns[part], len(column_hashes))
+        ids = rows.ids.take(np.arange(start, end))
+        own = indptr[start : end + 1] - indptr[start]
+        yield int(blocks[start]), PlaysBlock(rows.hashes[start:end], ids, own, indices, column_hashes[used], pairs.strengths[part])
+
+
+def _dictionary(columns: Array, n_columns: int) -> tuple[Array, Array]:
+    """Find the distinct columns, ascending, and each column's place among them."""
+    seen = np.zeros(n_columns, bool)
+    seen[columns] = True
+    used = np.flatnonzero(seen)
+    place = np.zeros(n_columns, np.uint32)
+    place[used] = np.arange(len(used))
+    return used, place[columns]
+
+
+def check_collisions(side: Side, order: Array) -> None:
+    """Check that neighbours in hash `order` with one hash have one id.
+
+    Raises
+    ------
+    HashCollisionError
+        If not; the message names both and the remedy.
+    """
+    twins = np.flatnonzero(side.hashes[order[1:]] == side.hashes[order[:-1]])
+    one, other = order[twins], order[twins + 1]
+    wrong = np.flatnonzero(~side.ids.same(one, other))
+    if len(wrong):
+        raise collision(*side.ids.take(np.array([one[wrong[0]], other[wrong[0]]])).to_list())
+
+
+def collision(one: bytes, other: bytes) -> HashCollisionError:
+    """Make the error of two ids with one hash."""
+    both = f"{one.decode()!r} and {other.decode()!r}"
+    msg = f"the ids {both} have the same 64-bit hash; give --salt 1 (or any other number) to separate them"
+    return HashCollisionError(msg)

@@ -1,0 +1,79 @@
+"""A plays directory, opened: two data sets of the same plays, and what `plays.json` says of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from mr_als.engine.engine import Data, Engine
+from mr_als.errors import BadInputError, DamagedDataError
+from mr_als.planning.estimate import Sizes
+from mr_als.planning.plan import counted
+from mr_als.storage.places import storage_of
+
+SIDES = ("users", "items")
+
+
+@dataclass(frozen=True)
+class Plays:
+    """Prepared plays: two data sets of the same plays, and their totals."""
+
+    users: Data
+    items: Data
+    n_users: int
+    n_items: int
+    pairs: int
+    plays: float
+    info: dict[str, Any]
+
+
+def read_plays(directory: str, engine: Engine = Engine()) -> Plays:
+    """Open a prepared plays directory.
+
+    Raises
+    ------
+    DamagedDataError
+        If it is none, or a file is missing or has another size.
+    """
+    found = storage_of(directory).read(os.path.join(directory, "plays.json"))
+    if found is None:
+        msg = f"{directory}: no plays.json in it, so it is no finished plays directory; make one with `mr-als prepare`"
+        raise DamagedDataError(msg)
+    try:
+        info = json.loads(found)
+        base = os.path.join(directory, info["attempt"])
+        users, items = (engine.load(info[side], base) for side in SIDES)
+        plays = Plays(users, items, info["n_users"], info["n_items"], info["pairs"], info["plays"], info)
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{directory}/plays.json is damaged ({error!r}); prepare the plays again"
+        raise DamagedDataError(msg) from None
+    for data in (users, items):
+        try:
+            data.check_sizes()
+        except DamagedDataError as error:
+            msg = f"{error}; prepare the plays again"
+            raise DamagedDataError(msg) from None
+    return plays
+
+
+def sizes_of(plays: Plays, rank: int) -> Sizes:
+    """Compute the sizes of prepared plays."""
+    return counted(plays.info, rank)._replace(play_bytes=(plays.users.n_bytes, plays.items.n_bytes))
+
+
+def check_ratings(plays: Plays, directory: str) -> None:
+    """Check that no ratings of one user and item were added up, as plays are.
+
+    Raises
+    ------
+    BadInputError
+        If they were.
+    """
+    if plays.info["options"]["duplicates"] == "sum" and (repeated := plays.info["repeated"]):
+        msg = (
+            f"{directory}: {repeated} lines rate what their user has rated already, and ratings do not add up as plays do; "
+            "say which one counts, --duplicates last (by timestamp) or --duplicates mean"
+        )
+        raise BadInputError(msg)

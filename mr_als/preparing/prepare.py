@@ -1,0 +1,216 @@
+"""prepare: play logs become plays, blocks of users and blocks of items (`jobs/mr_ingest.py`).
+
+<directory>/plays.json        written last: without it nothing below counts
+<directory>/<attempt>/users.raw, items.raw; on a cluster output/part-*, the parts of the job
+<directory>/bad-lines.tsv     samples of the lines that were left out
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from mr_als.engine.engine import Engine, Output, Written
+from mr_als.errors import BadInputError, DamagedDataError, UsageError
+from mr_als.logs.badlines import BadLines, quarantine_table
+from mr_als.logs.logs import COMPRESSED, Layout
+from mr_als.options import InputOptions, PlanOptions
+from mr_als.planning.choices import COMPRESSION, choose_blocks
+from mr_als.planning.plan import counted, fitting_blocks, given_or
+from mr_als.preparing.inputs import check_engine, described, find_layout, log_arguments
+from mr_als.preparing.log_files import Logs
+from mr_als.preparing.plays import SIDES, Plays, read_plays
+from mr_als.progress import Progress
+from mr_als.records.blocks import STRENGTH_UNIT
+from mr_als.records.lines import REFERENCES, Record
+from mr_als.storage.places import scheme_of, storage_of
+
+if TYPE_CHECKING:
+    from mr_als.storage.storage import Storage
+
+
+def prepare(
+    logs: Sequence[str],
+    directory: str,
+    options: InputOptions,
+    engine: Engine = Engine(),
+    progress: Progress | None = None,
+    plan: PlanOptions = PlanOptions(),
+    rank: int = 0,
+) -> Plays:
+    """Turn play logs into a plays directory; give it as it is if it is finished already.
+
+    Numbers of blocks that are `auto` follow from the size of the logs and the memory of a task. How many rows that makes is
+    known when the logs have been read: where factors of `rank` numbers would then not fit, the logs are read again, for more
+    blocks; not so with a rank of 0, for plays that nobody trains on.
+
+    Raises
+    ------
+    BadInputError
+        If there is no usable line, or too many bad ones.
+    """
+    progress = progress or Progress(quiet=True)
+    engine.check_place(*logs)
+    engine = engine.owned_by(directory)
+    storage = storage_of(directory)
+    found_logs = Logs.of(logs, engine.form)
+    inputs, chosen = found_logs.fingerprint(), asdict(options)
+    if engine.form == REFERENCES and scheme_of(directory) != "file":
+        msg = f"{directory}: -r {engine.runner} keeps plays on this machine; name a local directory"
+        raise UsageError(msg)
+    storage.make_directory(directory)
+    if (found := storage.read(os.path.join(directory, "plays.json"))) is not None:
+        if _same(found, inputs, chosen):
+            return read_plays(directory, engine)
+        storage.remove(os.path.join(directory, "plays.json"))
+    started = time.monotonic()
+    layout = find_layout(found_logs.paths, options)
+    check_engine(layout, found_logs.paths, engine)
+    progress.say(
+        f"prepare: {len(found_logs.paths)} log file(s), {described(layout)}; job mr_ingest: "
+        "mappers parse and sum plays, the shuffle brings each block of users and each block of items to a reducer, which merges it"
+    )
+
+    def ingest(blocks: list[int]) -> dict[str, Any]:
+        for name in storage.names(directory):
+            if name.startswith("attempt-"):
+                storage.remove(os.path.join(directory, name))
+        attempt = f"attempt-{uuid.uuid4().hex[:8]}"
+        base = os.path.join(directory, attempt)
+        storage.make_directory(base)
+        arguments = job_arguments(options, layout, blocks)
+        output = engine.run("mr_ingest", [found_logs], base, arguments, SIDES, written, plan.task_memory)
+        return {**add_up(output), "attempt": attempt, "blocks": blocks}
+
+    info = ingest(count_blocks(found_logs.paths, options, plan.task_memory))
+    if said := check_lines(info, options, os.path.join(directory, "bad-lines.tsv"), storage):
+        progress.say(f"prepare: {said}")
+    check_usable(info, info["plays"] and info["n_users"] and info["n_items"])
+    if rank and (fitting := [*fitting_blocks(counted(info, rank), options, plan)]) != info["blocks"]:
+        rows = f"{info['n_users']} users and {info['n_items']} items"
+        progress.say(f"prepare: {rows} are too many for {info['blocks']} blocks; reading the logs again for {fitting}")
+        info = ingest(fitting)
+    info |= {"inputs": inputs, "options": chosen, "columns": list(layout.columns)}
+    info["seconds"] = time.monotonic() - started
+    storage.replace(os.path.join(directory, "plays.json"), json.dumps(info, indent=1).encode())
+    plays = read_plays(directory, engine)
+    counts = f"{plays.n_users} users, {plays.n_items} items, {plays.pairs} pairs, {plays.plays:.0f} plays"
+    progress.say(f"prepare: {counts}, {info['seconds']:.1f} s")
+    return plays
+
+
+def _same(plays_json: bytes, inputs: dict[str, Any], options: dict[str, Any]) -> bool:
+    """Say whether finished plays are those of these inputs and options; a torn file is those of none."""
+    try:
+        info = json.loads(plays_json)
+        return bool(info["inputs"] == json.loads(json.dumps(inputs)) and info["options"] == options)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def count_blocks(paths: Sequence[str], options: InputOptions, task_memory: int = 1 << 30) -> list[int]:
+    """Choose the numbers of user blocks and item blocks."""
+    dense = (*COMPRESSED, ".parquet")
+    n_bytes = sum(storage_of(p).size(p) * (COMPRESSION if p.endswith(dense) else 1) for p in paths)
+    auto = choose_blocks(n_bytes, task_memory)
+    return list(given_or((auto, auto), options))
+
+
+def job_arguments(options: InputOptions, layout: Layout, blocks: Sequence[int]) -> list[str]:
+    """Build the arguments of the ingest job.
+
+    Raises
+    ------
+    UsageError
+        If they need the times of plays, and the logs have none.
+    """
+    if options.duplicates == "last" and "timestamp" not in layout.columns:
+        msg = f"--duplicates last needs the time of each rating, but the columns are {', '.join(layout.columns)}; use mean"
+        raise UsageError(msg)
+    return [
+        *log_arguments(options, layout),
+        f"--duplicates={options.duplicates}",
+        f"--min-user-plays={options.min_user_plays}",
+        f"--min-item-plays={options.min_item_plays}",
+        f"--user-blocks={blocks[0]}",
+        f"--item-blocks={blocks[1]}",
+    ]
+
+
+def written(record: Record) -> Written | None:
+    """Read what a task of the job reports of a block."""
+    if record.kind != "total":
+        return None
+    side, *_, length, crc = json.loads(bytes(record.payload))
+    return Written(side, record.block, length, crc)
+
+
+def add_up(output: Output) -> dict[str, Any]:
+    """Add up the reports of the job, and check that both sides hold the same plays."""
+    totals, most = {side: [0] * 6 for side in SIDES}, dict.fromkeys(SIDES, 0)
+    info: dict[str, Any] = {side: output.data[side].to_json() for side in SIDES}
+    for record in output.reports:
+        report = json.loads(bytes(record.payload))
+        if record.kind == "bad":
+            info |= report
+        else:
+            totals[report[0]] = [a + b for a, b in zip(totals[report[0]], report[1:7], strict=True)]
+            most[report[0]] = max(most[report[0]], report[2])
+    if "bad" not in info:
+        msg = "the report of the log lines is missing: a task's output was lost; prepare again"
+        raise DamagedDataError(msg)
+    check_sides(totals)
+    info |= {"n_users": totals["users"][0], "n_items": totals["items"][0]}
+    info |= {"pairs": totals["users"][1], "plays": totals["users"][2] / STRENGTH_UNIT}
+    used = info["counts"]["lines"] - info["counts"]["filtered"] - sum(info["bad"]["counts"].values())
+    info["repeated"] = used - totals["users"][4]
+    # distinct columns of every block, added up: the vectors that travel in a half whose join is a shuffle
+    info["vectors"] = [totals[side][3] for side in SIDES]
+    # pairs of the largest block: one row of very many makes it larger than the others
+    info["most_pairs"] = [most[side] for side in SIDES]
+    return info
+
+
+def check_sides(totals: dict[str, list[int]]) -> None:
+    """Check that both sides were made of the same plays, those of rows that are now left out among them."""
+    (*_, pairs, units), (*_, other_pairs, other_units) = totals["users"], totals["items"]
+    if (pairs, units) != (other_pairs, other_units):
+        msg = (
+            f"the users have {pairs} pairs and {units / STRENGTH_UNIT} plays, "
+            f"the items {other_pairs} and {other_units / STRENGTH_UNIT}: a task's output was lost or doubled; prepare again"
+        )
+        raise DamagedDataError(msg)
+
+
+def check_lines(info: dict[str, Any], options: InputOptions, quarantine: str, storage: Storage) -> str:
+    """Write the quarantine file; give what is to be said of bad lines.
+
+    Raises
+    ------
+    BadInputError
+        If there are too many bad lines.
+    """
+    bad = BadLines.from_dict(info["bad"])
+    n_lines, n_bad = info["counts"]["lines"], sum(bad.counts.values())
+    storage.replace(quarantine, quarantine_table(bad, info["lines"]).encode("utf-8", "surrogateescape"))
+    limit = options.max_bad_lines
+    allowed = float(limit[:-1]) / 100 * n_lines if limit.endswith("%") else float(limit)
+    reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(bad.counts.items()))
+    if n_bad > allowed:
+        msg = f"{n_bad} of {n_lines} lines are bad ({reasons}), more than --max-bad-lines {limit}; see {quarantine}"
+        raise BadInputError(msg)
+    return f"{n_bad} of {n_lines} lines are bad ({reasons}) and left out; samples in {quarantine}" if n_bad else ""
+
+
+def check_usable(info: dict[str, Any], plays: float) -> None:
+    """Raise BadInputError if the lines hold no plays that count."""
+    if not plays:
+        lost = f"{info['counts'].get('filtered', 0)} left out by filters, {sum(info['bad']['counts'].values())} bad"
+        said = "check --columns, and that --min-ms-played, --min-user-plays and --min-item-plays leave something"
+        msg = f"no usable play in {info['counts']['lines']} lines ({lost}); {said}"
+        raise BadInputError(msg)

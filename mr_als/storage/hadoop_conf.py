@@ -1,0 +1,60 @@
+"""The configuration of the Hadoop that this machine is a client of: core-site, hdfs-site, yarn-site and mapred-site."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+from mr_als.errors import UsageError
+
+FILES = ("core-site.xml", "hdfs-site.xml", "yarn-site.xml", "mapred-site.xml")
+
+
+def find_conf() -> Path | None:
+    """Find the directory of the configuration files; None if there is none."""
+    homes = [os.environ[name] for name in ("HADOOP_HOME", "HADOOP_PREFIX", "HADOOP_INSTALL") if os.environ.get(name)]
+    places = [os.environ.get("HADOOP_CONF_DIR", ""), *(os.path.join(home, "etc", "hadoop") for home in homes), "/etc/hadoop/conf"]
+    return next((Path(place) for place in places if place and Path(place, "core-site.xml").exists()), None)
+
+
+def read_conf() -> dict[str, str]:
+    """Read all properties, `${...}` replaced.
+
+    Raises
+    ------
+    UsageError
+        If there is no configuration, or a file of it cannot be read.
+    """
+    directory = find_conf()
+    if directory is None:
+        msg = "no Hadoop configuration: set HADOOP_CONF_DIR to the directory that holds core-site.xml"
+        raise UsageError(msg)
+    values: dict[str, str] = {}
+    for name in FILES:
+        if (directory / name).exists():
+            values.update(_properties(directory / name))
+    return {name: _replaced(value, values) for name, value in values.items()}
+
+
+def _properties(path: Path) -> Iterator[tuple[str, str]]:
+    try:
+        for element in ElementTree.parse(path).getroot().iter("property"):
+            if name := (element.findtext("name") or "").strip():
+                yield name, (element.findtext("value") or "").strip()
+    except ElementTree.ParseError as error:
+        msg = f"{path}: not well-formed XML ({error}); expected <configuration> with <property> elements"
+        raise UsageError(msg) from None
+
+
+def _replaced(value: str, values: dict[str, str], depth: int = 20) -> str:
+    """Put the values of other properties and of the environment in place of `${name}`."""
+    known = re.compile(r"\$\{(env\.)?([^}$\s]+)\}")
+    for _ in range(depth):
+        new = known.sub(lambda m: (os.environ.get(m[2]) if m[1] else values.get(m[2])) or m[0], value)
+        if new == value:
+            break
+        value = new
+    return value

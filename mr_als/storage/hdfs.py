@@ -1,0 +1,207 @@
+"""Files in HDFS, over WebHDFS (`mr_als.storage.webhdfs`).
+
+A listing takes milliseconds where `hadoop fs` starts a JVM for a second. What the interface promises and we build on:
+
+* RENAME with `renameoptions=NONE` refuses a target that exists: `create` writes a scratch file and renames it, so
+  the file appears whole or not at all, and of two writers one gets False.
+* RENAME with `renameoptions=OVERWRITE` replaces the target in one step: `replace`.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import http.client
+import io
+import time
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mr_als.errors import BadInputError, StorageError, UsageError
+from mr_als.storage.storage import files_of_all
+from mr_als.storage.webhdfs import Content, RemoteError, WebHdfs, path_of, told
+
+
+class HdfsStorage:
+    """An HDFS file system, with the methods of `LocalStorage`. All paths are URIs such as hdfs://namenode:8020/logs."""
+
+    def __init__(self, uri: str) -> None:
+        self._web = WebHdfs(uri)
+        self.prefix = f"hdfs://{self._web.authority}"
+
+    def absolute(self, path: str) -> str:
+        """Return the full URI, which means the same everywhere."""
+        return self.prefix + path_of(path)
+
+    def _status(self, uri: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = self._web.json("GET", "GETFILESTATUS", uri)["FileStatus"]
+        except RemoteError as error:
+            if error.kind == "FileNotFoundException":
+                return None
+            raise told(uri, error) from None
+        return found
+
+    def _list(self, uri: str) -> list[dict[str, Any]]:
+        try:
+            return list(self._web.json("GET", "LISTSTATUS", uri)["FileStatuses"]["FileStatus"])
+        except RemoteError as error:
+            if error.kind == "FileNotFoundException":
+                return []
+            raise told(uri, error) from None
+
+    # the methods of every storage
+
+    def make_directory(self, path: str) -> None:
+        """Make a directory and its parents."""
+        try:
+            made = self._web.json("PUT", "MKDIRS", path)["boolean"]
+        except RemoteError as error:
+            raise told(path, error) from None
+        if not made:
+            msg = f"{path}: cannot be made a directory; name one that you may write to"
+            raise UsageError(msg)
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Write a new file; give False if it exists already. It appears whole or not at all."""
+        scratch = self._scratch(path, data)
+        try:
+            self.rename(scratch, path)
+        except FileExistsError:
+            self.remove(scratch)
+            return self.read(path) == data  # it is ours if only the answer to a first try got lost
+        return True
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Write a file in place of what is there; readers see the old or the new one, never a mixture."""
+        self.rename(self._scratch(path, data), path, overwrite=True)
+
+    def _scratch(self, path: str, data: bytes) -> str:
+        scratch = f"{path}.{uuid.uuid4().hex[:8]}.new"
+        self.write(scratch, data)
+        return scratch
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write a file; it may be seen half written."""
+        self._create(path, lambda: io.BytesIO(data))
+
+    def upload(self, local: str, path: str) -> None:
+        """Write a file with the content of a local one."""
+        self._create(path, lambda: Path(local).open("rb"))  # noqa: SIM115  (closed by `_follow`)
+
+    def _create(self, path: str, content: Content) -> None:
+        try:
+            self._web.request("PUT", "CREATE", path, content, overwrite="true").close()
+        except RemoteError as error:
+            raise told(path, error) from None
+
+    def rename(self, source: str, target: str, *, overwrite: bool = False) -> None:
+        """Rename a file or directory in one step.
+
+        Raises
+        ------
+        FileExistsError
+            If the target exists, and is not to be overwritten.
+        """
+        options = "OVERWRITE" if overwrite else "NONE"
+        try:
+            self._web.json("PUT", "RENAME", source, destination=path_of(target), renameoptions=options)
+        except RemoteError as error:
+            if error.kind == "FileAlreadyExistsException" and not overwrite:
+                raise FileExistsError(target) from None
+            if error.kind == "FileNotFoundException" and self._status(target):
+                return  # an earlier try was carried out, and only its answer got lost
+            raise told(source, error) from None
+
+    def read(self, path: str) -> bytes | None:
+        """Read the bytes of a file; None if it does not exist."""
+        return self._bytes(path)
+
+    def read_range(self, path: str, offset: int, length: int) -> bytes:
+        """Read a range of a file's bytes."""
+        found = self._bytes(path, offset=offset, length=length) if length else b""
+        if found is None or len(found) != length:
+            msg = f"{path}: has no bytes {offset} to {offset + length}; it is gone or cut off"
+            raise StorageError(msg)
+        return found
+
+    def _bytes(self, path: str, **query: Any) -> bytes | None:
+        """Read, again from the start if the connection breaks on the way; give None if nothing is there."""
+        for attempt in range(5):
+            try:
+                with self._web.request("GET", "OPEN", path, **query) as answer:
+                    return answer.read()  # type: ignore[no-any-return]
+            except RemoteError as error:
+                if error.kind in ("FileNotFoundException", "FileNotFound") or "out of the range" in str(error):
+                    return None
+                raise told(path, error) from None
+            except (OSError, http.client.HTTPException) as error:
+                reason = error
+                time.sleep(2**attempt / 10)
+        msg = f"{path}: cannot be read: {reason}"
+        raise StorageError(msg)
+
+    def open(self, path: str, mode: str = "rb") -> Any:
+        """Open a file for reading from its beginning."""
+        if mode != "rb":
+            msg = f"{path}: mode {mode!r}; files in HDFS are opened to be read, and written whole"
+            raise ValueError(msg)
+        try:
+            return io.BufferedReader(self._web.request("GET", "OPEN", path), 1 << 20)
+        except RemoteError as error:
+            raise told(path, error) from None
+
+    def size(self, path: str) -> int:
+        """Return the size in bytes, or -1 if there is no such file."""
+        status = self._status(path)
+        return -1 if status is None or status["type"] != "FILE" else int(status["length"])
+
+    def identify(self, path: str) -> list[int]:
+        """Return what changes when a file does: its size and modification time."""
+        status = self._status(path)
+        if status is None:
+            msg = f"{path}: no such file"
+            raise BadInputError(msg)
+        return [int(status["length"]), int(status["modificationTime"])]
+
+    def remove(self, path: str) -> None:
+        """Remove a file or a directory with all in it, if it is there."""
+        try:
+            self._web.json("DELETE", "DELETE", path, recursive="true")
+        except RemoteError as error:
+            raise told(path, error) from None
+
+    def names(self, path: str) -> list[str]:
+        """List the names in a directory, sorted; none if it is missing."""
+        return sorted(status["pathSuffix"] for status in self._list(path) if status["pathSuffix"])
+
+    def sizes(self, path: str) -> dict[str, int]:
+        """Map the names of the files in a directory to their sizes."""
+        return {s["pathSuffix"]: int(s["length"]) for s in self._list(path) if s["type"] == "FILE" and s["pathSuffix"]}
+
+    def expand(self, patterns: list[str]) -> list[str]:
+        """List the URIs of files, of files in directories and of matches of globs, sorted; see `LocalStorage.expand`."""
+
+        def files_of(pattern: str) -> Iterable[str]:
+            found = [path_of(pattern)] if self._status(pattern) else self._glob(path_of(pattern))
+            return [self.prefix + file for path in found for file in self._files(path)]
+
+        return files_of_all(patterns, files_of)
+
+    def _glob(self, pattern: str) -> list[str]:
+        found = [""]
+        for part in pattern.strip("/").split("/"):
+            if any(c in part for c in "*?["):
+                found = [f"{base}/{name}" for base in found for name in fnmatch.filter(self.names(self.prefix + base), part)]
+            else:
+                found = [f"{base}/{part}" for base in found]
+        return [path for path in found if self._status(self.prefix + path)]
+
+    def _files(self, path: str) -> Iterable[str]:
+        for status in self._list(self.prefix + path):
+            name = status["pathSuffix"]
+            if not name:
+                yield path  # the path is a file itself
+            elif not name.startswith((".", "_")):
+                yield from [f"{path}/{name}"] if status["type"] == "FILE" else self._files(f"{path}/{name}")

@@ -1,0 +1,30 @@
+"""Which storage a path or URI belongs to; a new file system is a class with the methods of `Storage`, and a line here."""
+
+from __future__ import annotations
+
+from mr_als.errors import UsageError
+from mr_als.storage.hdfs import HdfsStorage
+from mr_als.storage.local import LocalStorage
+from mr_als.storage.s3 import S3Storage
+from mr_als.storage.storage import Storage, scheme_of
+
+__all__ = ["scheme_of", "storage_of"]
+
+
+def storage_of(path: str) -> Storage:
+    """Select the storage that a path or URI names.
+
+    Raises
+    ------
+    UsageError
+        If its scheme is not supported, or its configuration is missing.
+    """
+    scheme = scheme_of(path)
+    if scheme == "file":
+        return LocalStorage()
+    if scheme == "hdfs":
+        return HdfsStorage(path)
+    if scheme in ("s3", "s3a", "s3n"):
+        return S3Storage(path)
+    msg = f"{path}: {scheme}:// is not supported; use a local path, hdfs:// or s3://"
+    raise UsageError(msg)

@@ -1,0 +1,97 @@
+"""What the driver does with files, the same for every file system: the interface `Storage`.
+
+Two operations make it more than a file system: `create` fails if the file exists (a half-iteration counts once, a lock is
+taken once), and `replace` is atomic (publishing). Only the driver uses storage; tasks get their data from mrjob.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from mr_als.errors import BadInputError
+
+
+class Storage(Protocol):
+    """One file system; paths are those of its scheme."""
+
+    def absolute(self, path: str) -> str:
+        """Return the path that says the same in every directory."""
+
+    def make_directory(self, path: str) -> None:
+        """Make a directory and its parents; UsageError if it cannot be made or written."""
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Write a new file, whole or not at all; return False if it exists already."""
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Write a file in place of what is there; readers see the old or the new one, never a mixture."""
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write a file; it may be seen half written."""
+
+    def upload(self, local: str, path: str) -> None:
+        """Write a file with the content of one on this machine."""
+
+    def rename(self, source: str, target: str) -> None:
+        """Rename a file or directory; FileExistsError if the target exists."""
+
+    def read(self, path: str) -> bytes | None:
+        """Return the bytes of a file, None if there is none."""
+
+    def read_range(self, path: str, offset: int, length: int) -> bytes:
+        """Return a range of a file's bytes; StorageError if it does not have them."""
+
+    def open(self, path: str, mode: str = "rb") -> Any:
+        """Open a file."""
+
+    def size(self, path: str) -> int:
+        """Return the size in bytes, -1 if there is no such file."""
+
+    def identify(self, path: str) -> list[int]:
+        """Return what changes when a file does, such as size and time of change; BadInputError if there is none."""
+
+    def remove(self, path: str) -> None:
+        """Remove a file or a directory with all in it, if it is there."""
+
+    def names(self, path: str) -> list[str]:
+        """List the names in a directory, sorted; none if it is missing."""
+
+    def sizes(self, path: str) -> dict[str, int]:
+        """Return the sizes of the files in a directory, by name; none if it is missing."""
+
+    def expand(self, patterns: list[str]) -> list[str]:
+        """List the files that paths, directories and globs name, sorted; BadInputError if one names nothing."""
+
+
+def files_of_all(patterns: list[str], files_of: Callable[[str], Iterable[str]]) -> list[str]:
+    """List the files that patterns name, sorted, each once; `files_of` lists those of one pattern.
+
+    Raises
+    ------
+    BadInputError
+        If a pattern names no file.
+    """
+    paths: set[str] = set()
+    for pattern in patterns:
+        files = set(files_of(pattern))
+        if not files:
+            msg = f"{pattern}: no such file, and no file in it; name log files, directories or globs"
+            raise BadInputError(msg)
+        paths |= files
+    return sorted(paths)
+
+
+def is_name(text: str) -> bool:
+    """Say whether a text that came from a file is a plain name, which leads nowhere else.
+
+    >>> is_name("part-00000"), is_name(".."), is_name("../x"), is_name("/etc"), is_name("")
+    (True, False, False, False, False)
+    """
+    return re.fullmatch(r"[A-Za-z0-9._-]+", text) is not None and text not in (".", "..")
+
+
+def scheme_of(path: str) -> str:
+    """Return the scheme of a URI; `file` for a plain path."""
+    return path.split("://", 1)[0] if "://" in path else "file"

@@ -1,0 +1,143 @@
+"""The training loop: alternate users and items until the weighted RMSE stops changing.
+
+Half 0 writes initial item factors; halves 1, 3, 5 ... solve the users, halves 2, 4, 6 ... the items. A run stops only
+after a user half, so that every published user vector is the exact answer to the published item vectors.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from mr_als.engine.engine import Engine
+from mr_als.engine.runs import Run, lock_of
+from mr_als.errors import BadInputError, ModelError, UsageError
+from mr_als.models.model import Model
+from mr_als.models.publish import publish
+from mr_als.options import LoopOptions, Training
+from mr_als.preparing.log_files import Logs, fingerprint
+from mr_als.preparing.plays import Plays, check_ratings, read_plays
+from mr_als.preparing.prepare import prepare
+from mr_als.progress import Progress
+from mr_als.records.lines import LINES
+from mr_als.storage.local import LocalStorage
+from mr_als.storage.mirror import mirror_of
+from mr_als.storage.places import storage_of
+from mr_als.training.gates import check_size
+from mr_als.training.halves import Halves
+
+# above this share of the objective of X = Y = 0 the factors have learnt nothing yet
+LEARNT = 0.999
+
+
+def train(
+    logs: Sequence[str],
+    model: str,
+    options: Training,
+    *,
+    plays: str | None = None,
+    engine: Engine = Engine(),
+    restart: bool = False,
+    min_size: float = 0.0,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train on logs, or on a prepared plays directory, and publish the model; give its `model.json`.
+
+    The same call goes on where a killed one stopped, and ends with the bytes of an undisturbed run. Nothing is done if
+    users, items or plays are less than `min_size` of those of the model published now.
+    """
+    progress = progress or Progress(quiet=True)
+    engine = engine.owned_by(model)
+    storage = storage_of(model)
+    storage.make_directory(model)
+    with lock_of(model):
+        # tasks that see this machine's files alone have their work here, wherever the model is published
+        place = model if engine.form == LINES else mirror_of(model)
+        run = Run.of(place)
+        # an unfinished run without finished plays holds nothing worth keeping: it does not bind this one
+        if restart or (logs and run.storage.size(run.path("plays", "plays.json")) < 0):
+            run.remove()
+        if run.start(describe(logs, plays, options)):
+            progress.say(f"going on with the unfinished run in {run.directory}")
+        data = _plays_of(run, logs, plays, options, engine, progress)
+        if options.weights.feedback == "explicit":
+            try:
+                check_ratings(data, plays or ", ".join(logs))
+            except BadInputError:
+                run.remove()  # nothing worth keeping: what comes next has other options
+                raise
+        check_size(model, data, min_size)
+        return _alternate(Halves(run, data, options, engine, progress, bool(logs)), model)
+
+
+def describe(logs: Sequence[str], plays: str | None, options: Training) -> dict[str, Any]:
+    """Describe the plan that a resumed run must share: inputs and options, but neither runner nor number of tasks."""
+    if bool(logs) == bool(plays):
+        msg = "give either log files or --plays DIR"
+        raise UsageError(msg)
+    if plays:
+        read_plays(plays)  # refuses a damaged directory before a run is bound to it
+        inputs = fingerprint([storage_of(plays).absolute(os.path.join(plays, "plays.json"))])
+    else:
+        inputs = Logs.of(logs).fingerprint()
+    if options.loop.initial_factors:
+        inputs |= fingerprint(LocalStorage().expand([options.loop.initial_factors]))
+    if options.loop.warm_start:
+        if options.loop.initial_factors:
+            msg = "give either --initial-factors or --warm-start"
+            raise UsageError(msg)
+        inputs[f"{options.loop.warm_start}/model.json"] = Model.open(options.loop.warm_start).info["generation"]
+    return {"inputs": inputs, "options": asdict(options)}
+
+
+def _plays_of(run: Run, logs: Sequence[str], plays: str | None, options: Training, engine: Engine, progress: Progress) -> Plays:
+    if plays:
+        return read_plays(plays, engine)
+    return prepare(logs, run.path("plays"), options.inputs, engine, progress, options.plan, options.solver.rank)
+
+
+def _alternate(halves: Halves, model: str) -> dict[str, Any]:
+    """Run the algorithm: initial items, then users and items in turn, then publish."""
+    progress, loop = halves.progress, halves.options.loop
+    last = halves.last_finished()
+    if last is None:
+        last = halves.solve(0, None)
+    most = 2 * loop.max_iterations + 1
+    while not (reason := finished(halves.history, loop)):
+        progress.step(last.number, most, f"half {last.number + 1} of at most {most}")
+        last = halves.solve(last.number + 1, last)
+    progress.done()
+    progress.say(f"stopped: {reason}")
+    users, items = last, halves.load(last.number - 1)
+    if items is None:
+        msg = f"{halves.run.directory}: the item factors of half {last.number - 1} are gone; start again with --restart"
+        raise ModelError(msg)
+    info = publish(model, halves.run.name, halves.plays, users.factors, items.factors, halves.describe(reason))
+    halves.run.remove()
+    progress.say(f"published {model}: {info['n_users']} users, {info['n_items']} items, rank {info['options']['solver']['rank']}")
+    return info
+
+
+def finished(history: list[dict[str, Any]], loop: LoopOptions) -> str:
+    """Say why training is over, or an empty string: only after a user half, see the module's docstring."""
+    if not history or history[-1]["solved"] != "users":
+        return ""
+    last = history[-1]
+    if last["iteration"] >= loop.max_iterations:
+        learnt = last["to_zero_model"] ** 2 < 1
+        return f"{loop.max_iterations} iterations done" + (
+            "" if learnt else ", and the regularization is too large: nothing was learnt"
+        )
+    if len(history) < 3:
+        return ""
+    before = history[-3]["wrmse"]
+    text = loop.tolerance
+    bound = float(text[:-1]) / 100 * before if text.endswith("%") else float(text)
+    if abs(last["wrmse"] - before) >= bound:
+        return ""
+    if last["objective"] > LEARNT * last["zero_objective"]:
+        # near X = Y = 0 changes are small at first too; a vanishing model has stopped for good
+        return "regularization too large: the factors vanish" if last["objective"] >= last["zero_objective"] * (1 - 1e-9) else ""
+    return f"the weighted RMSE changed by less than {text}"
