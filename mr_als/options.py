@@ -70,8 +70,13 @@ def blocks(text: str) -> str:
     return text
 
 
-_POSITIVE = (lambda v: v > 0, "a number above 0")
-_NOT_NEGATIVE = (lambda v: v >= 0, "a number of at least 0")
+# infinity and NaN, which no command line can give, are refused where values come from a program or a file
+_POSITIVE = (lambda v: 0 < v < math.inf, "a number above 0")
+_NOT_NEGATIVE = (lambda v: 0 <= v < math.inf, "a number of at least 0")
+
+CONFIDENCES = ("log", "linear")
+SCALINGS = ("frequency", "count", "none")
+FEEDBACKS = ("implicit", "explicit")
 
 
 @dataclass(frozen=True)
@@ -130,22 +135,22 @@ class SplitOptions:
 
 @dataclass(frozen=True)
 class WeightOptions:
-    """Confidence and regularisation: the fields of `mr_als.maths.weighing.weights.Weights`."""
+    """Confidence and regularisation; `mr_als.maths.weighing.weights.Weights` is what they do to strengths."""
 
-    confidence: str = option("log", "log: c = 1 + alpha log(1 + r/epsilon); linear: c = 1 + alpha r", choices=("log", "linear"))
+    confidence: str = option("log", "log: c = 1 + alpha log(1 + r/epsilon); linear: c = 1 + alpha r", choices=CONFIDENCES)
     alpha: float = option(10.0, "how much a play adds to the confidence", type=number, check=_POSITIVE)
     epsilon: float = option(1.0, "plays at which the logarithm begins to bend", type=number, check=_POSITIVE)
     regularization: float = option(0.003, "lambda", type=number, check=_NOT_NEGATIVE)
     regularization_scaling: str = option(
         "frequency",
         "lambda of a row with n pairs: none: lambda; count: lambda n; frequency: lambda (1 + alpha)(n + N/alpha)^exponent",
-        choices=("frequency", "count", "none"),
+        choices=SCALINGS,
     )
     regularization_exponent: float = option(1.0, "the exponent of 'frequency'", type=number, check=_NOT_NEGATIVE)
     feedback: str = option(
         "implicit",
         "implicit: plays, all cells count; explicit: the plays column holds ratings, and only rated cells count (ALS-WR)",
-        choices=("implicit", "explicit"),
+        choices=FEEDBACKS,
     )
 
 
@@ -232,6 +237,24 @@ def add_arguments(kind: type[Any], add: Callable[..., Any]) -> None:
             {"choices": f.metadata["choices"]} if f.metadata["choices"] else {"type": _parser(f), "metavar": f.metadata["metavar"]}
         )
         add(flag_of(f.name), **keys)
+
+
+def check(options: Any) -> None:
+    """Check the values of an options dataclass that came from a program or a file, as the command line checks its own.
+
+    Raises
+    ------
+    UsageError
+        If one is not among its choices, or out of range.
+    """
+    for f in fields(options):
+        value, choices, bounds = getattr(options, f.name), f.metadata["choices"], f.metadata["check"]
+        if choices and value not in choices:
+            msg = f"{f.name} must be one of {', '.join(choices)}, got {value!r}"
+            raise UsageError(msg)
+        if bounds and not bounds[0](value):
+            msg = f"{f.name} must be {bounds[1]}, got {value}"
+            raise UsageError(msg)
 
 
 def _parser(f: dataclasses.Field[Any]) -> Callable[[str], Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from mr_als.maths.ranking.bootstrap import interval
 from mr_als.maths.ranking.metrics import metric_names
 from mr_als.maths.solving.normal_equations import eigenbasis
 from mr_als.models.model import Model
-from mr_als.options import InputOptions, WeightOptions, to_arguments
+from mr_als.options import InputOptions, to_arguments
 from mr_als.progress import Progress
 from mr_als.recommending.popularity import listeners_of
 from mr_als.recommending.recommend import write_tiles
@@ -125,7 +125,7 @@ def _arguments(model: Model, asked: Asked, work: str, place: str, engine: Engine
     Path(popular).write_bytes(Popularity.of(listeners_of(model)).pack())
     tiles = [word for tile in engine.stage(write_tiles(model, work, asked.task_memory), place) for word in ("--items", tile)]
     shared, popular = engine.stage([shared, popular], place)
-    weights = to_arguments(WeightOptions(**asdict(model.weights)))
+    weights = to_arguments(model.weights)
     arguments = [
         "--shared",
         shared,

@@ -10,7 +10,8 @@ from mr_als.maths.reference import reference_als
 from mr_als.maths.solve import solve_block
 from mr_als.maths.solving.normal_equations import eigenbasis, gram_matrix, project
 from mr_als.maths.weighing.loss import weighted_rmse
-from mr_als.maths.weighing.weights import CONFIDENCES, SCALINGS, Weights
+from mr_als.maths.weighing.weights import Weights
+from mr_als.options import CONFIDENCES, SCALINGS
 
 
 def random_plays(n_users=25, n_items=18, seed=0):

@@ -12,7 +12,8 @@ from mr_als.maths.solve import solve_block
 from mr_als.maths.solving import flat, padded
 from mr_als.maths.solving.normal_equations import eigenbasis, gram_matrix, project, solve_row
 from mr_als.maths.weighing.loss import Loss, weighted_rmse, zero_rmse
-from mr_als.maths.weighing.weights import CONFIDENCES, SCALINGS, Weights
+from mr_als.maths.weighing.weights import Weights
+from mr_als.options import CONFIDENCES, SCALINGS
 
 # what the relative residual of the normal equations may be: the solver's tolerance, or that of float32
 RESIDUAL = {"cg": 1.5e-4, "cholesky": 5e-6}

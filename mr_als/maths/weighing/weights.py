@@ -27,20 +27,15 @@ and that is all a solver has to know of either. A row with n observations among 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from mr_als.errors import UsageError
 from mr_als.maths.array import Array
+from mr_als.options import WeightOptions, check
 
-__all__ = ["CONFIDENCES", "FEEDBACKS", "SCALINGS", "Terms", "Weights"]
-
-FEEDBACKS = ("implicit", "explicit")
-CONFIDENCES = ("log", "linear")
-SCALINGS = ("frequency", "count", "none")
+__all__ = ["Terms", "Weights"]
 
 
 class Terms(NamedTuple):
@@ -52,38 +47,17 @@ class Terms(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Weights:
-    """The choices that turn strengths into a weighted least-squares problem.
+class Weights(WeightOptions):
+    """The options of confidence and regularization, and what they make of strengths: a weighted least-squares problem.
 
     Raises
     ------
     UsageError
-        If a name is unknown, alpha or epsilon is not above 0, or the regularization is negative.
+        If a value is not one that the option may have.
     """
 
-    confidence: str = "log"
-    alpha: float = 10.0
-    epsilon: float = 1.0
-    regularization: float = 0.003
-    regularization_scaling: str = "frequency"
-    regularization_exponent: float = 1.0
-    feedback: str = "implicit"
-
     def __post_init__(self) -> None:
-        _check_name("feedback", self.feedback, FEEDBACKS)
-        _check_name("confidence", self.confidence, CONFIDENCES)
-        _check_name("regularization_scaling", self.regularization_scaling, SCALINGS)
-        for name in ("alpha", "epsilon"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                msg = f"{name} must be a number above 0, got {value}"
-                raise UsageError(msg)
-        if not (math.isfinite(self.regularization) and self.regularization >= 0):
-            msg = f"regularization must be a number of 0 or more, got {self.regularization}"
-            raise UsageError(msg)
-        if not math.isfinite(self.regularization_exponent):
-            msg = f"regularization_exponent must be a finite number, got {self.regularization_exponent}"
-            raise UsageError(msg)
+        check(self)
 
     @property
     def explicit(self) -> bool:
@@ -152,9 +126,3 @@ def _log1p(strength: Array, epsilon: float) -> Array:
         known: Array = np.log1p(np.arange(most + 1) / epsilon)[whole]
         return known
     return np.log1p(strength / epsilon)
-
-
-def _check_name(field: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        msg = f"{field} must be one of {', '.join(known)}, got {value!r}"
-        raise UsageError(msg)
