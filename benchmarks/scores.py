@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 import mr_als
-from mr_als.maths.ranking.best import longest_first, normalized, top_n
+from mr_als.maths.ranking import longest_first
+from mr_als.maths.ranking.best import normalized, top_n
 from mr_als.maths.ranking.longest_first import best_longest_first
 from mr_als.maths.ranking.scoring import best_items, norms
 

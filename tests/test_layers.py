@@ -159,7 +159,7 @@ def table_of_rooms() -> str:
         if path.exists():
             what = str(ast.get_docstring(ast.parse(path.read_text()))).splitlines()[0]
             rooms = ", ".join(f"`{name}`" for name in ALLOWED if name in allowed - BASE)
-            rows.append(f"| `{room}/` | {what} | {rooms} |")
+            rows.append(f"| `mr_als/{room}/` | {what} | {rooms} |")
         elif room == "jobs":
             bases = ", ".join(f"`{name.removeprefix('mr_als.')}`" for name in sorted(FOR_JOBS))
             rows.append(

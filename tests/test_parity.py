@@ -126,4 +126,5 @@ def test_implicit_itself_finds_the_same_vectors(tmp_path):
     theirs.item_factors = np.array(model.item_factors)
     theirs._YtY = None
     found = theirs.recalculate_user(np.arange(len(plays)), csr_matrix(np.where(plays > 0, 1 + 5 * plays, 0.0)))
-    np.testing.assert_allclose(model.user_factors, found, rtol=1e-5, atol=1e-5)
+    # implicit adds up and solves in float32: how far that is off depends on the processor, 2e-5 was seen
+    np.testing.assert_allclose(model.user_factors, found, rtol=1e-5, atol=5e-5)

@@ -7,8 +7,8 @@ from importlib.util import find_spec
 
 import pytest
 
+from mr_als.planning import choices as plan
 from mr_als.planning.choices import COMPILED_WORK, choose_kernel
-from mr_als.planning.plan import choices as plan
 from tests.toy import generation_bytes, options, run, toy_lines, write
 from tests.training.test_resume import crash
 

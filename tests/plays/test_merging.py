@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_als.errors import HashCollisionError
-from mr_als.models.generations import spill
 from mr_als.plays import merging
 from mr_als.plays.merging import at_least, merge_blocks
+from mr_als.records import spill
 from mr_als.records.blocks import STRENGTH_UNIT, PlaysBlock
 from mr_als.records.ids import Ids, hash_ids
 

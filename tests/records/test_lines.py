@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mr_als.errors import DamagedDataError
-from mr_als.models.generations import lines
+from mr_als.records import lines
 from mr_als.records.blocks import pack
 from mr_als.records.lines import (
     LINES,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mr_als.models.generations import spill
+from mr_als.records import spill
 from mr_als.records.csr import row_of, row_starts, sum_rows
 from mr_als.records.lines import LINES, REFERENCES, Reader, ShardWriter, keep, write_lines
 from mr_als.records.spill import Spill, checksum, let_go

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mr_als.maths.ranking.best import best as ranking
+from mr_als.maths.ranking import best as ranking
 from mr_als.maths.ranking.best import normalized, top_n
 
 

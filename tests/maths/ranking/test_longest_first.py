@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from mr_als.maths.ranking.best import longest_first, top_n
+from mr_als.maths.ranking import longest_first
+from mr_als.maths.ranking.best import top_n
 from mr_als.maths.ranking.longest_first import best_longest_first
 from mr_als.maths.ranking.scoring import exact_scores, in_order, norms
 

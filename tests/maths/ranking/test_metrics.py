@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, ndcg_score
 
-from mr_als.maths.ranking.best import metrics
+from mr_als.maths.ranking import metrics
 from mr_als.maths.ranking.metrics import AT_K, percentile_rank, reciprocal_rank, tie_groups
 
 
