@@ -89,8 +89,12 @@ def _compile(exact: bool, cache: bool) -> Callable[..., None]:
 
 
 def _inner(function: Function) -> Function:
-    """Compile a function when a compiled function calls it."""
-    made: Function = njit(**_OPTIONS)(function)
+    """Compile a function into each compiled one that calls it.
+
+    Inlined, for the same bytes everywhere: a call is bound to other machine code in the process that compiles than in those that
+    load from numba's cache, with other roundings.
+    """
+    made: Function = njit(forceinline=True, **_OPTIONS)(function)
     return made
 
 
