@@ -24,6 +24,7 @@ from mr_als.engine import engine as engines
 from mr_als.engine.launch import load_job
 from mr_als.maths import solve
 from mr_als.maths.solving import flat
+from mr_als.training import halves
 from mr_als.training.halves import Halves
 
 FEW, MANY = 1, 6
@@ -34,7 +35,7 @@ TASK = sys.modules[JOB.__module__]
 # what is timed: name as printed, where it is, whether threads do it side by side
 STEPS: tuple[tuple[str, Any, str], ...] = (
     ("a half, all of it", Halves, "solve"),
-    ("  the fixed side: read, project, write", Halves, "_write_fixed"),
+    ("  the fixed side: read, project, write", halves, "write_fixed"),
     ("  the job", engines, "run_job"),
     ("    its task", JOB, "run_mapper"),
     ("      threads: all of a block", JOB, "answer"),

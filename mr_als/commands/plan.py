@@ -12,7 +12,7 @@ from mr_als.options import ClusterOptions, InputOptions, PlanOptions, SolverOpti
 
 if TYPE_CHECKING:
     from mr_als.options import Training
-    from mr_als.planning.estimate import Sizes
+    from mr_als.planning.sizes import Sizes
 
 DESCRIPTION = """\
 Say what a training will take: how rows and vectors are joined and why, blocks, memory of each kind of task, bytes that each
@@ -73,24 +73,23 @@ def run(args: argparse.Namespace) -> int:
     progress = progress_of(args)
     from mr_als.engine.engine import Engine
     from mr_als.options import Training
-    from mr_als.planning.choices import choose_join
-    from mr_als.planning.plan import kernel_for, make_plan, plan_in_words
+    from mr_als.planning.choices import choose
+    from mr_als.planning.plan import make_plan
+    from mr_als.planning.words import plan_in_words
 
     options = Training(**{name: from_namespace(kind, args) for name, (_, kind) in GROUPS.items()})
     sizes, known = _sizes(args, options)
-    rank, plan = options.solver.rank, options.plan
-    join, why = choose_join(plan.join, *sizes.rows, rank, plan.task_memory)
+    choices = choose(sizes, options.plan, args.runner)
     # what is measured is measured here, wherever the training is to run, and without that there: no cluster is needed to plan
     here = engine_of(args) if args.runner in ("inline", "local") else Engine()
-    kernel = kernel_for(plan, args.runner, sizes, join)
     measured = None
     if not args.no_measure:
         from mr_als.training.calibrate import calibrate
 
         progress.say("measuring this machine: training a smaller copy of the data")
-        measured = calibrate(sizes, options, here, join, kernel)
+        measured = calibrate(sizes, options, here, choices.join, choices.kernel)
     cluster = from_namespace(ClusterOptions, args)
-    found = make_plan(sizes, known, join, why, kernel, plan.task_memory, here, measured, cluster)
+    found = make_plan(sizes, known, choices, here, measured, cluster)
     if args.json:
         print_json(found)
     else:
@@ -100,9 +99,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _sizes(args: argparse.Namespace, options: Training) -> tuple[Sizes, str]:
     """Find the sizes, and say where they are from."""
-    from mr_als.planning.choices import choose_blocks
-    from mr_als.planning.estimate import guess_sizes
-    from mr_als.planning.plan import fitting_blocks, given_or
+    from mr_als.planning.choices import choose_blocks, fitting_blocks, given_or
+    from mr_als.planning.sizes import guess_sizes
     from mr_als.preparing.plays import read_plays, sizes_of
     from mr_als.preparing.prepare import prepare
 

@@ -1,12 +1,19 @@
-"""From sizes to a plan: how many blocks, which join. Depends on inputs and options only, never on the machine.
+"""From sizes to choices: how many blocks, which join, which kernel; and the record of them that a run keeps.
 
-So the same command gives the same bytes on one core and on a hundred.
+Blocks and join depend on inputs and options alone, never on the machine: the same command writes the same bytes on one core
+and on a hundred.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
+
+from mr_als.options import InputOptions, PlanOptions
+from mr_als.planning.estimate import largest_task_of_a_half
+from mr_als.planning.sizes import Sizes, guess_sizes
 
 MIN_BLOCKS = 4
 LOG_BYTES_PER_BLOCK = 64 << 20
@@ -54,3 +61,61 @@ def choose_kernel(kernel: str, runner: str, pairs: int, rank: int) -> str:
         return kernel
     worth_it = pairs * rank >= COMPILED_WORK.get(runner, math.inf)
     return "numba" if worth_it and find_spec("numba") else "numpy"
+
+
+def blocks_that_fit(sizes: Sizes, join: str, kernel: str, budget: int) -> tuple[int, int]:
+    """Find numbers of blocks that keep a half's tasks within `budget`: doubled until they do, unchanged if none do."""
+    finer = sizes
+    while largest_task_of_a_half(finer, join, kernel, budget) > budget:
+        if min(finer.blocks) > max(sizes.rows):
+            return sizes.blocks
+        more = (2 * finer.blocks[0], 2 * finer.blocks[1])
+        # what one row has too many of stays together
+        finer = guess_sizes(*sizes.rows, sizes.pairs, more, sizes.rank)._replace(excess=sizes.excess)
+    return finer.blocks
+
+
+def fitting_blocks(sizes: Sizes, inputs: InputOptions, plan: PlanOptions) -> tuple[int, int]:
+    """Choose the numbers of blocks, where they are `auto`, so that the tasks of a half fit into their memory.
+
+    The kernel is taken to be NumPy's unless another was asked for: `kernel_for` chooses no other that does not fit as well.
+    """
+    join, _ = choose_join(plan.join, *sizes.rows, sizes.rank, plan.task_memory)
+    kernel = "numba" if plan.kernel == "numba" else "numpy"
+    return given_or(blocks_that_fit(sizes, join, kernel, plan.task_memory), inputs)
+
+
+def given_or(auto: tuple[int, int], inputs: InputOptions) -> tuple[int, int]:
+    """Return the numbers of blocks that the user gave, and the automatic choice for those left at `auto`."""
+    users, items = inputs.user_blocks, inputs.item_blocks
+    return (auto[0] if users == "auto" else int(users)), (auto[1] if items == "auto" else int(items))
+
+
+def kernel_for(plan: PlanOptions, runner: str, sizes: Sizes, join: str) -> str:
+    """Choose the kernel; compiled code takes memory, which a task may not have."""
+    kernel = choose_kernel(plan.kernel, runner, sizes.pairs, sizes.rank)
+    fits = largest_task_of_a_half(sizes, join, kernel, plan.task_memory) <= plan.task_memory
+    return kernel if fits or plan.kernel != "auto" else "numpy"
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What is chosen once for a whole run.
+
+    join, why : how rows meet the vectors that they need, and the reason
+    kernel : who does the arithmetic
+    task_memory : bytes that a task may take
+    expected : figures by name, see `mr_als.planning.plan.expect`
+    """
+
+    join: str
+    why: str
+    kernel: str
+    task_memory: int
+    expected: Mapping[str, float] = field(default_factory=dict)
+
+
+def choose(sizes: Sizes, plan: PlanOptions, runner: str, kernel: str = "") -> Choices:
+    """Choose join and kernel; a run that has begun keeps its `kernel`."""
+    join, why = choose_join(plan.join, *sizes.rows, sizes.rank, plan.task_memory)
+    return Choices(join, why, kernel or kernel_for(plan, runner, sizes, join), plan.task_memory)

@@ -10,63 +10,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mr_als.options import ClusterOptions, InputOptions, PlanOptions
-from mr_als.planning.choices import choose_join, choose_kernel
-from mr_als.planning.estimate import (
-    Measured,
-    Sizes,
-    blocks_that_fit,
-    cluster_seconds,
-    guess_sizes,
-    half_bytes,
-    largest_task_of_a_half,
-    process_memory,
-    task_memory,
-)
-from mr_als.progress import size
+from mr_als.options import ClusterOptions
+from mr_als.planning.choices import Choices
+from mr_als.planning.estimate import HALVES, Measured, cluster_seconds, half_bytes, process_memory, task_memory
+from mr_als.planning.sizes import Sizes
+from mr_als.planning.words import too_large
 from mr_als.records.lines import REFERENCES
 
 if TYPE_CHECKING:
     from mr_als.engine.engine import Engine
 
-HALVES = ("user", "item")
 
-
-def counted(info: dict[str, Any], rank: int) -> Sizes:
-    """Estimate the sizes of plays when only their `plays.json` is known."""
-    blocks, pairs = info["blocks"], info["pairs"]
-    guessed = guess_sizes(info["n_users"], info["n_items"], pairs, (blocks[0], blocks[1]), rank)
-    # plays that an older version prepared do not say what their blocks need
-    users, items = info.get("vectors", guessed.vectors)
-    most = info.get("most_pairs", (0, 0))
-    excess = (max(0.0, most[0] - pairs / blocks[0]), max(0.0, most[1] - pairs / blocks[1]))
-    return guessed._replace(vectors=(users, items), excess=excess)
-
-
-def fitting_blocks(sizes: Sizes, inputs: InputOptions, plan: PlanOptions) -> tuple[int, int]:
-    """Choose the numbers of blocks, where they are `auto`, so that the tasks of a half fit into their memory.
-
-    The kernel is taken to be NumPy's unless another was asked for: `kernel_for` chooses no other that does not fit as well.
-    """
-    join, _ = choose_join(plan.join, *sizes.rows, sizes.rank, plan.task_memory)
-    kernel = "numba" if plan.kernel == "numba" else "numpy"
-    return given_or(blocks_that_fit(sizes, join, kernel, plan.task_memory), inputs)
-
-
-def given_or(auto: tuple[int, int], inputs: InputOptions) -> tuple[int, int]:
-    """Return the numbers of blocks that the user gave, and the automatic choice for those left at `auto`."""
-    users, items = inputs.user_blocks, inputs.item_blocks
-    return (auto[0] if users == "auto" else int(users)), (auto[1] if items == "auto" else int(items))
-
-
-def kernel_for(plan: PlanOptions, runner: str, sizes: Sizes, join: str) -> str:
-    """Choose the kernel; compiled code takes memory, which a task may not have."""
-    kernel = choose_kernel(plan.kernel, runner, sizes.pairs, sizes.rank)
-    fits = largest_task_of_a_half(sizes, join, kernel, plan.task_memory) <= plan.task_memory
-    return kernel if fits or plan.kernel != "auto" else "numpy"
-
-
-def expect(sizes: Sizes, join: str, kernel: str, engine: Engine, budget: int, read_logs: bool) -> dict[str, float]:
+def expect(sizes: Sizes, choices: Choices, engine: Engine, read_logs: bool) -> dict[str, float]:
     """Predict, before the first half, the bytes of each half and, where tasks run here, the memory.
 
     Parameters
@@ -75,13 +30,14 @@ def expect(sizes: Sizes, join: str, kernel: str, engine: Engine, budget: int, re
     """
     found: dict[str, float] = {}
     for side, name in enumerate(HALVES):
-        moved = half_bytes(sizes, side, join)
+        moved = half_bytes(sizes, side, choices.join)
         found[f"bytes_written_by_{name}_half"] = round(moved.written)
         if engine.form == REFERENCES:
             found[f"bytes_shuffled_by_{name}_half"] = round(moved.sent)
     if engine.runner in ("inline", "local"):
         tasks = 0 if engine.runner == "inline" else engine.tasks
-        found["bytes_of_memory"] = round(process_memory(sizes, join, kernel, budget, tasks, read_logs, engine.threads))
+        where = (tasks, read_logs, engine.threads)
+        found["bytes_of_memory"] = round(process_memory(sizes, choices.join, choices.kernel, choices.task_memory, *where))
     return found
 
 
@@ -116,106 +72,37 @@ def peak_memory() -> int:
     return max(own, children) << 10
 
 
-def in_words(sizes: Sizes, join: str, expected: dict[str, float]) -> str:
-    """Say in a line what a half reads, sends and writes, and what memory it takes."""
-    halves = []
-    for side, name in enumerate(HALVES):
-        moved = half_bytes(sizes, side, join)
-        goes = f"{size(moved.sent)} shuffled" if join == "shuffle" else f"{size(moved.copied)} to each machine"
-        halves.append(f"{name} half: {size(moved.read)} of plays read, {goes}, {size(moved.written)} written")
-    memory = f"; {size(expected['bytes_of_memory'])} of memory" if "bytes_of_memory" in expected else ""
-    return f"{sizes.blocks[0]} blocks of users and {sizes.blocks[1]} of items; " + "; ".join(halves) + memory
-
-
-def too_large(sizes: Sizes, join: str, kernel: str, budget: int) -> str:
-    """Say what to do if tasks will take more than `--task-memory`; else nothing."""
-    need = largest_task_of_a_half(sizes, join, kernel, budget)
-    if need <= budget:
-        return ""
-    too_much = f"a task will take about {size(need)}, more than --task-memory {budget >> 20}M"
-    if (blocks := blocks_that_fit(sizes, join, kernel, budget)) == sizes.blocks:
-        return f"{too_much}, however small the blocks are: give it more" + (", or --join shuffle" * (join == "broadcast"))
-    return f"{too_much}, as blocks have many rows; smaller ones fit: --user-blocks {blocks[0]} --item-blocks {blocks[1]}"
-
-
 def make_plan(
-    sizes: Sizes, known: str, join: str, why: str, kernel: str, budget: int, engine: Engine, measured: Measured | None,
-    cluster: ClusterOptions,
-) -> dict[str, Any]:  # fmt: skip
-    """Build the plan of a training run, all figures by name: bytes, seconds, and money in the unit of its price."""
+    sizes: Sizes, known: str, choices: Choices, engine: Engine, measured: Measured | None, cluster: ClusterOptions
+) -> dict[str, Any]:
+    """Build the plan of a training run, all figures by name: bytes, seconds, and money in the unit of its price.
+
+    Parameters
+    ----------
+    known : where the sizes are from, in words
+    """
     tasks = 0 if engine.runner == "inline" else engine.tasks
+    chosen = (choices.join, choices.kernel, choices.task_memory)
     found: dict[str, Any] = {
         "users": sizes.rows[0], "items": sizes.rows[1], "pairs": sizes.pairs, "known": known, "rank": sizes.rank,
-        "blocks": list(sizes.blocks), "join": join, "why": why, "kernel": kernel, "runner": engine.runner,
-        "halves": {name: half_bytes(sizes, side, join)._asdict() for side, name in enumerate(HALVES)},
-        "memory": task_memory(sizes, join, kernel, budget, tasks or 1),
-        "memory_of_this_machine": process_memory(sizes, join, kernel, budget, tasks, True, engine.threads),
-        "too_large": too_large(sizes, join, kernel, budget),
+        "blocks": list(sizes.blocks), "join": choices.join, "why": choices.why, "kernel": choices.kernel, "runner": engine.runner,
+        "halves": {name: half_bytes(sizes, side, choices.join)._asdict() for side, name in enumerate(HALVES)},
+        "memory": task_memory(sizes, *chosen, tasks or 1),
+        "memory_of_this_machine": process_memory(sizes, *chosen, tasks, True, engine.threads),
+        "too_large": too_large(sizes, *chosen),
         "cluster": asdict(cluster),
     }  # fmt: skip
-    if measured is None:
-        return found
+    return found if measured is None else found | _time(found["halves"], sizes, choices.join, measured, cluster)
+
+
+def _time(halves: dict[str, Any], sizes: Sizes, join: str, measured: Measured, cluster: ClusterOptions) -> dict[str, Any]:
+    """Add the seconds of each half, and return those of an iteration here and on the cluster, and what that costs."""
     for side, name in enumerate(HALVES):
-        found["halves"][name]["seconds"] = measured.seconds(sizes, side)
-    found["measured"] = measured._asdict()
-    found["seconds_of_an_iteration"] = sum(measured.seconds(sizes, side) for side in (0, 1))
-    there = cluster_seconds(sizes, join, measured, cluster)
-    hours = cluster.iterations * sum(there.values()) / 3600
-    found["on_the_cluster"] = {"seconds_of_an_iteration": there, "hours": hours, "node_hours": hours * cluster.nodes}
+        halves[name]["seconds"] = measured.seconds(sizes, side)
+    here = sum(half["seconds"] for half in halves.values())
+    parts = cluster_seconds(sizes, join, measured, cluster)
+    hours = cluster.iterations * sum(parts.values()) / 3600
+    there = {"seconds_of_an_iteration": parts, "hours": hours, "node_hours": hours * cluster.nodes}
     if cluster.price_per_node_hour:
-        found["on_the_cluster"]["cost"] = hours * cluster.nodes * cluster.price_per_node_hour
-    return found
-
-
-MOVED = {
-    "plays read": "read",
-    "vectors shuffled": "sent",
-    "vectors copied to each machine": "copied",
-    "vectors written": "written",
-}
-
-
-def plan_in_words(plan: dict[str, Any]) -> str:
-    """Format a plan as text."""
-    halves = [plan["halves"][name] for name in HALVES]
-    lines = [
-        f"data      {plan['users']} users, {plan['items']} items, {plan['pairs']} pairs: {plan['known']}",
-        f"blocks    {plan['blocks'][0]} of users, {plan['blocks'][1]} of items",
-        f"join      {plan['join']}: {plan['why']}",
-        f"kernel    {plan['kernel']}",
-        "",
-        _row("a half that solves", "users", "items"),
-        *(_row(f"  {words}", *(size(half[key]) for half in halves)) for words, key in MOVED.items()),
-    ]
-    if "measured" in plan:
-        lines.append(_row("  seconds on this machine", *(f"{half['seconds']:.3g}" for half in halves)))
-    lines += ["", "resident memory of a process", *(_row(f"  {name}", size(n_bytes)) for name, n_bytes in plan["memory"].items())]
-    lines += [_row(f"  the largest here, with -r {plan['runner']}", size(plan["memory_of_this_machine"]))]
-    lines += [f"  {plan['too_large']}"] * bool(plan["too_large"]) + [""]
-    lines += _time_in_words(plan) if "measured" in plan else ["time      not measured"]
-    return "\n".join(lines) + "\n"
-
-
-def _row(name: str, *values: str) -> str:
-    return f"{name:36s}" + "".join(f"{value:>12s}" for value in values)
-
-
-def _time_in_words(plan: dict[str, Any]) -> list[str]:
-    """Format the lines about time here and on a cluster, and what is assumed about the cluster."""
-    m, there, cluster = plan["measured"], plan["on_the_cluster"], plan["cluster"]
-    parts = there["seconds_of_an_iteration"]
-    a_vector = f"; {1e6 * m['vector']:.2g} us a vector that is sent" if m["vector"] else ""
-    cost = f", cost {there['cost']:.2f}" if "cost" in there else ""
-    solving = f"{1e6 * m['pair'][0]:.2g} us a pair in a user half, {1e6 * m['pair'][1]:.2g} us in an item half"
-    speeds = f"{size(cluster['network'])} by network and {size(cluster['disk'])} by disks"
-    return [
-        f"here      {plan['seconds_of_an_iteration']:.3g} s an iteration with -r {plan['runner']}",
-        f"          {m['start']:.2g} s to start a half; {solving}{a_vector}",
-        f"cluster   {sum(parts.values()):.3g} s an iteration: " + ", ".join(f"{name} {value:.3g}" for name, value in parts.items()),
-        f"          {cluster['iterations']} iterations: {there['hours']:.2g} hours, {there['node_hours']:.3g} node-hours{cost}",
-        "taken for granted of the cluster",
-        f"          {cluster['nodes']} machines of {cluster['cores']} cores, each as fast as one here with this kernel",
-        f"          {cluster['job_seconds']:g} s to start a job; the slowest task takes {cluster['slowest']:g} times the average",
-        f"          a second, a machine moves {speeds}, which a byte touches {cluster['touches']:g} times",
-        f"          a second, {size(cluster['coded'])} go through base64 and the pipes of a core",
-    ]
+        there["cost"] = hours * cluster.nodes * cluster.price_per_node_hour
+    return {"measured": measured._asdict(), "seconds_of_an_iteration": here, "on_the_cluster": there}

@@ -9,8 +9,7 @@ from typing import Any
 
 from mr_als.engine.engine import Data, Engine
 from mr_als.errors import BadInputError, DamagedDataError
-from mr_als.planning.estimate import Sizes
-from mr_als.planning.plan import counted
+from mr_als.planning.sizes import Sizes, counted
 from mr_als.storage.places import storage_of
 
 SIDES = ("users", "items")

@@ -20,8 +20,8 @@ from mr_als.errors import BadInputError, DamagedDataError, UsageError
 from mr_als.logs.badlines import BadLines, quarantine_table
 from mr_als.logs.logs import COMPRESSED, Layout
 from mr_als.options import InputOptions, PlanOptions
-from mr_als.planning.choices import COMPRESSION, choose_blocks
-from mr_als.planning.plan import counted, fitting_blocks, given_or
+from mr_als.planning.choices import COMPRESSION, choose_blocks, fitting_blocks, given_or
+from mr_als.planning.sizes import counted
 from mr_als.preparing.inputs import check_engine, described, find_layout, log_arguments
 from mr_als.preparing.log_files import Logs
 from mr_als.preparing.plays import SIDES, Plays, read_plays

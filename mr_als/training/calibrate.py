@@ -16,7 +16,8 @@ import numpy as np
 
 from mr_als.engine.engine import Engine
 from mr_als.options import InputOptions, LoopOptions, PlanOptions, Training
-from mr_als.planning.estimate import ACTIVITY, POPULARITY, Measured, Sizes
+from mr_als.planning.estimate import Measured
+from mr_als.planning.sizes import ACTIVITY, POPULARITY, Sizes
 from mr_als.preparing.plays import Plays
 from mr_als.preparing.prepare import prepare
 from mr_als.training.train import train
@@ -83,7 +84,7 @@ def _prepared(directory: str, shape: tuple[int, int, int], blocks: Any, engine: 
 
 
 def lines_of(users: int, items: int, pairs: int) -> list[str]:
-    """Generate the lines of a counts file; activity and popularity fall off as `mr_als.planning.estimate` assumes."""
+    """Generate the lines of a counts file; activity and popularity fall off as `mr_als.planning.sizes` assumes."""
     rng = np.random.default_rng(0)
     keys = np.zeros(0, np.int64)
     pairs = min(pairs, users * items // 2 + 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from mr_als.engine.engine import Engine
@@ -17,15 +17,19 @@ from mr_als.errors import BadInputError, ModelError, UsageError
 from mr_als.models.model import Model
 from mr_als.models.publish import publish
 from mr_als.options import LoopOptions, Training
+from mr_als.planning.choices import Choices, choose
+from mr_als.planning.plan import expect
+from mr_als.planning.words import choices_in_words
 from mr_als.preparing.log_files import Logs, fingerprint
-from mr_als.preparing.plays import Plays, check_ratings, read_plays
+from mr_als.preparing.plays import Plays, check_ratings, read_plays, sizes_of
 from mr_als.preparing.prepare import prepare
 from mr_als.progress import Progress
 from mr_als.records.lines import LINES
 from mr_als.storage.local import LocalStorage
 from mr_als.storage.mirror import mirror_of
 from mr_als.storage.places import storage_of
-from mr_als.training.gates import check_size
+from mr_als.training.checks import check_size
+from mr_als.training.half import name_of
 from mr_als.training.halves import Halves
 
 # above this share of the objective of X = Y = 0 the factors have learnt nothing yet
@@ -69,7 +73,8 @@ def train(
                 run.remove()  # nothing worth keeping: what comes next has other options
                 raise
         check_size(model, data, min_size)
-        return _alternate(Halves(run, data, options, engine, progress, bool(logs)), model)
+        choices = _choices_of(run, data, options, engine, progress, bool(logs))
+        return _alternate(Halves(run, data, options, engine, choices, progress), model)
 
 
 def describe(logs: Sequence[str], plays: str | None, options: Training) -> dict[str, Any]:
@@ -96,6 +101,16 @@ def _plays_of(run: Run, logs: Sequence[str], plays: str | None, options: Trainin
     if plays:
         return read_plays(plays, engine)
     return prepare(logs, run.path("plays"), options.inputs, engine, progress, options.plan, options.solver.rank)
+
+
+def _choices_of(run: Run, plays: Plays, options: Training, engine: Engine, progress: Progress, read_logs: bool) -> Choices:
+    """Choose join and kernel, of which a resumed run keeps its own, and say what the run will take."""
+    sizes, begun = sizes_of(plays, options.solver.rank), run.record(name_of(0))
+    choices = choose(sizes, options.plan, engine.runner, begun["kernel"] if begun else "")
+    choices = replace(choices, expected=expect(sizes, choices, engine, read_logs))
+    for line in choices_in_words(sizes, choices):
+        progress.say(line)
+    return choices
 
 
 def _alternate(halves: Halves, model: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from mr_als.planning import choices as plan
+from mr_als.planning import choices
 from mr_als.planning.choices import COMPILED_WORK, choose_kernel
 from tests.toy import generation_bytes, options, run, toy_lines, write
 from tests.training.test_resume import crash
@@ -33,7 +33,7 @@ def with_kernel(kernel, **others):
     ("runner", "here"), [("inline", True), ("local", True), ("hadoop", False), ("emr", False), ("spark", False)]
 )
 def test_auto_is_numba_for_much_work_where_the_driver_has_it(runner, here, installed, monkeypatch):
-    monkeypatch.setattr(plan, "find_spec", lambda name: object() if installed else None)
+    monkeypatch.setattr(choices, "find_spec", lambda name: object() if installed else None)
 
     enough = COMPILED_WORK.get(runner, 1 << 50)
 
@@ -67,7 +67,7 @@ def test_a_resumed_run_keeps_its_kernel_whatever_auto_would_choose_now(logs, tmp
     run([logs], tmp_path / "undisturbed", options("shuffle"))
     crash(logs, tmp_path / "model", "after-half-002")  # numpy, for so few plays
 
-    monkeypatch.setattr("mr_als.planning.plan.choose_kernel", lambda *_: "numba")
+    monkeypatch.setattr("mr_als.planning.choices.choose_kernel", lambda *_: "numba")
     info = run([logs], tmp_path / "model", options("shuffle"))
 
     assert info["plan"]["kernel"] == "numpy"

@@ -11,18 +11,17 @@ import mr_als
 from mr_als import cli
 from mr_als.engine.engine import Engine
 from mr_als.options import ClusterOptions, InputOptions, PlanOptions, SolverOptions, Training
+from mr_als.planning.choices import blocks_that_fit, kernel_for
 from mr_als.planning.estimate import (
     Measured,
-    blocks_that_fit,
     cluster_seconds,
-    distinct,
-    guess_sizes,
     half_bytes,
     largest_task_of_a_half,
     process_memory,
     task_memory,
 )
-from mr_als.planning.plan import kernel_for, too_large
+from mr_als.planning.sizes import distinct, guess_sizes
+from mr_als.planning.words import too_large
 from mr_als.preparing.plays import sizes_of
 from mr_als.preparing.prepare import prepare
 from mr_als.training.calibrate import DENSEST, calibrate, lines_of, shape_of_copy
@@ -241,7 +240,7 @@ def test_a_row_of_very_many_pairs_counts_whatever_the_number_of_blocks():
 
 
 def test_compiled_code_is_not_chosen_where_a_task_has_no_memory_for_it(monkeypatch):
-    monkeypatch.setattr("mr_als.planning.plan.choose_kernel", lambda kernel, *_: "numba" if kernel == "auto" else kernel)
+    monkeypatch.setattr("mr_als.planning.choices.choose_kernel", lambda kernel, *_: "numba" if kernel == "auto" else kernel)
     sizes = guess_sizes(10**5, 10**5, 10**6, (4, 4), 64)
 
     found = [kernel_for(PlanOptions(kernel=kernel, task_memory=n), "local", sizes, "shuffle") for kernel, n in (

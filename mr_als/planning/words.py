@@ -1,0 +1,97 @@
+"""A plan in words: lines for a person, from the figures of `mr_als.planning.plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mr_als.planning.choices import Choices, blocks_that_fit
+from mr_als.planning.estimate import HALVES, half_bytes, largest_task_of_a_half
+from mr_als.planning.sizes import Sizes
+from mr_als.progress import size
+
+
+def choices_in_words(sizes: Sizes, choices: Choices) -> list[str]:
+    """Say what was chosen for a run, what it is expected to take, and what to do if that is too much for a task."""
+    lines = [
+        f"join: {choices.join}, {choices.why}; kernel: {choices.kernel}",
+        f"plan: {in_words(sizes, choices.join, choices.expected)}",
+    ]
+    advice = too_large(sizes, choices.join, choices.kernel, choices.task_memory)
+    return [*lines, advice] if advice else lines
+
+
+def in_words(sizes: Sizes, join: str, expected: Mapping[str, float]) -> str:
+    """Say in a line what a half reads, sends and writes, and what memory it takes."""
+    halves = []
+    for side, name in enumerate(HALVES):
+        moved = half_bytes(sizes, side, join)
+        goes = f"{size(moved.sent)} shuffled" if join == "shuffle" else f"{size(moved.copied)} to each machine"
+        halves.append(f"{name} half: {size(moved.read)} of plays read, {goes}, {size(moved.written)} written")
+    memory = f"; {size(expected['bytes_of_memory'])} of memory" if "bytes_of_memory" in expected else ""
+    return f"{sizes.blocks[0]} blocks of users and {sizes.blocks[1]} of items; " + "; ".join(halves) + memory
+
+
+def too_large(sizes: Sizes, join: str, kernel: str, budget: int) -> str:
+    """Say what to do if tasks will take more than `--task-memory`; else nothing."""
+    need = largest_task_of_a_half(sizes, join, kernel, budget)
+    if need <= budget:
+        return ""
+    too_much = f"a task will take about {size(need)}, more than --task-memory {budget >> 20}M"
+    if (blocks := blocks_that_fit(sizes, join, kernel, budget)) == sizes.blocks:
+        return f"{too_much}, however small the blocks are: give it more" + (", or --join shuffle" * (join == "broadcast"))
+    return f"{too_much}, as blocks have many rows; smaller ones fit: --user-blocks {blocks[0]} --item-blocks {blocks[1]}"
+
+
+MOVED = {
+    "plays read": "read",
+    "vectors shuffled": "sent",
+    "vectors copied to each machine": "copied",
+    "vectors written": "written",
+}
+
+
+def plan_in_words(plan: dict[str, Any]) -> str:
+    """Format a plan as text."""
+    halves = [plan["halves"][name] for name in HALVES]
+    lines = [
+        f"data      {plan['users']} users, {plan['items']} items, {plan['pairs']} pairs: {plan['known']}",
+        f"blocks    {plan['blocks'][0]} of users, {plan['blocks'][1]} of items",
+        f"join      {plan['join']}: {plan['why']}",
+        f"kernel    {plan['kernel']}",
+        "",
+        _row("a half that solves", "users", "items"),
+        *(_row(f"  {words}", *(size(half[key]) for half in halves)) for words, key in MOVED.items()),
+    ]
+    if "measured" in plan:
+        lines.append(_row("  seconds on this machine", *(f"{half['seconds']:.3g}" for half in halves)))
+    lines += ["", "resident memory of a process", *(_row(f"  {name}", size(n_bytes)) for name, n_bytes in plan["memory"].items())]
+    lines += [_row(f"  the largest here, with -r {plan['runner']}", size(plan["memory_of_this_machine"]))]
+    lines += [f"  {plan['too_large']}"] * bool(plan["too_large"]) + [""]
+    lines += _time_in_words(plan) if "measured" in plan else ["time      not measured"]
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str, *values: str) -> str:
+    return f"{name:36s}" + "".join(f"{value:>12s}" for value in values)
+
+
+def _time_in_words(plan: dict[str, Any]) -> list[str]:
+    """Format the lines about time here and on a cluster, and what is assumed about the cluster."""
+    m, there, cluster = plan["measured"], plan["on_the_cluster"], plan["cluster"]
+    parts = there["seconds_of_an_iteration"]
+    a_vector = f"; {1e6 * m['vector']:.2g} us a vector that is sent" if m["vector"] else ""
+    cost = f", cost {there['cost']:.2f}" if "cost" in there else ""
+    solving = f"{1e6 * m['pair'][0]:.2g} us a pair in a user half, {1e6 * m['pair'][1]:.2g} us in an item half"
+    speeds = f"{size(cluster['network'])} by network and {size(cluster['disk'])} by disks"
+    return [
+        f"here      {plan['seconds_of_an_iteration']:.3g} s an iteration with -r {plan['runner']}",
+        f"          {m['start']:.2g} s to start a half; {solving}{a_vector}",
+        f"cluster   {sum(parts.values()):.3g} s an iteration: " + ", ".join(f"{name} {value:.3g}" for name, value in parts.items()),
+        f"          {cluster['iterations']} iterations: {there['hours']:.2g} hours, {there['node_hours']:.3g} node-hours{cost}",
+        "taken for granted of the cluster",
+        f"          {cluster['nodes']} machines of {cluster['cores']} cores, each as fast as one here with this kernel",
+        f"          {cluster['job_seconds']:g} s to start a job; the slowest task takes {cluster['slowest']:g} times the average",
+        f"          a second, a machine moves {speeds}, which a byte touches {cluster['touches']:g} times",
+        f"          a second, {size(cluster['coded'])} go through base64 and the pipes of a core",
+    ]
