@@ -13,7 +13,7 @@ from importlib.util import find_spec
 
 from mr_als.options import InputOptions, PlanOptions
 from mr_als.planning.estimate import largest_task_of_a_half
-from mr_als.planning.sizes import Sizes, guess_sizes
+from mr_als.planning.sizes import Sizes, guess_sizes, vector_bytes
 
 MIN_BLOCKS = 4
 LOG_BYTES_PER_BLOCK = 64 << 20
@@ -31,18 +31,13 @@ def choose_blocks(n_bytes: int, task_memory: int = 1 << 30) -> int:
     return max(MIN_BLOCKS, -(-n_bytes // per_block))
 
 
-def broadcast_bytes(n_fixed: int, rank: int) -> int:
-    """Memory a task needs for the fixed side: hash and projected vector of every row."""
-    return n_fixed * (8 + 4 * rank)
-
-
 def choose_join(join: str, n_users: int, n_items: int, rank: int, task_memory: int) -> tuple[str, str]:
     """Choose the join and say why.
 
     Broadcast is faster, as nothing is shuffled; it needs the larger side's factors in half of a task's memory (the
     other half holds Python, NumPy and a block of plays).
     """
-    need = broadcast_bytes(max(n_users, n_items), rank)
+    need = vector_bytes(max(n_users, n_items), rank)
     size = f"the larger side's factors take {need / 2**20:.1f} MB, a task has {task_memory / 2**20:.0f} MB"
     if join != "auto":
         return join, f"as asked for ({size})"

@@ -11,13 +11,15 @@ from typing import NamedTuple
 
 from mr_als.maths.solving.problem import GATHERED
 from mr_als.options import ClusterOptions
-from mr_als.planning.sizes import Sizes
+from mr_als.planning.sizes import Sizes, vector_bytes
 from mr_als.records.lines import RESIDENT
 from mr_als.records.spill import PIECE
 
 HALVES = ("user", "item")
 # text is base64 where records travel as lines
 BASE64 = 4 / 3
+# copies of a file in HDFS: each is written to a disk, all but the first cross the network, and only one went through a task
+REPLICAS = 3
 
 
 class HalfBytes(NamedTuple):
@@ -36,12 +38,12 @@ class HalfBytes(NamedTuple):
 
 def half_bytes(sizes: Sizes, side: int, join: str) -> HalfBytes:
     """Estimate the bytes of the half that solves side 0 (users) or 1 (items), as records in files; lines take 4/3 of that."""
-    vector, other = 4 * sizes.rank, 1 - side
+    rank, other = sizes.rank, 1 - side
     routes = 0 if join == "broadcast" else -(-sizes.blocks[other] // 8)
-    written = sizes.rows[side] * (8 + vector + routes) + 88 * sizes.blocks[side]
+    written = vector_bytes(sizes.rows[side], rank) + routes * sizes.rows[side] + 88 * sizes.blocks[side]
     if join == "broadcast":
-        return HalfBytes(sizes.play_bytes[side], 0.0, sizes.rows[other] * (8 + vector), written)
-    sent = sizes.vectors[side] * (8 + vector) + 56 * sizes.blocks[0] * sizes.blocks[1]
+        return HalfBytes(sizes.play_bytes[side], 0.0, vector_bytes(sizes.rows[other], rank), written)
+    sent = vector_bytes(sizes.vectors[side], rank) + 56 * sizes.blocks[0] * sizes.blocks[1]
     return HalfBytes(sizes.play_bytes[side], sent, 0.0, written)
 
 
@@ -78,10 +80,12 @@ def cluster_seconds(sizes: Sizes, join: str, measured: Measured, cluster: Cluste
         cores = min(cluster.nodes * cluster.cores, sizes.blocks[side])
         found["solving"] += sizes.pairs * measured.pair[side] * measured.cores / cores * cluster.slowest
         nodes = min(cluster.nodes, cores)
-        shuffled = moved.sent + moved.read * (join == "shuffle")
-        a_node = BASE64 * (moved.read + shuffled + 3 * moved.written) / nodes * cluster.slowest
-        pipes = 2 / (cluster.coded * cluster.cores)
-        found["moving"] += a_node * (1 / cluster.network + cluster.touches / cluster.disk + pipes)
+        # plays are read, and for shuffle sent after that
+        passed, written = moved.read * (1 + (join == "shuffle")) + moved.sent, moved.written
+        network = (passed + (REPLICAS - 1) * written) / cluster.network
+        disk = (cluster.touches * passed + REPLICAS * written) / cluster.disk
+        pipes = 2 * (passed + written) / (cluster.coded * cluster.cores)
+        found["moving"] += BASE64 * (network + disk + pipes) / nodes * cluster.slowest
         found["moving"] += moved.copied * (1 / cluster.network + 1 / cluster.disk)
     return found
 

@@ -36,6 +36,11 @@ class Sizes(NamedTuple):
     excess: tuple[float, float] = (0.0, 0.0)
 
 
+def vector_bytes(n: float, rank: int) -> float:
+    """Compute the bytes of n vectors as tasks get them: a hash and `rank` numbers each."""
+    return n * (8 + 4 * rank)
+
+
 def guess_sizes(users: int, items: int, pairs: int, blocks: tuple[int, int], rank: int) -> Sizes:
     """Estimate the sizes of unseen plays, assuming that they are spread as plays usually are."""
     rows = (users, items)

@@ -1,5 +1,7 @@
 """The arithmetic of scale: bytes that each join moves, and what a training of industrial size takes, with its assumptions.
 
+The cost of a cluster is that of `mr_als.planning.estimate`, which `mr-als plan` uses, too.
+
 broadcast   every node gets all vectors of the other side         nodes x n (4 rank + 8)
 full grid   every row sends its part of A and b, once for         min(pairs, rows x blocks) x 4 (rank (rank + 1) / 2 + rank)
             each block of the other side in which it has plays
@@ -9,8 +11,12 @@ half grid   every vector goes once to each block that needs it    min(pairs, n x
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
+from mr_als.options import ClusterOptions
+from mr_als.planning.estimate import BASE64, Measured, cluster_seconds, half_bytes
+from mr_als.planning.sizes import Sizes, vector_bytes
 from mr_als.progress import size
 from mr_als.teaching.lesson import Lesson, Section
 from mr_als.teaching.text import table
@@ -28,19 +34,14 @@ class Shape(NamedTuple):
     nodes: int
 
 
-def broadcast_bytes(s: Shape) -> float:
-    """Compute the bytes sent in a user half by the broadcast join."""
-    return s.nodes * s.items * (4 * s.rank + 8)
-
-
 def full_grid_bytes(s: Shape) -> float:
-    """Compute the maximum bytes sent in a user half by the full grid."""
+    """Compute the most bytes that the full grid sends in a user half."""
     return min(s.pairs, s.users * s.blocks) * 4 * (s.rank * (s.rank + 1) / 2 + s.rank)
 
 
 def half_grid_bytes(s: Shape) -> float:
-    """Compute the maximum bytes of vectors sent in a user half by the half grid."""
-    return min(s.pairs, s.items * s.blocks) * (4 * s.rank + 8)
+    """Compute the most bytes of vectors that the half grid sends in a user half."""
+    return vector_bytes(min(s.pairs, s.items * s.blocks), s.rank)
 
 
 SHAPES = (
@@ -60,62 +61,59 @@ def moved(lesson: Lesson) -> Iterator[str]:
     yield ""
     rows = []
     for s in SHAPES:
-        everywhere, full, half = broadcast_bytes(s), full_grid_bytes(s), half_grid_bytes(s)
+        everywhere, full, half = s.nodes * vector_bytes(s.items, s.rank), full_grid_bytes(s), half_grid_bytes(s)
         numbers = [str(s.rank), str(s.blocks), str(s.nodes), size(everywhere), size(full), size(half), f"{full / half:.0f}"]
         rows.append([s.name, *numbers])
     yield from table(["", "rank", "blocks", "nodes", "broadcast", "full grid", "half grid", "full / half"], rows)
 
 
 class Assumptions(NamedTuple):
-    """What an extrapolation rests on; each name is a line of the table."""
+    """What an extrapolation rests on, beside the cluster; each name is a line of the table."""
 
     plays_per_pair: float
     bytes_per_play: float  # packed, one side
     rank: int
-    iterations: int
     pairs_a_second: float  # solved by one core, at this rank
     distinct: float  # vectors routed per pair: popular items are needed once a block
-    slowest: float  # time of a half over that of an average task: skew and stragglers
-    seconds_a_job: float
-    nodes: int
-    cores: int  # a node
-    network: float  # bytes a second and node
-    disk: float  # bytes a second and node
-    touches: float  # how often a byte that is sent is written to or read from a disk on its way
-    coded: float  # bytes a second and core through base64 and the pipes of Hadoop Streaming
+    cluster: ClusterOptions
 
 
-LOW = Assumptions(5, 4, 64, 8, 15e6, 0.3, 1.2, 20, 100, 16, 1.2e9, 1e9, 2, 80e6)
-CENTRAL = Assumptions(3, 6, 64, 12, 6e6, 0.5, 1.5, 40, 100, 16, 1.0e9, 5e8, 3, 40e6)
-HIGH = Assumptions(1.5, 8, 128, 20, 2e6, 0.8, 2.0, 90, 100, 16, 0.5e9, 2e8, 4, 20e6)
+_MACHINES = ClusterOptions(nodes=100, cores=16)
+LOW = Assumptions(5, 4, 64, 15e6, 0.3, replace(
+    _MACHINES, iterations=8, slowest=1.2, job_seconds=20, network=1_200_000_000, disk=1_000_000_000, touches=2, coded=80_000_000
+))  # fmt: skip
+CENTRAL = Assumptions(3, 6, 64, 6e6, 0.5, replace(
+    _MACHINES, iterations=12, slowest=1.5, job_seconds=40, network=1_000_000_000, disk=500_000_000, touches=3, coded=40_000_000
+))  # fmt: skip
+HIGH = Assumptions(1.5, 8, 128, 2e6, 0.8, replace(
+    _MACHINES, iterations=20, slowest=2, job_seconds=90, network=500_000_000, disk=200_000_000, touches=4, coded=20_000_000
+))  # fmt: skip
 
-USERS, ITEMS, PLAYS = 24e6, 20e6, 1e10
+USERS, ITEMS, PLAYS, BLOCKS = 24_000_000, 20_000_000, 10**10, 2000
 
 
 def extrapolate(a: Assumptions) -> dict[str, float]:
-    """Extrapolate from assumptions to 24M users, 20M items and 10G plays.
+    """Extrapolate from assumptions to 24M users, 20M items and 10G plays, as `mr-als plan` does.
 
     >>> 1 < extrapolate(HIGH)["node_hours"] / extrapolate(CENTRAL)["node_hours"] < 30
     True
     """
-    pairs, vector = PLAYS / a.plays_per_pair, 4 * a.rank + 8
-    halves = 2 * a.iterations + 1
-    routed = a.distinct * pairs * vector * 4 / 3  # base64
-    plays = pairs * a.bytes_per_play
-    solve = pairs / a.pairs_a_second / (a.nodes * a.cores) * a.slowest
-    a_node = (routed + plays) / a.nodes * a.slowest
-    send = a_node * (1 / a.network + a.touches / a.disk + 2 / (a.coded * a.cores))
-    hours = halves * (solve + send + a.seconds_a_job) / 3600
+    pairs = round(PLAYS / a.plays_per_pair)
+    plays, routed = pairs * a.bytes_per_play, a.distinct * pairs
+    sizes = Sizes((USERS, ITEMS), pairs, (BLOCKS, BLOCKS), a.rank, (plays, plays), (routed, routed))
+    a_core = Measured(start=0.0, pair=(1 / a.pairs_a_second, 1 / a.pairs_a_second), vector=0.0, cores=1)
+    seconds = cluster_seconds(sizes, "shuffle", a_core, a.cluster)
+    hours = a.cluster.iterations * sum(seconds.values()) / 3600
+    moved = half_bytes(sizes, 0, "shuffle")
     return {
         "pairs": pairs,
         "plays": 2 * plays,
-        "user_vectors": USERS * vector,
-        "item_vectors": ITEMS * vector,
-        "sent": routed + plays,
-        "solve": solve,
-        "send": send,
+        "user_vectors": vector_bytes(USERS, a.rank),
+        "item_vectors": vector_bytes(ITEMS, a.rank),
+        "sent": BASE64 * (moved.read + moved.sent),
+        **{name: value / 2 for name, value in seconds.items()},
         "hours": hours,
-        "node_hours": hours * a.nodes,
+        "node_hours": hours * a.cluster.nodes,
     }
 
 
@@ -124,36 +122,38 @@ def industry(lesson: Lesson) -> Iterator[str]:
     yield "24M users, 20M songs, 10G plays: assumptions"
     yield ""
     cases = (LOW, CENTRAL, HIGH)
+    clusters = [a.cluster for a in cases]
     lines = [
         ("plays of a pair", [f"{a.plays_per_pair:g}" for a in cases]),
         ("bytes of a stored pair, one side", [f"{a.bytes_per_play:g}" for a in cases]),
         ("rank", [str(a.rank) for a in cases]),
-        ("iterations", [str(a.iterations) for a in cases]),
+        ("iterations", [str(c.iterations) for c in clusters]),
         ("pairs a core solves a second", [f"{a.pairs_a_second / 1e6:g}M" for a in cases]),
         ("vectors sent per pair", [f"{a.distinct:g}" for a in cases]),
-        ("slowest task over average", [f"{a.slowest:g}" for a in cases]),
-        ("seconds to start a job", [f"{a.seconds_a_job:g}" for a in cases]),
-        ("nodes x cores", [f"{a.nodes} x {a.cores}" for a in cases]),
-        ("network of a node, a second", [size(a.network) for a in cases]),
-        ("disks of a node, a second", [size(a.disk) for a in cases]),
-        ("how often a sent byte touches a disk", [f"{a.touches:g}" for a in cases]),
-        ("coded by a core, a second", [size(a.coded) for a in cases]),
+        ("slowest task over average", [f"{c.slowest:g}" for c in clusters]),
+        ("seconds to start a job", [f"{c.job_seconds:g}" for c in clusters]),
+        ("nodes x cores", [f"{c.nodes} x {c.cores}" for c in clusters]),
+        ("network of a node, a second", [size(c.network) for c in clusters]),
+        ("disks of a node, a second", [size(c.disk) for c in clusters]),
+        ("how often a sent byte touches a disk", [f"{c.touches:g}" for c in clusters]),
+        ("coded by a core, a second", [size(c.coded) for c in clusters]),
     ]
     header = ["", "low", "central", "high"]
     yield from table(header, [[name, *values] for name, values in lines])
     yield ""
     yield "what follows"
     yield ""
-    found, fewer = [extrapolate(a) for a in cases], [extrapolate(a._replace(nodes=20)) for a in cases]
+    found = [extrapolate(a) for a in cases]
+    fewer = [extrapolate(a._replace(cluster=replace(a.cluster, nodes=20))) for a in cases]
     lines = [
         ("pairs", [f"{f['pairs'] / 1e9:.1f}G" for f in found]),
         ("plays on disk, both sides", [size(f["plays"]) for f in found]),
         ("user vectors", [size(f["user_vectors"]) for f in found]),
         ("item vectors: what a broadcast puts on a node", [size(f["item_vectors"]) for f in found]),
         ("sent in a half (half grid)", [size(f["sent"]) for f in found]),
-        ("seconds of a half: solving", [f"{f['solve']:.1f}" for f in found]),
-        ("seconds of a half: sending", [f"{f['send']:.1f}" for f in found]),
-        ("seconds of a half: starting the job", [f"{a.seconds_a_job:.1f}" for a in cases]),
+        ("seconds of a half: solving", [f"{f['solving']:.1f}" for f in found]),
+        ("seconds of a half: moving bytes", [f"{f['moving']:.1f}" for f in found]),
+        ("seconds of a half: starting the job", [f"{f['starting']:.1f}" for f in found]),
         ("hours of a training", [f"{f['hours']:.1f}" for f in found]),
         ("node-hours of a training", [f"{f['node_hours']:.0f}" for f in found]),
         ("the same on 20 nodes: hours", [f"{f['hours']:.1f}" for f in fewer]),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mr_als.errors import UsageError
-from mr_als.teaching import beyond, first_half, industry, records, spark, training
+from mr_als.teaching import beyond, first_half, industry, spark, trace_text, training
 from mr_als.teaching.lesson import Lesson, Section
 
 SECTIONS: tuple[Section, ...] = (*first_half.SECTIONS, *training.SECTIONS, *beyond.SECTIONS)
-TRACE: tuple[Section, ...] = (*records.SECTIONS, *spark.SECTIONS, *industry.SECTIONS)
+TRACE: tuple[Section, ...] = (*trace_text.SECTIONS, *spark.SECTIONS, *industry.SECTIONS)
 
 
 def titles(sections: Sequence[Section] = SECTIONS) -> Iterator[str]:
