@@ -1,6 +1,6 @@
 """The command line: `mr-als COMMAND ...`. Results go to stdout, all else to stderr.
 
-Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted. A sub-command is a file in `mr_als/commands/` with
+Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted, 143 terminated. A sub-command is a file in `mr_als/commands/` with
 `add(subparsers)`, which declares its options, and `run(args)`, which imports what it needs only then.
 """
 
@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
 import errno
 import importlib
+import itertools
+import json
 import os
 import pkgutil
+import signal
+import struct
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+import threading
+import traceback
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
 
 # before NumPy is imported: BLAS threads beside our own are slow, and sums must not depend on their number
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from mr_als import __version__, commands
-from mr_als.errors import MRALSError, StorageError, UsageError
+from mr_als.errors import BadInputError, MRALSError, StorageError, UsageError, did_you_mean
 
 # the order in which `mr-als --help` lists them; a file not named here comes last
 ORDER = (
@@ -48,22 +56,46 @@ example:
   mr-als recommend --model model USER           what USER may like and has not played
   mr-als explain --model model USER ITEM        which plays earned the recommendation
 
-exit codes: 0 done, 1 failed, 2 usage, 130 interrupted"""
+exit codes: 0 done, 1 failed, 2 usage, 130 interrupted, 143 terminated"""
 
 
 # of a file system that is full, of a quota, of a limit to the size of files
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# what the libraries that read files raise when one is not what they expect; pyarrow's come by name, as it may be missing
+_UNREADABLE = (csv.Error, EOFError, RecursionError, UnicodeError, json.JSONDecodeError, struct.error, zlib.error)
+_ARROW = "ArrowException"
+# what ends a process without a terminal: a service that is stopped, a terminal that is closed
+_ENDING = {128 + signal.SIGTERM: "terminated", 128 + signal.SIGHUP: "hung up"}
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that leaves printing to `main`, and takes no abbreviated options."""
+    """A parser that leaves printing to `main`, takes no abbreviated options, and knows what was nearly meant."""
 
     def __init__(self, **options: object) -> None:
         super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False, **options})  # type: ignore[arg-type]
+        self._given: list[str] = []
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and refuse what is left over here, where it is known which options there are."""
+        self._given = list(sys.argv[1:] if args is None else args)
+        found, left = super().parse_known_args(self._given, namespace)
+        if left:
+            self.error(f"unrecognized arguments: {' '.join(left)}")
+        return found, left
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            close = did_you_mean(value, action.choices) or f" (choose from {', '.join(action.choices)})"
+            msg = f"invalid choice: {value!r}{close}"
+            raise argparse.ArgumentError(action, msg)
 
     def error(self, message: str) -> NoReturn:
-        """Refuse the arguments."""
-        msg = f"{message.removeprefix('argument ')}; see: {self.prog} --help"
+        """Refuse the arguments; an option that does not exist is the cause of what else is wrong, such as one that is missing."""
+        if message.startswith(("the following arguments are required", "unrecognized arguments")):
+            options = (word.partition("=")[0] for word in itertools.takewhile("--".__ne__, self._given) if word.startswith("--"))
+            if (unknown := next((option for option in options if option not in self._option_string_actions), None)) is not None:
+                message = f"unrecognized arguments: {unknown}{did_you_mean(unknown, self._option_string_actions)}"
+        msg = f"{message.removeprefix('argument ')}{' See' if message.endswith('?') else '; see'}: {self.prog} --help"
         raise UsageError(msg)
 
 
@@ -84,31 +116,74 @@ def command_names() -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and give its exit code."""
+    """Run a command and return its exit code."""
     _open_closed_streams()
     try:
-        args = make_parser().parse_args(arguments)
-        code: int | None = args.run(args)
-        sys.stdout.flush()
+        with _ending_like_an_interrupt():
+            args = make_parser().parse_args(arguments)
+            code: int | None = args.run(args)
+            sys.stdout.flush()
     except UsageError as error:
         return _fail(error, 2)
     except MRALSError as error:
         return _fail(error, 1)
-    except SystemExit as done:  # --help and --version
-        return int(done.code or 0)
+    except SystemExit as done:  # --help and --version, and signals
+        code = int(done.code or 0)
+        return _ended(_ENDING[code], code) if code in _ENDING else code
     except BrokenPipeError:
         return _reader_left()
     except OSError as error:
-        if error.errno not in NO_SPACE:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
+        return _fail(_refused(error), 1)
+    except MemoryError as error:
         return _fail(
-            StorageError(f"{where}{error.strerror}; what is finished counts: make room, and give the same command again"), 1
+            StorageError(f"not enough memory ({str(error) or 'of this machine'}); give a smaller --task-memory, or fewer -n"), 1
         )
     except KeyboardInterrupt:
-        print("mr-als: interrupted; what is finished counts: the same command resumes", file=sys.stderr)
-        return 130
+        return _ended("interrupted", 130)
+    except Exception as error:
+        if not isinstance(error, _UNREADABLE) and _ARROW not in {kind.__name__ for kind in type(error).__mro__}:
+            raise  # a bug
+        if {"-v", "--verbose"} & set(sys.argv if arguments is None else arguments):
+            traceback.print_exc()
+        what = f"a file cannot be read ({type(error).__name__}: {error})"
+        return _fail(BadInputError(f"{what}; fetch or write it again, -v says which part of the program read it"), 1)
     return code or 0
+
+
+@contextlib.contextmanager
+def _ending_like_an_interrupt() -> Iterator[None]:
+    """Let signals that end the process leave no scratch files; a process that was forked here ends its own children likewise."""
+
+    def end(number: int, _: object) -> NoReturn:
+        for other in handled:
+            signal.signal(other, signal.SIG_IGN)  # what is cleaned up now is not interrupted again
+        raise SystemExit(128 + number)
+
+    handled: list[int] = []
+    if threading.current_thread() is threading.main_thread():
+        # what is ignored, as by nohup, stays so
+        handled = [code - 128 for code in _ENDING if signal.getsignal(code - 128) == signal.SIG_DFL]
+    for number in handled:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in handled:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _ended(how: str, code: int) -> int:
+    print(f"mr-als: {how}; what is finished counts: the same command resumes", file=sys.stderr)
+    return code
+
+
+def _refused(error: OSError) -> StorageError:
+    """Say what the system refused, of which file, and what to do."""
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))]
+    what = f"{' -> '.join(names)}{': ' if names else ''}{error.strerror or str(error) or type(error).__name__}"
+    if error.errno in NO_SPACE:
+        return StorageError(f"{what}; what is finished counts: make room, and give the same command again")
+    return StorageError(f"{what}; see that it is there, and that you may read and write it, and give the same command again")
 
 
 def _open_closed_streams() -> None:

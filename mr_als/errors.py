@@ -17,6 +17,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 __all__ = [
     "BadInputError",
     "BusyError",
@@ -31,6 +33,7 @@ __all__ = [
     "SingularSystemError",
     "StorageError",
     "UsageError",
+    "did_you_mean",
 ]
 
 
@@ -84,3 +87,18 @@ class JobFailedError(MRALSError):
 
 class ModelError(MRALSError):
     """There is no published model, or it cannot be read."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return what a message about an unknown word ends with: the known one that is closest, if any is close.
+
+    >>> did_you_mean("recomend", ["train", "recommend"]), did_you_mean("fly", ["train", "recommend"])
+    ("; did you mean 'recommend'?", '')
+    """
+    import difflib  # only for somebody who has mistyped
+
+    plain: dict[str, str] = {}
+    for name in known:
+        plain.setdefault(name.casefold().strip(), name)
+    close = difflib.get_close_matches(word.casefold().strip(), plain, 1, 0.75)
+    return f"; did you mean {plain[close[0]]!r}?" if close else ""

@@ -35,11 +35,24 @@ def flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+# beyond these no option means anything, and products of a few of them stay far from overflow
+LARGEST, SMALLEST = 1e15, 1e-15
+
+
 def number(text: str) -> float:
-    """Read a finite number."""
+    """Read a number that is neither too large nor too close to 0 to be calculated with."""
     value = float(text)
-    if not math.isfinite(value):
-        msg = "not finite"
+    if not abs(value) <= LARGEST or 0 < abs(value) < SMALLEST:
+        msg = f"{text!r} is not 0, and not a number from {SMALLEST:g} to {LARGEST:g}"
+        raise ValueError(msg)
+    return value
+
+
+def whole(text: str) -> int:
+    """Read a whole number of at most 63 bits."""
+    value = int(text)
+    if abs(value) >= 1 << 63:
+        msg = f"{text!r} is not a whole number below 2^63"
         raise ValueError(msg)
     return value
 
@@ -50,7 +63,11 @@ def memory(text: str) -> int:
     if not match:
         msg = f"{text!r} is not a size such as 512M or 2G"
         raise ValueError(msg)
-    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
+    value = float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " ")
+    if value > LARGEST:
+        msg = f"{text!r} is not a size below 900T"
+        raise ValueError(msg)
+    return int(value)
 
 
 def share(text: str) -> str:
@@ -72,6 +89,7 @@ def blocks(text: str) -> str:
 
 # infinity and NaN, which no command line can give, are refused where values come from a program or a file
 _POSITIVE = (lambda v: 0 < v < math.inf, "a number above 0")
+_SIZE = (lambda v: v >= 1 << 20, "at least 1M")
 _NOT_NEGATIVE = (lambda v: 0 <= v < math.inf, "a number of at least 0")
 
 CONFIDENCES = ("log", "linear")
@@ -93,7 +111,7 @@ class InputOptions:
         "", "columns in order, '-' for one to ignore, e.g. user,-,item,plays; or by name, e.g. user=user_id,item=artist"
     )
     delimiter: str = option("auto", "the one character between columns, or 'tab'; auto: a tab, in csv what its first line has")
-    min_ms_played: int = option(30000, "a shorter play does not count", type=int, check=_NOT_NEGATIVE)
+    min_ms_played: int = option(30000, "a shorter play does not count", type=whole, check=_NOT_NEGATIVE)
     since: str = option("", "ignore plays before this time, e.g. 2024-03-01 or 2024-03-01T12:00:00Z (UTC)")
     until: str = option("", "ignore plays from this time on")
     half_life: float = option(0.0, "a play loses half of its strength in so many days; 0: none", type=number, check=_NOT_NEGATIVE)
@@ -108,7 +126,7 @@ class InputOptions:
     max_bad_lines: str = option("1%", "stop when more lines than this are bad; a share or a number", type=share)
     user_blocks: str = option("auto", "number of blocks of users", type=blocks)
     item_blocks: str = option("auto", "number of blocks of items", type=blocks)
-    salt: int = option(0, "changes the hash of all ids; for the rare case that two ids collide", type=int)
+    salt: int = option(0, "changes the hash of all ids; for the rare case that two ids collide", type=whole)
 
 
 @dataclass(frozen=True)
@@ -129,8 +147,8 @@ class SplitOptions:
         type=number,
         check=(lambda v: 0 < v < 0.5, "a number above 0 and below 0.5"),
     )
-    last: int = option(1, "for last: pairs of each user in the test part, and in the validation part", type=int, check=_POSITIVE)
-    seed: int = option(0, "seed of what is drawn", type=int)
+    last: int = option(1, "for last: pairs of each user in the test part, and in the validation part", type=whole, check=_POSITIVE)
+    seed: int = option(0, "seed of what is drawn", type=whole)
 
 
 @dataclass(frozen=True)
@@ -146,7 +164,9 @@ class WeightOptions:
         "lambda of a row with n pairs: none: lambda; count: lambda n; frequency: lambda (1 + alpha)(n + N/alpha)^exponent",
         choices=SCALINGS,
     )
-    regularization_exponent: float = option(1.0, "the exponent of 'frequency'", type=number, check=_NOT_NEGATIVE)
+    regularization_exponent: float = option(
+        1.0, "the exponent of 'frequency'", type=number, check=(lambda v: 0 <= v <= 4, "a number from 0 to 4")
+    )
     feedback: str = option(
         "implicit",
         "implicit: plays, all cells count; explicit: the plays column holds ratings, and only rated cells count (ALS-WR)",
@@ -158,9 +178,9 @@ class WeightOptions:
 class SolverOptions:
     """How a row is solved."""
 
-    rank: int = option(64, "length of the factor vectors", type=int, check=(lambda v: 1 <= v <= 2048, "a number from 1 to 2048"))
+    rank: int = option(64, "length of the factor vectors", type=whole, check=(lambda v: 1 <= v <= 2048, "a number from 1 to 2048"))
     solver: str = option("cg", "cg: whitened conjugate gradient; cholesky: exact", choices=("cg", "cholesky"))
-    seed: int = option(0, "seed of the initial item factors", type=int)
+    seed: int = option(0, "seed of the initial item factors", type=whole)
 
 
 @dataclass(frozen=True)
@@ -180,7 +200,9 @@ class LoopOptions:
         "begin with the item factors of the model in DIR instead; items it does not know begin with random ones",
         metavar="DIR",
     )
-    max_iterations: int = option(20, "stop after so many item halves", type=int, check=(lambda v: v >= 0, "a number of at least 0"))
+    max_iterations: int = option(
+        20, "stop after so many item halves", type=whole, check=(lambda v: v >= 0, "a number of at least 0")
+    )
 
 
 @dataclass(frozen=True)
@@ -193,7 +215,7 @@ class PlanOptions:
         "numpy, or numba: compiled, 2 to 3 times as fast; auto: numba if it is installed, the data are large and tasks run here",
         choices=("auto", "numpy", "numba"),
     )
-    task_memory: int = option(memory("1G"), "resident memory of a task, e.g. 512M or 2G", type=memory, metavar="SIZE")
+    task_memory: int = option(memory("1G"), "resident memory of a task, e.g. 512M or 2G", type=memory, check=_SIZE, metavar="SIZE")
 
 
 @dataclass(frozen=True)
@@ -211,18 +233,20 @@ class Training:
 class ClusterOptions:
     """What a cluster is taken to be when a training on it is planned."""
 
-    nodes: int = option(4, "machines of the cluster", type=int, check=_POSITIVE)
-    cores: int = option(8, "cores of a machine, each as fast as one of this machine", type=int, check=_POSITIVE)
+    nodes: int = option(4, "machines of the cluster", type=whole, check=_POSITIVE)
+    cores: int = option(8, "cores of a machine, each as fast as one of this machine", type=whole, check=_POSITIVE)
     price_per_node_hour: float = option(0.0, "what a machine costs an hour; 0: not known", type=number, check=_NOT_NEGATIVE)
     job_seconds: float = option(40.0, "seconds to start a job, whatever its size", type=number, check=_NOT_NEGATIVE)
-    network: int = option(memory("1G"), "bytes a second that a machine sends", type=memory, metavar="SIZE")
-    disk: int = option(memory("500M"), "bytes a second of a machine's disks", type=memory, metavar="SIZE")
-    coded: int = option(memory("40M"), "bytes a second that pass through base64 and pipes on a core", type=memory, metavar="SIZE")
+    network: int = option(memory("1G"), "bytes a second that a machine sends", type=memory, check=_SIZE, metavar="SIZE")
+    disk: int = option(memory("500M"), "bytes a second of a machine's disks", type=memory, check=_SIZE, metavar="SIZE")
+    coded: int = option(
+        memory("40M"), "bytes a second that pass through base64 and pipes on a core", type=memory, check=_SIZE, metavar="SIZE"
+    )
     touches: float = option(3.0, "how often a byte that is sent touches a disk", type=number, check=_NOT_NEGATIVE)
     slowest: float = option(
         1.5, "time of the slowest task over that of an average one", type=number, check=(lambda v: v >= 1, "a number of at least 1")
     )
-    iterations: int = option(12, "iterations of a training", type=int, check=_POSITIVE)
+    iterations: int = option(12, "iterations of a training", type=whole, check=_POSITIVE)
 
 
 def add_arguments(kind: type[Any], add: Callable[..., Any]) -> None:
@@ -265,7 +289,7 @@ def _parser(f: dataclasses.Field[Any]) -> Callable[[str], Any]:
         try:
             value = kind(text)
         except ValueError as error:
-            reason = str(error) if "is n" in str(error) else f"{text!r} is not {'a whole number' if kind is int else 'a number'}"
+            reason = str(error) if "is n" in str(error) else f"{text!r} is not {'a whole number' if kind is whole else 'a number'}"
             raise argparse.ArgumentTypeError(reason) from None
         if check and not check[0](value):
             msg = f"{text} is out of range: expected {check[1]}"

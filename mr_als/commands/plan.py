@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mr_als.commands.shared import add_command, add_engine, add_options, engine_of, print_json, print_text, progress_of
 from mr_als.errors import UsageError
-from mr_als.options import ClusterOptions, InputOptions, PlanOptions, SolverOptions, WeightOptions, from_namespace, memory
+from mr_als.options import LARGEST, ClusterOptions, InputOptions, PlanOptions, SolverOptions, WeightOptions, from_namespace, memory
 
 if TYPE_CHECKING:
     from mr_als.options import Training
@@ -62,8 +62,8 @@ def _many(text: str) -> int:
         value = int(float(text if unit == 1 else text[:-1]) * unit)
     except (ValueError, OverflowError):
         value = 0
-    if value < 1:
-        msg = f"{text!r} is not a number of at least 1, such as 3500 or 2.5M"
+    if not 1 <= value <= LARGEST:
+        msg = f"{text!r} is not a number from 1 to {LARGEST:g}, such as 3500 or 2.5M"
         raise argparse.ArgumentTypeError(msg)
     return value
 

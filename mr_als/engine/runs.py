@@ -41,7 +41,7 @@ class Lock:
     """
 
     def __init__(self, directory: str) -> None:
-        self._path = os.path.join(directory, "lock")
+        self._target, self._path = directory, os.path.join(directory, "lock")
 
     def __enter__(self) -> Lock:
         try:
@@ -56,7 +56,7 @@ class Lock:
             self._file.seek(0)
             holder = self._file.read().decode(errors="replace").strip() or "another process"
             self._file.close()
-            msg = f"{os.path.dirname(self._path)}: {holder} works on it; wait for it, or name another directory"
+            msg = f"{self._target}: {holder} works on it; wait for it, or name another directory"
             raise BusyError(msg) from None
         except OSError:
             pass  # a file system without locks

@@ -9,6 +9,7 @@ Each directory appears whole, the training part last.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import tempfile
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from mr_als.engine.datasets import read_parts, shard_arguments
 from mr_als.engine.launch import run_job
+from mr_als.engine.outputs import new_output
 from mr_als.errors import BadInputError, UsageError
 from mr_als.logs.logs import Layout
 from mr_als.logs.numbers import parse_time
@@ -59,6 +61,7 @@ def split(
         If there is no usable line, too many bad ones, or a part is empty.
     """
     engine.check_place(*logs, *outputs.values())
+    check_apart(outputs)
     found = Logs.of(logs, engine.form)
     paths = found.paths
     layout = find_layout(paths, inputs)
@@ -97,6 +100,21 @@ def split(
         for directory in directories.values():
             storage_of(directory).replace(os.path.join(directory, "_split.json"), json.dumps(made, indent=1).encode())
     return info
+
+
+def check_apart(outputs: dict[str, str]) -> None:
+    """Check that each part has a directory of its own.
+
+    Raises
+    ------
+    UsageError
+        If one is that of another part, or lies in it.
+    """
+    places = {part: storage_of(path).absolute(path).rstrip("/") + "/" for part, path in outputs.items()}
+    for (part, place), (other, within) in itertools.permutations(places.items(), 2):
+        if within.startswith(place):
+            msg = f"--{other} {outputs[other]} is in the directory of --{part} {outputs[part]}; name one for each part"
+            raise UsageError(msg)
 
 
 def check_rule(rule: SplitOptions, layout: Layout, *, with_validation: bool) -> list[float]:
@@ -146,15 +164,12 @@ def _arguments(
 @contextmanager
 def _whole(part: str, path: str) -> Iterator[str]:
     """Yield a directory to write to, which becomes `path` if all goes well."""
-    storage = storage_of(path)
-    if storage.names(path) or os.path.lexists(path):
-        msg = f"--{part} {path} exists; name a new directory, or remove it first"
-        raise UsageError(msg)
-    scratch = f"{path.rstrip('/')}.{uuid.uuid4().hex[:8]}.new"
-    storage.make_directory(scratch)
+    storage, scratch = storage_of(path), f"{path.rstrip('/')}.{uuid.uuid4().hex[:8]}.new"
+    storage.make_directory(scratch)  # and its parents, which the lock needs
     try:
-        yield scratch
-        storage.rename(scratch, path)
+        with new_output(f"--{part}", path):
+            yield scratch
+            storage.rename(scratch, path)
     finally:
         storage.remove(scratch)
 

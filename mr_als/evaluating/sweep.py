@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mr_als.engine.outputs import held
 from mr_als.errors import UsageError
 from mr_als.evaluating.evaluate import Asked, evaluate
 from mr_als.maths.ranking.metrics import metric_names
@@ -57,20 +58,25 @@ def sweep(
     ------
     UsageError
         If the directory holds the sweep of other parts.
+    BusyError
+        If another process sweeps in it.
     """
     storage = storage_of(directory)
-    _begin(parts, directory, asked)
-    points = []
-    for number, options in enumerate(grid, 1):
-        name = name_of(options)
-        progress.say(f"sweep: point {number} of {len(grid)}, {name}")
-        model = os.path.join(directory, name, "model")
-        if storage.size(os.path.join(model, "model.json")) < 0:
-            train([], model, options, plays=parts.plays, engine=engine, progress=progress)
-        report = _report(directory, name, "validation", parts, asked, engine, progress)
-        points.append({"name": name, "iterations": Model.open(model).info["history"][-1]["iteration"], "validation": report})
-    winner = choose(points, select)
-    test = _report(directory, winner, "test", parts, asked, engine, progress) if parts.test else None
+    read_plays(parts.plays)  # refuses a damaged directory before anything is made
+    storage.make_directory(directory)
+    with held(directory):
+        _begin(parts, directory, asked)
+        points = []
+        for number, options in enumerate(grid, 1):
+            name = name_of(options)
+            progress.say(f"sweep: point {number} of {len(grid)}, {name}")
+            model = os.path.join(directory, name, "model")
+            if storage.size(os.path.join(model, "model.json")) < 0:
+                train([], model, options, plays=parts.plays, engine=engine, progress=progress)
+            report = _report(directory, name, "validation", parts, asked, engine, progress)
+            points.append({"name": name, "iterations": Model.open(model).info["history"][-1]["iteration"], "validation": report})
+        winner = choose(points, select)
+        test = _report(directory, winner, "test", parts, asked, engine, progress) if parts.test else None
     return {"points": points, "select": select, "winner": winner, "model": os.path.join(directory, winner, "model"), "test": test}
 
 
@@ -87,7 +93,6 @@ def name_of(options: Training) -> str:
 def _begin(parts: Parts, directory: str, asked: Asked) -> None:
     """Write what all points share, or check that it is the same as before."""
     storage = storage_of(directory)
-    read_plays(parts.plays)
     shared: dict[str, Any] = {
         "plays": fingerprint([storage_of(parts.plays).absolute(os.path.join(parts.plays, "plays.json"))]),
         "validation": Logs.of(parts.validation).fingerprint(),
@@ -96,7 +101,6 @@ def _begin(parts: Parts, directory: str, asked: Asked) -> None:
     }
     shared = json.loads(json.dumps(shared))
     path = os.path.join(directory, "sweep.json")
-    storage.make_directory(directory)
     if not storage.create(path, json.dumps(shared, indent=1).encode()):
         before = json.loads(storage.read(path) or b"{}")
         if other := [name for name in shared if before.get(name) != shared[name]]:

@@ -6,7 +6,6 @@ Both sides are written a piece at a time, except to npz, whose ids are one array
 from __future__ import annotations
 
 import os
-import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,8 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mr_als.engine.outputs import new_output
 from mr_als.errors import UsageError
 from mr_als.models.model import Model
+from mr_als.storage.local import LocalStorage
 
 __all__ = ["FORMATS", "export"]
 
@@ -31,21 +32,16 @@ def export(model: Model, form: str, path: str) -> None:
     UsageError
         If `path` exists or can not be written, or a library is missing.
     """
-    if os.path.lexists(path):
-        msg = f"-o {path} exists; name a new {'file' if form == 'npz' else 'directory'}, or remove it first"
-        raise UsageError(msg)
-    scratch = f"{path.rstrip('/')}.{uuid.uuid4().hex[:8]}.new"
-    try:
-        FORMATS[form](model, scratch)
-        Path(scratch).rename(path)
-    except OSError as error:
-        msg = f"-o {path}: cannot be written ({error.strerror}); name a path that you may write to"
-        raise UsageError(msg) from None
-    finally:
-        if Path(scratch).is_dir():
-            shutil.rmtree(scratch)
-        else:
-            Path(scratch).unlink(missing_ok=True)
+    storage, scratch = LocalStorage(), f"{path.rstrip('/')}.{uuid.uuid4().hex[:8]}.new"
+    with new_output("-o", path, "file" if form == "npz" else "directory"):
+        try:
+            FORMATS[form](model, scratch)
+            storage.rename(scratch, path)
+        except OSError as error:
+            msg = f"-o {path}: cannot be written ({error.strerror}); name a path that you may write to"
+            raise UsageError(msg) from None
+        finally:
+            storage.remove(scratch)
 
 
 def _sides(model: Model) -> Iterator[tuple[str, Any, npt.NDArray[np.float32]]]:

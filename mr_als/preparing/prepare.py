@@ -16,6 +16,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mr_als.engine.engine import Engine, Output, Written
+from mr_als.engine.outputs import held
 from mr_als.errors import BadInputError, DamagedDataError, UsageError
 from mr_als.logs.badlines import BadLines, quarantine_table
 from mr_als.logs.logs import COMPRESSED, Layout
@@ -53,17 +54,26 @@ def prepare(
     ------
     BadInputError
         If there is no usable line, or too many bad ones.
+    BusyError
+        If another process prepares plays in the directory.
     """
     progress = progress or Progress(quiet=True)
     engine.check_place(*logs)
     engine = engine.owned_by(directory)
-    storage = storage_of(directory)
     found_logs = Logs.of(logs, engine.form)
-    inputs, chosen = found_logs.fingerprint(), asdict(options)
     if engine.form == REFERENCES and scheme_of(directory) != "file":
         msg = f"{directory}: -r {engine.runner} keeps plays on this machine; name a local directory"
         raise UsageError(msg)
-    storage.make_directory(directory)
+    storage_of(directory).make_directory(directory)
+    with held(directory):
+        return _prepare(found_logs, directory, options, engine, progress, plan, rank)
+
+
+def _prepare(
+    found_logs: Logs, directory: str, options: InputOptions, engine: Engine, progress: Progress, plan: PlanOptions, rank: int
+) -> Plays:
+    """Prepare in a directory that is held."""
+    storage, inputs, chosen = storage_of(directory), found_logs.fingerprint(), asdict(options)
     if (found := storage.read(os.path.join(directory, "plays.json"))) is not None:
         if _same(found, inputs, chosen):
             return read_plays(directory, engine)

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from mr_als.engine.datasets import Dataset, Writer
 from mr_als.engine.launch import run_job
+from mr_als.engine.outputs import new_output
 from mr_als.errors import UsageError
 from mr_als.maths.array import Array
 from mr_als.maths.ranking.scoring import best_items, longest_norm
@@ -147,23 +148,23 @@ def published(output: str | None) -> Iterator[str]:
     """
     elsewhere = bool(output) and scheme_of(output or "") != "file"
     parent = os.path.dirname(os.path.abspath(output)) if output and not elsewhere else None
-    _check_new(output)
-    try:
-        scratch = tempfile.mkdtemp(prefix=".mr-als-", dir=parent)
-    except OSError as error:
-        msg = f"--output {output}: cannot be written ({error.strerror}); name a directory that you may write to"
-        raise UsageError(msg) from None
-    try:
-        yield scratch
-        if output:
-            done = Path(scratch, "output")
-            (done / "_SUCCESS").touch()
-            if elsewhere:
-                push(str(done), output, last="_SUCCESS")
-            else:
-                done.rename(output)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with new_output("--output", output) if output else nullcontext():
+        try:
+            scratch = tempfile.mkdtemp(prefix=".mr-als-", dir=parent)
+        except OSError as error:
+            msg = f"--output {output}: cannot be written ({error.strerror}); name a directory that you may write to"
+            raise UsageError(msg) from None
+        try:
+            yield scratch
+            if output:
+                done = os.path.join(scratch, "output")
+                Path(done, "_SUCCESS").touch()
+                if elsewhere:
+                    push(done, output, last="_SUCCESS")
+                else:
+                    storage_of(output).rename(done, output)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextmanager
@@ -175,17 +176,11 @@ def published_there(output: str) -> Iterator[str]:
     UsageError
         If `output` exists.
     """
-    _check_new(output)
     storage, place = storage_of(output), f"{output.rstrip('/')}.{uuid.uuid4().hex[:8]}.new"
-    storage.make_directory(place)
-    try:
-        yield place
-        storage.rename(os.path.join(place, "output"), output)
-    finally:
-        storage.remove(place)
-
-
-def _check_new(output: str | None) -> None:
-    if output and (storage_of(output).names(output) or os.path.lexists(output)):
-        msg = f"--output {output} exists; name a new directory, or remove it first"
-        raise UsageError(msg)
+    with new_output("--output", output):
+        storage.make_directory(place)
+        try:
+            yield place
+            storage.rename(os.path.join(place, "output"), output)
+        finally:
+            storage.remove(place)

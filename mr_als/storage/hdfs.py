@@ -9,9 +9,11 @@ A listing takes milliseconds where `hadoop fs` starts a JVM for a second. What t
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import http.client
 import io
+import os
 import time
 import uuid
 from collections.abc import Iterable
@@ -109,7 +111,7 @@ class HdfsStorage:
             self._web.json("PUT", "RENAME", source, destination=path_of(target), renameoptions=options)
         except RemoteError as error:
             if error.kind == "FileAlreadyExistsException" and not overwrite:
-                raise FileExistsError(target) from None
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from None
             if error.kind == "FileNotFoundException" and self._status(target):
                 return  # an earlier try was carried out, and only its answer got lost
             raise told(source, error) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import shutil
@@ -83,7 +84,7 @@ class LocalStorage:
             If the target exists.
         """
         if os.path.lexists(target):
-            raise FileExistsError(target)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
         os.rename(source, target)
 
     def read(self, path: str) -> bytes | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from typing import Any
@@ -86,7 +87,7 @@ class S3Storage:
             If the target exists.
         """
         if self._info(target) is not None:
-            raise FileExistsError(target)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
         old, new = self._key(source), self._key(target)
         with _told(source):
             for name in sorted(self._fs.find(old), key=lambda name: name.endswith("/_SUCCESS")):
