@@ -158,6 +158,8 @@ def test_an_option_out_of_range_names_flag_value_and_what_is_expected(arguments,
         (["fly"], "fly"),
         (["train", "x.tsv"], "--model"),
         (["train", "--model", "m", "--mod", "n"], "--mod"),
+        (["train", "--model", "m", "x.tsv", "--zzz"], "unrecognized arguments: --zzz; see: mr-als train --help"),
+        (["recommend", "--model", "m", "u", "-Z"], "unrecognized arguments: -Z; see: mr-als recommend --help"),
         (["recommend", "--model", "m", "-n", "0"], "at least 1"),
         (["similar", "--model", "m"], "ITEM"),
     ],
@@ -169,6 +171,24 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments, text, capsys):
     assert err.startswith("mr-als: ")
     assert text in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant", "command"),
+    [
+        (["recomend", "--model", "m"], "'recommend'", "mr-als --help"),
+        (["Train"], "'train'", "mr-als --help"),
+        (["train", "x.tsv", "--modle", "m"], "'--model'", "mr-als train --help"),
+        (["train", "x.tsv", "--model", "m", "--regularisation=3"], "'--regularization'", "mr-als train --help"),
+        (["train", "x.tsv", "--model", "m", "--solver", "cholseky"], "'cholesky'", "mr-als train --help"),
+        (["plan", "--user", "5"], "'--users'", "mr-als plan --help"),
+    ],
+)
+def test_what_was_nearly_typed_is_named_and_the_help_of_the_command(arguments, meant, command, capsys):
+    code, out, err = run(capsys, *arguments)
+
+    assert (code, out) == (2, "")
+    assert f"did you mean {meant}? See: {command}\n" in err
 
 
 def test_a_missing_mrjob_conf_is_refused(logs, tmp_path, capsys):

@@ -129,7 +129,7 @@ def test_a_pickle_in_the_place_of_any_file_is_not_read_as_one(name, logs, tmp_pa
     (tmp_path / name).write_bytes(pickle.dumps(Touch()))
     commands = {
         "log.tsv": ["train", str(tmp_path / "log.tsv"), "--model", str(tmp_path / "new")],
-        "m/model.json": ["recommend", "--model", str(tmp_path / "m")],
+        "m/model.json": ["recommend", "--model", str(tmp_path / "m"), "user-1"],
         "plays/plays.json": ["train", "--plays", str(tmp_path / "plays"), "--model", str(tmp_path / "new")],
         "start.tsv": ["train", logs, "--initial-factors", str(tmp_path / "start.tsv"), "--model", str(tmp_path / "new"), *PLAN],
     }

@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from mr_als.commands.shared import add_command, add_model, count, print_json, print_text
+from mr_als.commands.shared import SCORE, add_command, add_model, count, print_json, print_text
 
-DESCRIPTION = """\
+DESCRIPTION = f"""\
 Take a score apart (Hu, Koren and Volinsky 2008, section 5). With W the inverse of the user's normal equations,
 
     score of item i = sum over the played items j of  c_j y_i' W y_j
 
 so each play has its part, and the parts sum to the score. y_i' W y_j says how similar i and j are in the eyes of this
-user; c_j is how much the user's plays of j count."""
+user; c_j is how much the user's plays of j count.
+
+{SCORE}"""
 
 EXAMPLE = """\
   mr-als explain --model model alice 'miles davis'"""

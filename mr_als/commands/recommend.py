@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mr_als.commands.shared import (
+    SCORE,
     add_command,
     add_engine,
     add_model,
@@ -18,16 +19,19 @@ from mr_als.commands.shared import (
     print_bytes,
     progress_of,
     size,
+    unknown_id,
 )  # fmt: skip
 from mr_als.errors import BadInputError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from mr_als.models.model import Model
 
-DESCRIPTION = """\
+DESCRIPTION = f"""\
 Print the items of highest score for users of a model, best first; what a user has played is left out.
-Without USER and --users: for all users, by a MapReduce job over blocks of users. With --plays: for users who were not
-in training, from the plays in LOGS (fold-in: the same equations, with the items as they are).
+With --all, or --output DIR and no users named: for all users, by a MapReduce job over blocks of users. With --plays: for
+users who were not in training, from the plays in LOGS (fold-in: the same equations, with the items as they are).
+
+{SCORE}
 
 The output is `user TAB rank TAB item TAB score`, or with --json one object a user and line. Equal scores are in the order of
 the item ids. With --output DIR it goes to part files in a new directory, which appears in one step when it is complete."""
@@ -46,12 +50,13 @@ FEW = 200
 def add(subparsers: Any) -> None:
     """Declare the options."""
     parser = add_command(
-        subparsers, "recommend", "--model DIR [USER ... | --users FILE] [options]",
+        subparsers, "recommend", "--model DIR [USER ... | --users FILE | --all] [options]",
         summary="the best items for one user, some, or all", description=DESCRIPTION, example=EXAMPLE,
     )  # fmt: skip
     parser.add_argument("user", nargs="*", metavar="USER", help="ids of users; one that begins with '-' comes after a '--'")
     add_model(parser)
-    parser.add_argument("--users", metavar="FILE", help="a file of user ids, one a line; '-' is stdin (default: none, all users)")
+    parser.add_argument("--users", metavar="FILE", help="a file of user ids, one a line; '-' is stdin (default: none)")
+    parser.add_argument("--all", action="store_true", help="print recommendations for all users (default: no, only with --output)")
     parser.add_argument(
         "--plays", metavar="LOGS", action="append", default=[],
         help="recommend to the users in LOGS, who need not be in the model, by their plays there; may be repeated (default: none)",
@@ -77,8 +82,12 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Recommend, in this process for a few users, else by a job."""
     engine, progress = engine_of(args), progress_of(args)
-    if bool(args.user) + bool(args.users) > 1:
-        msg = "give either USER or --users FILE, not both"
+    named_by = bool(args.user) + bool(args.users) + args.all
+    if named_by > 1:
+        msg = "give one of USER, --users FILE and --all"
+        raise UsageError(msg)
+    if not named_by and not args.plays and not args.output:
+        msg = "no user is named; give USER or --users FILE, or for all of them --output DIR, or --all to have them printed"
         raise UsageError(msg)
     import numpy as np
 
@@ -180,7 +189,7 @@ def find_users(model: Model, named: list[str], args: argparse.Namespace) -> tupl
     if args.fallback == "popular":
         return known, unknown
     if unknown and (not known or not args.users):
-        raise ModelError(unknown_user(model, unknown[0]))
+        raise ModelError(unknown_id(model, "users", unknown[0]))
     if unknown:
         print(
             f"mr-als: {args.users}: {len(unknown)} of {len(named)} users are unknown and left out, e.g. {unknown[0]!r}",
@@ -224,16 +233,7 @@ def user_row(model: Model, user: str) -> int:
     try:
         return model.user_index(user)
     except KeyError:
-        raise ModelError(unknown_user(model, user)) from None
-
-
-def unknown_user(model: Model, user: str) -> str:
-    """Say that a user is unknown, and how to find one that is not."""
-    examples = ", ".join(repr(model.user_ids[i]) for i in range(min(3, len(model.user_ids))))
-    return (
-        f"{model.path}: none of its {len(model.user_ids)} users is {user!r}; ids are as in the logs, e.g. {examples}; "
-        f"all of them: {model.generation}/users/ids.txt"
-    )
+        raise ModelError(unknown_id(model, "users", user)) from None
 
 
 def read_ids(flag: str, path: str) -> list[str]:

@@ -17,7 +17,14 @@ from mr_als.options import add_arguments, memory
 
 if TYPE_CHECKING:
     from mr_als.engine.engine import Engine
+    from mr_als.models.model import Model
     from mr_als.progress import Progress
+
+# for --help
+SCORE = """\
+A score is the product of the user's and the item's vector. Higher is better: near 1 are items that look like what the
+user plays, near 0 items that do not. It is no probability, may exceed 1 or be below 0, and is to be compared among the
+items of one user only. In a model of ratings it is the rating that is expected."""
 
 RUNNERS = ("inline", "local", "hadoop", "emr", "spark")
 # input options of a held-out part that are the model's: thresholds, blocks, salt, and what repeated ratings make
@@ -155,6 +162,18 @@ def _check_master(args: argparse.Namespace) -> None:
     if getattr(args, "model", None):
         paths.append(mirror_of(args.model))  # where its work is done, or it is mapped into memory, if it lies elsewhere
     check_master(args.master, paths)
+
+
+def unknown_id(model: Model, side: str, name: str) -> str:
+    """Say that a user or an item is unknown, what may have been meant, and where all ids are; `side` is "users" or "items"."""
+    from mr_als.models.near import did_you_mean_id
+
+    ids = getattr(model, f"{side[:-1]}_ids")
+    close, examples = did_you_mean_id(ids, name), ", ".join(repr(ids[i]) for i in range(min(3, len(ids))))
+    return (
+        f"{model.path}: none of its {len(ids)} {side} is {name!r}{f'{close} Ids' if close else '; ids'} are as in the logs, "
+        f"e.g. {examples}; all of them: {model.generation}/{side}/ids.txt"
+    )
 
 
 def progress_of(args: argparse.Namespace) -> Progress:

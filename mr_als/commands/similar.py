@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from mr_als.commands.shared import add_command, add_model, count, print_json, print_text
+from mr_als.commands.shared import add_command, add_model, count, print_json, print_text, unknown_id
 from mr_als.errors import ModelError
 
 if TYPE_CHECKING:
@@ -55,9 +55,4 @@ def check_item(model: Model, item: str) -> None:
     try:
         model.item_index(item)
     except KeyError:
-        examples = ", ".join(repr(model.item_ids[i]) for i in range(min(3, len(model.item_ids))))
-        msg = (
-            f"{model.path}: none of its {len(model.item_ids)} items is {item!r}; ids are as in the logs, e.g. {examples}; "
-            f"all of them: {model.generation}/items/ids.txt"
-        )
-        raise ModelError(msg) from None
+        raise ModelError(unknown_id(model, "items", item)) from None

@@ -57,7 +57,19 @@ def test_recommends_to_one_user(call, model):
 
 
 def test_recommends_to_all_users_by_a_job(call, model):
-    assert call("recommend", "-q") == (0, lines_of(model, model.user_ids), "")
+    assert call("recommend", "--all", "-q") == (0, lines_of(model, model.user_ids), "")
+
+
+def test_recommendations_to_everybody_are_asked_for(call, model, tmp_path):
+    code, out, err = call("recommend")
+    filled = call("recommend", "--output", tmp_path / "top", "-q")
+
+    assert (code, out) == (2, "")
+    assert "--output DIR" in err
+    assert "--all" in err
+    assert filled == (0, "", "")
+    assert sum(len(part.read_text().splitlines()) for part in (tmp_path / "top").glob("part-*")) == 10 * len(model.user_ids)
+    assert call("recommend", "user-3", "--all")[0] == 2
 
 
 def test_recommends_played_items_too_when_asked(call, model):
@@ -82,6 +94,19 @@ def test_an_unknown_named_user_is_an_error_that_says_where_ids_are(call, model):
     assert "ids.txt" in err
     assert repr(model.user_ids[0]) in err
     assert Path(model.generation, "users", "ids.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("USER-3", "user-3"), (" user-17\t", "user-17"), ("uesr-17", "user-17"), ("user_101", "user-101")]
+)
+def test_an_id_that_was_nearly_given_is_named(name, meant, call):
+    for command in (["recommend", name], ["explain", name, "hit-0"], ["recommend", "--fallback", "none", name]):
+        code, _, err = call(*command)
+
+        assert code == 1
+        assert f"did you mean {meant!r}?" in err
+    assert "did you mean 'taste-1-item-3'? Ids are as in the logs" in call("similar", "Taste-1-Item-3")[2]
+    assert "did you mean" not in call("recommend", "somebody else")[2]
 
 
 def test_unknown_users_of_a_list_are_counted_and_left_out(call, model, tmp_path):
@@ -115,10 +140,10 @@ def test_a_list_that_cannot_be_read_is_one_sentence(content, text, call, tmp_pat
 
 
 def test_names_and_a_list_together_are_a_usage_error(call):
-    assert call("recommend", "user-3", "--users", "x")[0] == 2
+    assert call("recommend", "user-3", "--users", "x")[0] == call("recommend", "--all", "--users", "x")[0] == 2
 
 
-@pytest.mark.parametrize("asked", [[], ["user-3"], ["--json"]])
+@pytest.mark.parametrize("asked", [["--all"], ["user-3"], ["--all", "--json"]])
 def test_an_output_directory_appears_whole_and_is_not_overwritten(asked, call, tmp_path):
     _, expected, _ = call("recommend", *asked)
 
@@ -141,7 +166,16 @@ def test_an_output_that_cannot_be_written_is_a_usage_error(call, tmp_path):
     assert "cannot be written" in err
 
 
-@pytest.mark.parametrize("asked", ["", "user-3 user-4 user-5"])
+@pytest.mark.parametrize("command", ["recommend", "explain"])
+def test_help_says_what_a_score_is(command, capsys):
+    assert cli.main([command, "--help"]) == 0
+
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Higher is better" in text
+    assert "may exceed 1 or be below 0" in text
+
+
+@pytest.mark.parametrize("asked", ["--all", "user-3 user-4 user-5"])
 def test_a_reader_that_leaves_early_is_no_error(asked, path):
     command = f"set -o pipefail; {sys.executable} -m mr_als recommend --model {path} {asked} -n 40 -q | head -1"
 

@@ -84,7 +84,7 @@ def test_no_command_shows_them_when_all_goes_well(runner, seen, bucket, tmp_path
         ["train", "BUCKET/bad", "--model", "BUCKET/m", *PLAN],
         ["train", "BUCKET/bad", "--model", "BUCKET/m", "-r", "local", "--max-bad-lines", "100%", *PLAN],
         ["train", "BUCKET/none", "--model", "s3://no-such-bucket/m", *PLAN],
-        ["recommend", "--model", "BUCKET/none", "-v"],
+        ["recommend", "--model", "BUCKET/none", "user-1", "-v"],
         ["verify", "--model", "BUCKET/none", "-v"],
     ],
 )
