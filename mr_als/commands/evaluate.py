@@ -18,7 +18,7 @@ from mr_als.commands.shared import (
     ranks,
     size,
 )
-from mr_als.options import InputOptions, from_namespace
+from mr_als.options import InputOptions, from_namespace, whole
 
 DESCRIPTION = """\
 Rank for each user of the test part all items that were not played in training, and print where the test items stand: for
@@ -71,7 +71,7 @@ def add(subparsers: Any) -> None:
         default=[],
         help="what users who were not in training played before; may be repeated (default: TEST/_fold_in, if there is one)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    parser.add_argument("--seed", type=whole, default=0, help="of the bootstrap (default: 0)")
     parser.add_argument("--task-memory", type=size, default=1 << 30, metavar="SIZE", help="memory of a task (default: 1024M)")
     add_options(parser, "what counts as a play", InputOptions, hidden=LEFT_TO_THE_MODEL)
     add_engine(parser)

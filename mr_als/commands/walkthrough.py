@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from mr_als.commands.shared import add_command, print_json
+from mr_als.options import whole
 
 DESCRIPTION = """\
 Follow implicit matrix factorisation by hand on a small utility matrix: formula, code and numbers of every step, from the
@@ -33,7 +34,7 @@ def add(subparsers: Any) -> None:
         "--initial-factors", metavar="FILE",
         help="item vectors to begin with, lines of an item and --rank numbers (default: those of the example, or random ones)",
     )  # fmt: skip
-    group.add_argument("--seed", type=int, default=0, help="of random item vectors (default: 0)")
+    group.add_argument("--seed", type=whole, default=0, help="of random item vectors (default: 0)")
     group = parser.add_argument_group("what is shown")
     group.add_argument("--user", help="the user who is worked out in full (default: the first)")
     group.add_argument("--item", help="the item that is worked out in full (default: the first)")
@@ -82,8 +83,8 @@ def lesson_of(args: argparse.Namespace) -> Any:
         msg = f"--rank {args.rank} is out of range: expected 1 to 5, longer vectors are for `mr-als train`"
         raise UsageError(msg)
     for name in ("alpha", "regularization"):
-        if not 0 < getattr(args, name) < np.inf:
-            msg = f"--{name} {getattr(args, name)} is out of range: expected a number above 0"
+        if not 1e-6 <= getattr(args, name) <= 1e6:
+            msg = f"--{name} {getattr(args, name)} is out of range: expected a number above 0, from 1e-6 to 1e6"
             raise UsageError(msg)
     matrix = read_matrix(args.matrix) if args.matrix else EXAMPLE
     if args.initial_factors:

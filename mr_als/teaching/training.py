@@ -142,7 +142,14 @@ def explain(lesson: Lesson) -> Iterator[str]:
     yield f"A^-1 y_new = {vector(toward)}, with the item vectors of the model"
     yield ""
     rows = [
-        [items[i], number(c[n]), vector(Y[i]), number(Y[i] @ toward), number(parts[n]), f"{100 * parts[n] / parts.sum():.0f} %"]
+        [
+            items[i],
+            number(c[n]),
+            vector(Y[i]),
+            number(Y[i] @ toward),
+            number(parts[n]),
+            f"{100 * parts[n] / (parts.sum() or 1):.0f} %",
+        ]
         for n, i in enumerate(played)
     ]
     yield from table(["because of", "c", "y", "y A^-1 y_new", "part", "share"], rows)

@@ -250,6 +250,7 @@ def test_initial_factors_must_fit_the_matrix(tmp_path):
     [
         (["--rank", "6"], "--rank 6 is out of range"),
         (["--alpha", "0"], "--alpha 0.0 is out of range"),
+        (["--alpha", "1e300"], "from 1e-6 to 1e6"),
         (["--regularization", "nan"], "--regularization nan is out of range"),
         (["--user", "u9"], "there are u1, u2, u3, u4"),
         (["--item", "Z"], "there are A, B, C, D, E"),
