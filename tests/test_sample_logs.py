@@ -15,8 +15,9 @@ import pytest
 
 from mr_als import cli
 from mr_als.logs.badlines import BadLines
-from mr_als.logs.logs import FORMATS, Filter, Layout, chunks, open_log
+from mr_als.logs.logs import FORMATS, Filter, Layout, chunks
 from mr_als.logs.parse import parse_chunk
+from mr_als.logs.streams import open_log
 from mr_als.maths.drawing.initial import initial_factors
 from mr_als.maths.reference import reference_als
 from mr_als.maths.weighing.weights import Weights

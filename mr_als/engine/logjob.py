@@ -104,7 +104,7 @@ class LogJob(ALSJob):
         # a name for people, in the table of bad lines; on Spark there is none
         path = jobconf_from_env("mapreduce.map.input.file", "input").removeprefix("file://")
         offset = int(jobconf_from_env("mapreduce.map.input.start", "0"))
-        yield from self.read(chunks(self.stdin, at_start=offset == 0), f"{path}@{offset}")
+        yield from self.read(chunks(self.stdin), f"{path}@{offset}")
         yield from self.mapper_final()
 
     def mapper_final(self) -> Iterator[Pair]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from mr_als.engine.datasets import Dataset, Writer
 from mr_als.errors import BadInputError
-from mr_als.logs.logs import open_log
+from mr_als.logs.streams import open_log
 from mr_als.maths.array import Array
 from mr_als.models.model import Model
 from mr_als.options import InputOptions

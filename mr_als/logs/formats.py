@@ -35,7 +35,7 @@ class Syntax(NamedTuple):
 
 def _read_lines(path: str, offset: int, length: int, layout: Layout) -> Iterator[bytes]:
     with ByteRange(path, offset, length) as stream:
-        yield from chunks(stream, at_start=offset == 0)
+        yield from chunks(stream)
 
 
 def _as_it_is(chunk: bytes, layout: Layout, report: Report) -> Plain:

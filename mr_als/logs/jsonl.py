@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from mr_als.errors import BadInputError
 from mr_als.logs.logs import CHUNK, MAX_LINE, ByteRange, Layout, chunks
 from mr_als.logs.plain import SEPARATOR, Plain, Report
+from mr_als.logs.streams import HEAD
 
 __all__ = ["elements", "is_array", "names", "read", "translate"]
 
@@ -44,10 +45,10 @@ def is_array(head: bytes) -> bool:
 def read(path: str, offset: int, length: int, layout: Layout) -> Iterator[bytes]:
     """Yield the records in a range of a file as lines. An array cannot be split: the first range reads all of it."""
     with ByteRange(path, 0, MAX_LINE) as stream:
-        array = is_array(stream.read(4096))
+        array = is_array(stream.read(HEAD))
     if not array:
         with ByteRange(path, offset, length) as stream:
-            yield from chunks(stream, at_start=offset == 0)
+            yield from chunks(stream)
     elif offset == 0:
         with ByteRange(path, 0, 1 << 62) as stream:
             yield from _chunks(elements(stream, path))
@@ -76,12 +77,17 @@ def elements(stream: Any, path: str) -> Iterator[str]:
         If the array is damaged or cut off: where its next element begins cannot be known.
     """
     decoder = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
-    text, at, ended, number = decoder.decode(stream.read(CHUNK)).lstrip()[1:], 0, False, 1
+    text, at, ended, number = "", 1, False, 1
+    while not text and (data := stream.read(CHUNK)):
+        text = decoder.decode(data).lstrip()
     while True:
         place = _BETWEEN.match(text, at)
         at = place.end() if place else at
         if text[at : at + 1] == "]":
-            if (text[at + 1 :] + decoder.decode(stream.read(CHUNK))).strip():
+            behind = text[at + 1 :].strip()
+            while not behind and (data := stream.read(CHUNK)):
+                behind = decoder.decode(data).strip()
+            if behind:
                 msg = f"{path}: something follows behind the array of {number - 1} elements; expected one array a file"
                 raise BadInputError(msg)
             return

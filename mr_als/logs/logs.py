@@ -1,31 +1,28 @@
-"""Log files: what a line means, opening plain and compressed files, ranges of bytes, and chunks of whole lines."""
+"""Log files: what a line means, ranges of bytes, and chunks of whole lines."""
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import importlib
-import io
-import sys
+import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from mr_als.errors import BadInputError, UsageError
+from mr_als.logs.streams import COMPRESSED, open_recoded
 
-__all__ = ["COMPRESSED", "FORMATS", "MAX_LINE", "ByteRange", "Filter", "Layout", "chunks", "open_log", "parse_layout", "sniff"]
+__all__ = ["COMPRESSED", "FORMATS", "MAX_LINE", "ByteRange", "Filter", "Layout", "chunks", "parse_layout", "sniff"]
 
 FORMATS = {"events": ("timestamp", "user", "item", "ms_played"), "counts": ("user", "item", "plays")}
 COLUMNS = ("timestamp", "user", "item", "ms_played", "plays", "-")
-COMPRESSED = (".gz", ".bz2", ".zst")
 
 # bytes of a line, its end not counted; a longer one is bad, and is never held in memory
 MAX_LINE = 1 << 20
 # bytes read at a time: NumPy's cost a call vanishes, temporaries stay near the caches
 CHUNK = 1 << 22
 _BOM = b"\xef\xbb\xbf"
+_BOMS = re.compile(b"^(?:%s)+" % _BOM, re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -115,100 +112,29 @@ def _described() -> str:
     return " or ".join(f"{len(columns)} ({' '.join(columns)})" for columns in FORMATS.values())
 
 
-def open_log(path: str, file: Any = None) -> Any:
-    """Open a log for reading, decompressed by its name: all streams of a compressed file, one after the other.
-
-    `file` holds its bytes where `path` is not one of the local file system.
-    """
-    if path.endswith(".gz"):
-        return gzip.open(file or path)
-    file = file or open(path, "rb")  # noqa: SIM115  (closed with what is returned)
-    if path.endswith(".bz2"):
-        return Streams(file, bz2.BZ2Decompressor)
-    if path.endswith(".zst"):
-        return Streams(file, _zstd().ZstdDecompressor, _zstd().ZstdError)
-    return file
-
-
-def _zstd() -> Any:
-    """Import what reads .zst: the standard library from Python 3.14 on, else the extra `zstd`, which is the same.
-
-    Raises
-    ------
-    UsageError
-        If there is none.
-    """
-    try:
-        return importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
-    except ImportError:
-        msg = "reading .zst needs the zstd library, which is not installed: pip install 'mr_als[zstd]'"
-        raise UsageError(msg) from None
-
-
-class Streams(io.RawIOBase):
-    """All streams of a compressed file, one after the other; one may be empty, which is where Python's readers end silently.
-
-    Parameters
-    ----------
-    decompressor : makes an object like `bz2.BZ2Decompressor`
-    failure : what it raises if the data are damaged
-
-    Raises
-    ------
-    OSError, EOFError
-        If the data are damaged or cut off.
-    """
-
-    def __init__(self, file: Any, decompressor: Callable[[], Any], failure: type[Exception] = OSError) -> None:
-        self._file, self._decompressor, self._failure = file, decompressor, failure
-        self._stream: Any = None
-
-    def read(self, size: int = 1 << 16) -> bytes:
-        """Read at most `size` more bytes; none at the end."""
-        data = b""
-        while not data:
-            more = b""
-            if self._stream is None or self._stream.eof:
-                more = (self._stream.unused_data if self._stream else b"") or self._file.read(1 << 16)
-                if not more:
-                    return b""
-                self._stream = self._decompressor()
-            elif self._stream.needs_input and not (more := self._file.read(1 << 16)):
-                msg = "it ends in the middle of a stream"
-                raise EOFError(msg)
-            try:
-                data = self._stream.decompress(more, size)
-            except self._failure as error:
-                raise OSError(str(error)) from None
-        return data
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-        super().close()
-
-
 class ByteRange:
-    """The lines of a file that *start* in a range of its bytes, as a stream; a compressed file is one range.
+    """The lines of a file that *start* in a range of its bytes, as a stream of UTF-8.
+
+    A file that is compressed, or written in UTF-16, is one range: the one that begins at 0.
 
     Raises
     ------
     BadInputError
-        If the file cannot be opened, or its compressed data are damaged; the message names it.
+        If the file cannot be opened, or its data are damaged; the message names it.
     """
 
     def __init__(self, path: str, offset: int, length: int) -> None:
-        self._path, self._offset = path, offset
-        self._left = length if not path.endswith(COMPRESSED) else 1 << 62
+        self._path, self._offset, self._left = path, offset, length
         self._last = b"\n"
 
     def __enter__(self) -> ByteRange:
         try:
-            self._file = open_log(self._path)
-        except OSError as error:
-            msg = f"{self._path}: {error.strerror}; it was there when the run began"
-            raise BadInputError(msg) from None
-        if self._offset:
+            self._file, in_place = open_recoded(self._path)
+        except (OSError, EOFError, zlib.error) as error:
+            raise self._error(error) from None
+        if not in_place:
+            self._left = 0 if self._offset else 1 << 62
+        elif self._offset:
             # a line that starts at the offset has a line end before it
             self._file.seek(self._offset - 1)
             self._left += 1
@@ -218,6 +144,12 @@ class ByteRange:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._file.close()
+
+    def _error(self, error: Exception) -> BadInputError:
+        if isinstance(error, OSError) and error.errno:
+            return BadInputError(f"{self._path}: {error.strerror}; it was there when the run began")
+        data = "compressed data" if self._path.endswith(COMPRESSED) else "data"
+        return BadInputError(f"{self._path}: its {data} are damaged or cut off ({error}); fetch or write the file again")
 
     def _read_line(self) -> bytes:
         part: bytes = self._file.readline(MAX_LINE)
@@ -233,24 +165,19 @@ class ByteRange:
             else:
                 data = b"" if self._last == b"\n" else self._read_line()
         except (OSError, EOFError, zlib.error) as error:
-            msg = f"{self._path}: its compressed data are damaged or cut off ({error}); fetch or write the file again"
-            raise BadInputError(msg) from None
+            raise self._error(error) from None
         self._last = data[-1:] or b"\n"
         return data
 
 
-def chunks(stream: Any, *, at_start: bool = True) -> Iterator[bytes]:
+def chunks(stream: Any) -> Iterator[bytes]:
     """Cut a stream into chunks of whole lines, each ending in a line end; the last line may lack one in the stream.
 
-    A BOM at the start is dropped. Of a line longer than `MAX_LINE` only a little more than that is kept.
+    A BOM at the start of a line is dropped: files are put one after the other. Of a line longer than `MAX_LINE` only a little
+    more than that is kept.
     """
-    rest = b""
-    # not a whole chunk, to which the next one would be added: what parsing takes grows with the largest
-    while len(rest) < len(_BOM) and (data := stream.read(len(_BOM) - len(rest))):
-        rest += data
-    if at_start:
-        rest = rest.removeprefix(_BOM)
-    dropping = False
+    rest, dropping = b"", False
+    most = MAX_LINE + 1 + len(_BOM)
     while data := stream.read(CHUNK):
         if dropping:
             # in the middle of a line that is too long anyway
@@ -260,12 +187,17 @@ def chunks(stream: Any, *, at_start: bool = True) -> Iterator[bytes]:
             data, dropping = data[end:], False
         end = data.rfind(b"\n") + 1
         if end:
-            yield rest + data[:end]
+            yield _without_marks(rest + data[:end])
             rest = data[end:]
         else:
             rest += data
         tail = len(rest) - (rest.rfind(b"\n") + 1)
-        if tail > MAX_LINE + 1:
-            rest, dropping = rest[: len(rest) - tail + MAX_LINE + 2], True
-    if rest:
+        if tail > most:
+            rest, dropping = rest[: len(rest) - tail + most + 1], True
+    if rest := _without_marks(rest):
         yield rest if rest.endswith(b"\n") else rest + b"\n"
+
+
+def _without_marks(chunk: bytes) -> bytes:
+    """Drop a BOM at the start of a line; one elsewhere is a character of an id."""
+    return _BOMS.sub(b"", chunk) if _BOM in chunk else chunk

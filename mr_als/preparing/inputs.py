@@ -10,8 +10,9 @@ from urllib.parse import quote_from_bytes
 from mr_als.errors import BadInputError, UsageError
 from mr_als.logs.columns import write_columns
 from mr_als.logs.detect import detect, only_from_files
-from mr_als.logs.logs import Layout, open_log
+from mr_als.logs.logs import Layout
 from mr_als.logs.numbers import parse_time
+from mr_als.logs.streams import HEAD, as_utf8, open_log
 from mr_als.options import InputOptions, check_decay, check_times
 from mr_als.records.lines import LINES
 from mr_als.storage.places import storage_of
@@ -28,7 +29,7 @@ def find_layout(paths: Sequence[str], options: InputOptions) -> Layout:
 
 
 def read_head(path: str) -> bytes:
-    """Read the first 64 kB of a log, decompressed.
+    """Read the first 64 kB of a log, decompressed, as lines of UTF-8.
 
     Raises
     ------
@@ -37,7 +38,7 @@ def read_head(path: str) -> bytes:
     """
     try:
         with storage_of(path).open(path) as file, open_log(path, file) as stream:
-            return bytes(stream.read(1 << 16))
+            return as_utf8(stream.read(HEAD))
     except (OSError, EOFError, zlib.error) as error:
         msg = f"{path}: cannot be read, or its compressed data are damaged ({error}); fetch or write the file again"
         raise BadInputError(msg) from None

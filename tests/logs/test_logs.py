@@ -21,7 +21,7 @@ from mr_als.logs.logs import ByteRange, Layout, chunks, parse_layout, sniff
 def lines_in(path, offset=0, length=1 << 40):
     """Read the lines that a range of a file yields."""
     with ByteRange(str(path), offset, length) as stream:
-        return b"".join(chunks(stream, at_start=offset == 0)).splitlines(keepends=True)
+        return b"".join(chunks(stream)).splitlines(keepends=True)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_chunks_hold_whole_lines_and_cut_only_those_that_are_too_long(lines, chu
     stream = io.BytesIO(data)
 
     with mock.patch.multiple(logs, CHUNK=chunk, MAX_LINE=most):
-        found = list(chunks(stream, at_start=False))
+        found = list(chunks(stream))
 
     assert all(part.endswith(b"\n") for part in found)
     assert b"".join(found).count(b"\n") == len(lines)

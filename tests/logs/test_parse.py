@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tracemalloc
 from unittest import mock
 
@@ -30,10 +31,10 @@ class Trickle:
         return self._stream.read(min(size, self._size))
 
 
-def parsed(stream, layout, wanted=EVERY, at_start=True):
+def parsed(stream, layout, wanted=EVERY):
     """Parse a stream into (plays, bad lines, number of lines, number filtered)."""
     bad, plays, n_lines, filtered = BadLines(), [], 0, 0
-    for chunk in chunks(stream, at_start=at_start):
+    for chunk in chunks(stream):
         found = parse_chunk(chunk, layout, wanted, bad, "log@0", n_lines)
         n_lines += found.lines
         filtered += found.filtered
@@ -45,7 +46,7 @@ def parsed(stream, layout, wanted=EVERY, at_start=True):
 
 def slowly(data, layout, wanted=EVERY):
     """Say the same of all bytes of a log, a line at a time; also the bad lines as (line, reason, field)."""
-    lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    lines = [re.sub(rb"^(\xef\xbb\xbf)*", b"", line) for line in data.split(b"\n")]
     if not lines[-1]:
         lines.pop()
     plays, bad, filtered = [], [], 0
@@ -187,14 +188,19 @@ def test_bom_crlf_and_a_missing_end_of_the_last_line_are_accepted(line):
     assert (plays, bad.counts) == ([(b"u", b"i", 1.0)], {})
 
 
-def test_a_bom_is_dropped_at_the_start_of_a_file_only():
-    plays, _, _, _ = parsed(io.BytesIO(b"\xef\xbb\xbfu\ti\t1\n"), COUNTS, at_start=False)
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_a_bom_at_the_start_of_a_line_is_no_part_of_an_id(size):
+    """Files with a BOM that were put one after the other, some of them empty, have it anywhere."""
+    files = ["u\ti\t1\n", "u\ti\t2\n", "", "u\t\ufeffi\t3\n\n", "u\ti\t4"]
+    data = "".join("\ufeff" + text for text in files).encode()
 
-    assert plays == [(b"\xef\xbb\xbfu", b"i", 1.0)]
+    plays, _, _, _ = parsed(Trickle(data, size), COUNTS)
+
+    assert plays == [(b"u", item.encode(), n) for item, n in [("i", 1.0), ("i", 2.0), ("\ufeffi", 3.0), ("i", 4.0)]]
 
 
 def test_line_ends_of_unicode_blanks_and_quotes_are_parts_of_an_id():
-    names = ["a\u0085b", "a\u2028b", " a ", "nan", "null", '"a"', "a\\", "e\u0301", "é", "a\u200b", "\ufeffa", "x" * 10_000]
+    names = ["a\u0085b", "a\u2028b", " a ", "nan", "null", '"a"', "a\\", "e\u0301", "é", "a\u200b", "a\ufeff", "x" * 10_000]
     data = "".join(f"{name}\titem\t1\n" for name in ["first", *names]).encode()
 
     plays, bad, _, _ = parsed(io.BytesIO(data), COUNTS)
