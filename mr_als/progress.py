@@ -10,7 +10,7 @@ CLEAR = "\r\x1b[K"
 
 
 class Progress:
-    """Report steps; quiet says nothing."""
+    """Report steps; quiet says nothing but warnings."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
@@ -21,6 +21,12 @@ class Progress:
         """Print a line, above the bar if there is one."""
         if not self._quiet:
             print(f"{CLEAR if self._bar else ''}{text}\n{self._bar}", end="", file=sys.stderr, flush=True)
+
+    def warn(self, text: str) -> None:
+        """Print a line that is worth reading when nothing else is said, too."""
+        quiet, self._quiet = self._quiet, False
+        self.say(f"warning: {text}")
+        self._quiet = quiet
 
     def step(self, done: int, most: int, what: str) -> None:
         """Draw the bar: `done` of at most `most` steps, and the time left if all of them are needed."""

@@ -91,15 +91,19 @@ class Engine:
         return replace(self, owner=self.owner or storage_of(directory).absolute(directory))
 
     def check_place(self, *paths: str) -> None:
-        """Check that a cluster sees the files at some paths.
+        """Check that a cluster sees the files at some paths, and that each can be named in one field of a line.
 
         Raises
         ------
         UsageError
-            If it does not.
+            If not.
         """
         for path in paths:
             scheme = scheme_of(path)
+            whole = os.path.abspath(path) if scheme == "file" else path
+            if any(mark in whole for mark in "\t\r\n"):
+                msg = f"{whole!r}: a tab or a line end in the name of a directory or file; give another name"
+                raise UsageError(msg)
             uri = _PLACES.get(self.runner, "") + os.path.basename(os.path.normpath(path))
             if self.runner == "emr" and scheme == "hdfs":
                 msg = f"{path} is in the HDFS of a cluster, and -r emr works on files in S3; give a URI such as {uri}"

@@ -28,7 +28,7 @@ from mr_als.logs.numbers import parse_time
 from mr_als.options import InputOptions, SplitOptions
 from mr_als.plays.partition import PARTS
 from mr_als.preparing.inputs import check_engine, described, find_layout, log_arguments
-from mr_als.preparing.log_files import Logs
+from mr_als.preparing.log_files import Logs, by_archive
 from mr_als.preparing.prepare import check_lines, check_usable, count_blocks
 from mr_als.progress import Progress
 from mr_als.records.blocks import STRENGTH_UNIT, unpack
@@ -62,14 +62,16 @@ def split(
     """
     engine.check_place(*logs, *outputs.values())
     check_apart(outputs)
-    found = Logs.of(logs, engine.form)
-    paths = found.paths
-    layout = find_layout(paths, inputs)
-    check_engine(layout, paths, engine)
-    cuts = check_rule(rule, layout, with_validation="validation" in outputs)
+    named = Logs.of(logs, engine.form)
     with ExitStack() as stack:
-        directories = {part: stack.enter_context(_whole(part, path)) for part, path in sorted(outputs.items())}
         work = stack.enter_context(tempfile.TemporaryDirectory(prefix="mr-als-split-"))
+        found = named.unpacked(work)
+        found.tell(progress, "split")
+        paths = found.paths
+        layout = find_layout(paths, inputs)
+        check_engine(layout, paths, engine)
+        cuts = check_rule(rule, layout, with_validation="validation" in outputs)
+        directories = {part: stack.enter_context(_whole(part, path)) for part, path in sorted(outputs.items())}
         place = stack.enter_context(engine.workplace(outputs["train"], work))
         progress.say(f"split: {len(paths)} log file(s), {described(layout)}, by {rule.by}, job mr_split on {engine.runner}")
         parts = run_job(
@@ -87,7 +89,7 @@ def split(
             tasks=engine.tasks,
             mrjob_arguments=engine.mrjob_arguments,
         )
-        info = lay_down(parts, engine.form, directories)
+        info = by_archive(lay_down(parts, engine.form, directories), work)
         # beside the training part, where it stays when the split is refused
         quarantine, storage = f"{outputs['train'].rstrip('/')}-bad-lines.tsv", storage_of(outputs["train"])
         if said := check_lines(info, inputs, quarantine, storage):
@@ -96,7 +98,7 @@ def split(
             storage.remove(quarantine)
         check_usable(info, sum(info[part]["plays"] for part in PARTS))
         check_parts(info, outputs)
-        made = {"inputs": found.fingerprint(), "rule": asdict(rule), "options": asdict(inputs), "totals": info}
+        made = {"inputs": named.fingerprint(), "rule": asdict(rule), "options": asdict(inputs), "totals": info}
         for directory in directories.values():
             storage_of(directory).replace(os.path.join(directory, "_split.json"), json.dumps(made, indent=1).encode())
     return info

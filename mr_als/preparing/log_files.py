@@ -1,32 +1,64 @@
-"""The log files of a run: which they are, how they are told apart, and how map tasks share them."""
+"""The log files of a run: which they are and which are none, how they are told apart, and how map tasks share them."""
 
 from __future__ import annotations
 
+import contextlib
 import heapq
+import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shutil
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mr_als.logs.logs import COMPRESSED
+from mr_als.errors import BadInputError, StorageError, UsageError
+from mr_als.logs.archives import is_archive, unpack
+from mr_als.logs.foreign import BYTES, kind_of
+from mr_als.logs.streams import COMPRESSED, encoding_of, open_log
+from mr_als.progress import Progress
 from mr_als.records.lines import LINES, REFERENCES, Reference
 from mr_als.storage.mirror import fetch_logs
 from mr_als.storage.places import storage_of
+from mr_als.storage.storage import AGAIN, HIDDEN
 
 RANGE_BYTES = 256 << 20
+# where archives are unpacked, beside what is made of them
+UNPACKED = "unpacked"
+# names shown of what is left out for one reason
+SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Logs:
-    """The log files of a run, as the input of a job that reads logs."""
+    """The log files of a run, as the input of a job that reads logs.
+
+    left_out : what was named, lies in a directory, and is not read; and why
+    """
 
     paths: tuple[str, ...]
     form: str = REFERENCES
+    left_out: dict[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, patterns: Sequence[str], form: str = REFERENCES) -> Logs:
-        """Find the files that paths, directories and globs name, all of one file system."""
-        return cls(tuple(storage_of(patterns[0]).expand(list(patterns))), form)
+        """Find the files that paths, directories and globs name, all of one file system.
+
+        Raises
+        ------
+        BadInputError
+            If a pattern names no log, or a file that was named itself is none.
+        UsageError
+            If a file can not be read line by line, and must be.
+        """
+        storage, left_out = storage_of(patterns[0]), dict[str, str]()
+        named = {storage.absolute(pattern) for pattern in patterns}
+        paths = storage.expand(list(patterns), left_out)
+        logs = tuple(path for path in paths if _is_log(path, path in named, form, left_out))
+        if not logs:
+            msg = f"{', '.join(patterns)}: no log in it, but {_listed(left_out)[0]}"
+            raise BadInputError(msg)
+        return cls(logs, form, left_out)
 
     @property
     def n_bytes(self) -> int:
@@ -37,9 +69,98 @@ class Logs:
         """Identify them by path, size and time of change."""
         return fingerprint(self.paths)
 
+    def tell(self, progress: Progress, command: str) -> None:
+        """Say what is not read; also to those who want to hear nothing, unless its name says it."""
+        for why in (HIDDEN, AGAIN):
+            for text in _listed({path: reason for path, reason in self.left_out.items() if reason == why}):
+                progress.say(f"{command}: not read: {text}")
+        for text in _listed({path: why for path, why in self.left_out.items() if why not in (HIDDEN, AGAIN)}):
+            progress.warn(f"{command}: not read: {text}")
+
+    def unpacked(self, directory: str) -> Logs:
+        """Lay down the members of archives in a directory that is held by `unpacking`, and return the logs as plain files."""
+        place, left_out = os.path.join(os.path.abspath(directory), UNPACKED), dict(self.left_out)
+        files = [_members(path, place, left_out) if is_archive(path) else [path] for path in self.paths]
+        return replace(self, paths=tuple(path for paths in files for path in paths), left_out=left_out)
+
     def write_input(self, directory: str, n_files: int) -> list[str]:
         """List the files themselves, or write and list the line files that name ranges of them."""
         return list(self.paths) if self.form == LINES else write_ranges(fetch_logs(self.paths, directory), directory, n_files)
+
+
+@contextlib.contextmanager
+def unpacking(directory: str) -> Iterator[None]:
+    """Remove what archives are unpacked to in a directory, before, if an earlier run was killed, and after."""
+    place = os.path.join(directory, UNPACKED)
+    if os.path.isdir(place):
+        shutil.rmtree(place)
+    try:
+        yield
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def by_archive(info: dict[str, Any], directory: str) -> dict[str, Any]:
+    """Put the names of members behind those of their archives, where a report has those of files in `directory`."""
+    place = json.dumps(os.path.join(os.path.abspath(directory), UNPACKED))[1:-1]
+    read: dict[str, Any] = json.loads(json.dumps(info).replace(place, ""))
+    return read
+
+
+def _members(archive: str, place: str, left_out: dict[str, str]) -> list[str]:
+    """Unpack an archive, and list its members that are logs."""
+    local = fetch_logs([archive], place)[0]
+    inside = os.path.join(place, archive.split("://")[-1].lstrip("/"), "")
+    os.makedirs(inside)
+    left_out |= {os.path.join(archive, name): why for name, why in unpack(local, inside).items()}
+    try:
+        found = Logs.of([inside])
+    except BadInputError as error:
+        raise BadInputError(str(error).replace(inside.rstrip("/"), archive)) from None
+    left_out |= {os.path.join(archive, os.path.relpath(path, inside)): why for path, why in found.left_out.items()}
+    return list(found.paths)
+
+
+def _is_log(path: str, named: bool, form: str, left_out: dict[str, str]) -> bool:
+    """Say whether a file may be a log; one that is none is left out, or refused if it was itself named."""
+    on_one_machine = "Make the plays there, `mr-als prepare ... -r local --plays DIR`, and train from them with --plays DIR"
+    if is_archive(path):
+        if form == LINES:
+            msg = f"{path}: archives are read by the engines of one machine only. {on_one_machine}; or unpack it"
+            raise UsageError(msg)
+        return True
+    head = _first_bytes(path)
+    if kind := kind_of(head):
+        if named:
+            msg = f"{path}: no log, but {kind}"
+            raise BadInputError(msg)
+        left_out[path] = kind
+    elif form == LINES and encoding_of(head).startswith("utf-16"):
+        msg = f"{path}: UTF-16 is read by the engines of one machine only. {on_one_machine}; or write it in UTF-8"
+        raise UsageError(msg)
+    return not kind
+
+
+def _first_bytes(path: str) -> bytes:
+    """Read the first bytes of a log, decompressed; none if that cannot be done, which is told where it is read."""
+    storage = storage_of(path)
+    try:
+        if not path.endswith(COMPRESSED):
+            return storage.read_range(path, 0, min(BYTES, max(storage.size(path), 0)))
+        with storage.open(path) as file, open_log(path, file) as stream:
+            return bytes(stream.read(BYTES))
+    except (OSError, EOFError, zlib.error, StorageError, UsageError):
+        return b""
+
+
+def _listed(left_out: dict[str, str]) -> list[str]:
+    """List what is left out, a line for each reason."""
+    reasons: dict[str, list[str]] = {}
+    for path, why in sorted(left_out.items()):
+        here = os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
+        reasons.setdefault(why, []).append(here)
+    more = {why: f" and {len(paths) - SHOWN} more" * (len(paths) > SHOWN) for why, paths in reasons.items()}
+    return [f"{', '.join(paths[:SHOWN])}{more[why]}: {why}" for why, paths in reasons.items()]
 
 
 def fingerprint(paths: Sequence[str]) -> dict[str, Any]:

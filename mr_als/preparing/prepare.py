@@ -24,7 +24,7 @@ from mr_als.options import InputOptions, PlanOptions
 from mr_als.planning.choices import COMPRESSION, choose_blocks, fitting_blocks, given_or
 from mr_als.planning.sizes import counted
 from mr_als.preparing.inputs import check_engine, described, find_layout, log_arguments
-from mr_als.preparing.log_files import Logs
+from mr_als.preparing.log_files import Logs, by_archive, unpacking
 from mr_als.preparing.plays import SIDES, Plays, read_plays
 from mr_als.progress import Progress
 from mr_als.records.blocks import STRENGTH_UNIT
@@ -65,7 +65,7 @@ def prepare(
         msg = f"{directory}: -r {engine.runner} keeps plays on this machine; name a local directory"
         raise UsageError(msg)
     storage_of(directory).make_directory(directory)
-    with held(directory):
+    with held(directory), unpacking(directory):
         return _prepare(found_logs, directory, options, engine, progress, plan, rank)
 
 
@@ -79,6 +79,8 @@ def _prepare(
             return read_plays(directory, engine)
         storage.remove(os.path.join(directory, "plays.json"))
     started = time.monotonic()
+    found_logs = found_logs.unpacked(directory)
+    found_logs.tell(progress, "prepare")
     layout = find_layout(found_logs.paths, options)
     check_engine(layout, found_logs.paths, engine)
     progress.say(
@@ -95,7 +97,7 @@ def _prepare(
         storage.make_directory(base)
         arguments = job_arguments(options, layout, blocks)
         output = engine.run("mr_ingest", [found_logs], base, arguments, SIDES, written, plan.task_memory)
-        return {**add_up(output), "attempt": attempt, "blocks": blocks}
+        return {**by_archive(add_up(output), directory), "attempt": attempt, "blocks": blocks}
 
     info = ingest(count_blocks(found_logs.paths, options, plan.task_memory))
     if said := check_lines(info, options, os.path.join(directory, "bad-lines.tsv"), storage):

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mr_als.errors import BadInputError, StorageError, UsageError
-from mr_als.storage.storage import files_of_all
+from mr_als.storage.storage import CLOSED, HIDDEN, files_of_all, is_hidden
 from mr_als.storage.webhdfs import Content, RemoteError, WebHdfs, path_of, told
 
 
@@ -182,14 +182,15 @@ class HdfsStorage:
         """Map the names of the files in a directory to their sizes."""
         return {s["pathSuffix"]: int(s["length"]) for s in self._list(path) if s["type"] == "FILE" and s["pathSuffix"]}
 
-    def expand(self, patterns: list[str]) -> list[str]:
+    def expand(self, patterns: list[str], left_out: dict[str, str] | None = None) -> list[str]:
         """List the URIs of files, of files in directories and of matches of globs, sorted; see `LocalStorage.expand`."""
 
         def files_of(pattern: str) -> Iterable[str]:
             found = [path_of(pattern)] if self._status(pattern) else self._glob(path_of(pattern))
-            return [self.prefix + file for path in found for file in self._files(path)]
+            return [self.prefix + file for path in found for file in self._files(path, self._list(self.prefix + path), other)]
 
-        return files_of_all(patterns, files_of)
+        other = {} if left_out is None else left_out
+        return files_of_all(patterns, files_of, other)
 
     def _glob(self, pattern: str) -> list[str]:
         found = [""]
@@ -200,10 +201,20 @@ class HdfsStorage:
                 found = [f"{base}/{part}" for base in found]
         return [path for path in found if self._status(self.prefix + path)]
 
-    def _files(self, path: str) -> Iterable[str]:
-        for status in self._list(self.prefix + path):
+    def _files(self, path: str, listed: list[dict[str, Any]], left_out: dict[str, str]) -> Iterable[str]:
+        for status in listed:
             name = status["pathSuffix"]
+            inner = f"{path}/{name}"
             if not name:
                 yield path  # the path is a file itself
-            elif not name.startswith((".", "_")):
-                yield from [f"{path}/{name}"] if status["type"] == "FILE" else self._files(f"{path}/{name}")
+            elif is_hidden(name):
+                left_out[self.prefix + inner] = HIDDEN
+            elif status["type"] == "FILE":
+                yield inner
+            else:
+                try:
+                    below = self._list(self.prefix + inner)
+                except UsageError:
+                    left_out[self.prefix + inner] = CLOSED
+                    continue
+                yield from self._files(inner, below, left_out)

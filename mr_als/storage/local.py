@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import errno
-import glob
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from mr_als.errors import BadInputError, StorageError, UsageError
-from mr_als.storage.storage import files_of_all
+from mr_als.storage.walk import files_named
 
 
 class LocalStorage:
@@ -154,41 +152,6 @@ class LocalStorage:
         """Map the names of the files in a directory to their sizes; empty if it is missing."""
         return {p.name: p.stat().st_size for p in Path(path).iterdir() if p.is_file()} if Path(path).is_dir() else {}
 
-    def expand(self, patterns: list[str]) -> list[str]:
-        """List the absolute paths of files, of the files in directories, and of those that match globs, sorted.
-
-        Names that begin with a dot or an underscore inside a directory are left out, as Hadoop does.
-
-        Raises
-        ------
-        BadInputError
-            If a pattern names nothing, or a pipe or device, or a file whose name cannot be put in a line.
-        """
-
-        def files_of(pattern: str) -> Iterable[str]:
-            found = [pattern] if Path(pattern).exists() else glob.glob(pattern, recursive=True)
-            return [os.path.abspath(file) for name in found for file in self._files(name)]
-
-        paths = files_of_all(patterns, files_of)
-        for path in paths:
-            _check_log(path)
-        return paths
-
-    def _files(self, name: str) -> Iterator[str]:
-        if not Path(name).is_dir():
-            yield name
-            return
-        for path in Path(name).rglob("*"):
-            inside = path.relative_to(name).parts
-            if path.is_file() and not any(part.startswith((".", "_")) for part in inside):
-                yield str(path)
-
-
-def _check_log(path: str) -> None:
-    """Check that a log can be read as often as needed, and named in one field of a line."""
-    if not Path(path).is_file():
-        msg = f"{path}: not a regular file; logs are read more than once, so write what comes out of a pipe to a file"
-        raise BadInputError(msg)
-    if any(c in path for c in "\t\r\n"):
-        msg = f"{path!r}: a tab or a line end in the name of a log; rename the file"
-        raise BadInputError(msg)
+    def expand(self, patterns: list[str], left_out: dict[str, str] | None = None) -> list[str]:
+        """List the absolute paths of files, of the files in directories, and of those that match globs, sorted."""
+        return files_named(patterns, {} if left_out is None else left_out)

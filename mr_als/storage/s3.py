@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from mr_als.errors import BadInputError, StorageError, UsageError
-from mr_als.storage.storage import files_of_all
+from mr_als.storage.storage import HIDDEN, files_of_all, is_hidden
 
 SCHEMES = ("s3", "s3a", "s3n")
 
@@ -166,23 +166,25 @@ class S3Storage:
         """Map the names of the objects in a directory to their sizes."""
         return {found["name"].rsplit("/", 1)[-1]: int(found["size"]) for found in self._list(path) if found["type"] == "file"}
 
-    def expand(self, patterns: list[str]) -> list[str]:
+    def expand(self, patterns: list[str], left_out: dict[str, str] | None = None) -> list[str]:
         """List the URIs of objects, of objects in directories and of matches of globs, sorted; see `LocalStorage.expand`."""
 
         def files_of(pattern: str) -> Iterable[str]:
             key = self._key(pattern)
             with _told(pattern):
                 found = [key] if self._info(pattern) else [name.rstrip("/") for name in self._fs.glob(key)]
-                return [self.prefix + file for name in found for file in self._files(name)]
+                return [self.prefix + file for name in found for file in self._files(name, other)]
 
-        return files_of_all(patterns, files_of)
+        other = {} if left_out is None else left_out
+        return files_of_all(patterns, files_of, other)
 
-    def _files(self, key: str) -> list[str]:
-        """List an object, or those below a directory except names that begin with a dot or an underscore."""
-        inside = [
-            name for name, info in self._fs.find(key, detail=True).items() if not name.endswith("/") and info["type"] == "file"
-        ]
-        return [name for name in inside if not any(part[:1] in "._" for part in name[len(key) :].split("/") if part)]
+    def _files(self, key: str, left_out: dict[str, str]) -> Iterator[str]:
+        """List an object, or those below a directory."""
+        for name, info in self._fs.find(key, detail=True).items():
+            if any(is_hidden(part) for part in name[len(key) :].split("/")):
+                left_out[self.prefix + name] = HIDDEN
+            elif not name.endswith("/") and info["type"] == "file":
+                yield name
 
 
 @contextlib.contextmanager

@@ -61,11 +61,26 @@ class Storage(Protocol):
     def sizes(self, path: str) -> dict[str, int]:
         """Return the sizes of the files in a directory, by name; none if it is missing."""
 
-    def expand(self, patterns: list[str]) -> list[str]:
-        """List the files that paths, directories and globs name, sorted; BadInputError if one names nothing."""
+    def expand(self, patterns: list[str], left_out: dict[str, str] | None = None) -> list[str]:
+        """List the files that paths, directories and globs name, sorted; BadInputError if one names nothing.
+
+        Names that begin with a dot or an underscore inside a directory are left out, as Hadoop does. `left_out` gets what else
+        is found and is not in the list, and why.
+        """
 
 
-def files_of_all(patterns: list[str], files_of: Callable[[str], Iterable[str]]) -> list[str]:
+# why a path that was found is no log: these two as a rule, and by their names
+HIDDEN = "names that begin with . or _"
+AGAIN = "other names of what is read"
+CLOSED = "a directory that may not be entered"
+
+
+def is_hidden(name: str) -> bool:
+    """Say whether what has this name in a directory is left out, as Hadoop does."""
+    return name.startswith((".", "_"))
+
+
+def files_of_all(patterns: list[str], files_of: Callable[[str], Iterable[str]], left_out: dict[str, str]) -> list[str]:
     """List the files that patterns name, sorted, each once; `files_of` lists those of one pattern.
 
     Raises
@@ -77,10 +92,15 @@ def files_of_all(patterns: list[str], files_of: Callable[[str], Iterable[str]]) 
     for pattern in patterns:
         files = set(files_of(pattern))
         if not files:
-            msg = f"{pattern}: no such file, and no file in it; name log files, directories or globs"
-            raise BadInputError(msg)
+            raise nothing_in(pattern, {path: why for path, why in left_out.items() if path.startswith(pattern.rstrip("*"))})
         paths |= files
     return sorted(paths)
+
+
+def nothing_in(pattern: str, left_out: dict[str, str]) -> BadInputError:
+    """Say that a pattern names no log; `left_out` is what it names."""
+    found = "".join(f"; {path} is left out: {why}" for path, why in sorted(left_out.items())[:3])
+    return BadInputError(f"{pattern}: no such file, and no file in it; name log files, directories or globs{found}")
 
 
 def is_name(text: str) -> bool:

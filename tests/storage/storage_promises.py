@@ -126,3 +126,12 @@ class StoragePromises:
         assert names("?.tsv", "s*/*.tsv") == ["a.tsv", "b.tsv", "sub/c.tsv"]
         with pytest.raises(BadInputError, match="no such file"):
             names("x*")
+
+    def test_what_a_directory_holds_and_is_no_log_is_told_with_the_reason(self, storage, place):
+        for name in ("logs/a.tsv", "logs/_SUCCESS", "logs/day/.hidden"):
+            storage.make_directory(f"{place}/{name}".rsplit("/", 1)[0])
+            storage.create(f"{place}/{name}", b"x")
+        left_out = {}
+
+        assert storage.expand([f"{place}/logs"], left_out) == [f"{place}/logs/a.tsv"]
+        assert left_out == {f"{place}/logs/{name}": "names that begin with . or _" for name in ("_SUCCESS", "day/.hidden")}

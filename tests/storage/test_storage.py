@@ -129,6 +129,61 @@ def test_a_pattern_that_names_nothing_is_bad_input_that_names_it(pattern, logs):
     assert str(logs / pattern) in str(caught.value)
 
 
+def test_linked_directories_are_followed_once_and_no_file_is_read_twice(tmp_path):
+    """A circle of links, a link to a directory elsewhere, links and a second name of a file in the same directory."""
+    for name in ("logs/a.tsv", "logs/day/b.tsv", "elsewhere/2024/c.tsv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    for name, target in {
+        "logs/0": "day", "logs/day/up": "..", "logs/old": "../elsewhere", "logs/old2": "../elsewhere/2024",
+        "logs/A.tsv": "a.tsv", "logs/self": "self",
+    }.items():  # fmt: skip
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / "logs/z.tsv").hardlink_to(tmp_path / "logs/a.tsv")
+    left_out = {}
+
+    found = storage.expand([str(tmp_path / "logs"), str(tmp_path / "logs/old")], left_out)
+
+    assert [os.path.relpath(path, tmp_path / "logs") for path in found] == ["a.tsv", "day/b.tsv", "old/2024/c.tsv"]
+    again = dict.fromkeys(("0", "A.tsv", "day/up", "old2", "z.tsv"), "other names of what is read")
+    assert {os.path.relpath(path, tmp_path / "logs"): why for path, why in left_out.items()} == {
+        **again, "self": "a link that leads nowhere",
+    }  # fmt: skip
+
+
+def test_what_cannot_be_read_in_a_directory_is_told_with_the_reason(tmp_path, monkeypatch):
+    (tmp_path / "a.tsv").write_text("x")
+    (tmp_path / "c.tsv").symlink_to("/mnt/not-mounted/c.tsv")
+    (tmp_path / "closed").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    scandir = os.scandir
+
+    def scan(path):
+        if os.path.basename(path) == "closed":  # no mode of it keeps a superuser out
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    left_out = {}
+
+    assert storage.expand([str(tmp_path)], left_out) == [str(tmp_path / "a.tsv")]
+    assert {os.path.basename(path): why for path, why in left_out.items()} == {
+        "c.tsv": "a link that leads nowhere", "closed": "a directory that may not be entered",
+        "pipe": "neither a file nor a directory, but a pipe, socket or device",
+    }  # fmt: skip
+    with pytest.raises(BadInputError, match=r"closed: no such file.*closed is left out: a directory that may not be entered"):
+        storage.expand([str(tmp_path / "a.tsv"), str(tmp_path / "closed")])
+
+
+def test_a_glob_matches_hidden_names_only_if_it_says_so(logs):
+    (logs / "_tmp/_e.tsv").write_text("x")
+
+    assert found_in(logs, "*") == ["a.tsv", "b.tsv", "day/c.tsv", "we[i]rd *.tsv"]
+    assert found_in(logs, "_S*") == ["_SUCCESS"]
+    assert found_in(logs, "_tmp/*") == ["_tmp/d.tsv"]
+    assert found_in(logs, "**/*.tsv") == ["a.tsv", "b.tsv", "day/c.tsv", "we[i]rd *.tsv"]
+
+
 def test_a_pipe_is_refused_because_it_can_be_read_only_once(tmp_path):
     os.mkfifo(tmp_path / "pipe")
 
