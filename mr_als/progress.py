@@ -20,13 +20,11 @@ class Progress:
     def say(self, text: str) -> None:
         """Print a line, above the bar if there is one."""
         if not self._quiet:
-            print(f"{CLEAR if self._bar else ''}{text}\n{self._bar}", end="", file=sys.stderr, flush=True)
+            self.warn(text)
 
     def warn(self, text: str) -> None:
-        """Print a line that is worth reading when nothing else is said, too."""
-        quiet, self._quiet = self._quiet, False
-        self.say(f"warning: {text}")
-        self._quiet = quiet
+        """Print a line whether quiet or not."""
+        print(f"{CLEAR if self._bar else ''}{text}\n{self._bar}", end="", file=sys.stderr, flush=True)
 
     def step(self, done: int, most: int, what: str) -> None:
         """Draw the bar: `done` of at most `most` steps, and the time left if all of them are needed."""

@@ -75,7 +75,7 @@ class Logs:
             for text in _listed({path: reason for path, reason in self.left_out.items() if reason == why}):
                 progress.say(f"{command}: not read: {text}")
         for text in _listed({path: why for path, why in self.left_out.items() if why not in (HIDDEN, AGAIN)}):
-            progress.warn(f"{command}: not read: {text}")
+            progress.warn(f"warning: {command}: not read: {text}")
 
     def unpacked(self, directory: str) -> Logs:
         """Lay down the members of archives in a directory that is held by `unpacking`, and return the logs as plain files."""
