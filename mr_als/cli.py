@@ -1,7 +1,8 @@
 """The command line: `mr-als COMMAND ...`. Results go to stdout, all else to stderr.
 
-Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted, 143 terminated. A sub-command is a file in `mr_als/commands/` with
-`add(subparsers)`, which declares its options, and `run(args)`, which imports what it needs only then.
+Exit codes: 0 done, 1 failed, 2 usage, 3 a gate was not passed (the old model stays), 130 interrupted, 143 terminated. A sub-command
+is a file in `mr_als/commands/` with `add(subparsers)`, which declares its options, and `run(args)`, which imports what it needs
+only then.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ ORDER = (
     "report",
     "export",
     "verify",
+    "models",
 )
 
 DESCRIPTION = """\
@@ -56,7 +58,7 @@ example:
   mr-als recommend --model model USER           what USER may like and has not played
   mr-als explain --model model USER ITEM        which plays earned the recommendation
 
-exit codes: 0 done, 1 failed, 2 usage, 130 interrupted, 143 terminated"""
+exit codes: 0 done, 1 failed, 2 usage, 3 a gate was not passed, 130 interrupted, 143 terminated"""
 
 
 # of a file system that is full, of a quota, of a limit to the size of files
@@ -123,20 +125,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             args = make_parser().parse_args(arguments)
             code: int | None = args.run(args)
             sys.stdout.flush()
-    except UsageError as error:
-        return _fail(error, 2)
     except MRALSError as error:
-        return _fail(error, 1)
+        return _fail(error)
     except SystemExit as done:  # --help and --version, and signals
         code = int(done.code or 0)
         return _ended(_ENDING[code], code) if code in _ENDING else code
     except BrokenPipeError:
         return _reader_left()
     except OSError as error:
-        return _fail(_refused(error), 1)
+        return _fail(_refused(error))
     except MemoryError as error:
         return _fail(
-            StorageError(f"not enough memory ({str(error) or 'of this machine'}); give a smaller --task-memory, or fewer -n"), 1
+            StorageError(f"not enough memory ({str(error) or 'of this machine'}); give a smaller --task-memory, or fewer -n")
         )
     except KeyboardInterrupt:
         return _ended("interrupted", 130)
@@ -146,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if {"-v", "--verbose"} & set(sys.argv if arguments is None else arguments):
             traceback.print_exc()
         what = f"a file cannot be read ({type(error).__name__}: {error})"
-        return _fail(BadInputError(f"{what}; fetch or write it again, -v says which part of the program read it"), 1)
+        return _fail(BadInputError(f"{what}; fetch or write it again, -v says which part of the program read it"))
     return code or 0
 
 
@@ -193,9 +193,9 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  (as long as the process)
 
 
-def _fail(error: MRALSError, code: int) -> int:
+def _fail(error: MRALSError) -> int:
     print(f"mr-als: {error}", file=sys.stderr)
-    return code
+    return error.exit_code
 
 
 def _reader_left() -> int:

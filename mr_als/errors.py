@@ -3,6 +3,7 @@
 * MRALSError                what the command line shows in one line (exit 1)
   + UsageError              options that contradict each other or are out of range (exit 2)
   + BadInputError           log lines or files that are not what the format says
+  + GateError               a result that did not pass what was asked of it; what was published stays (exit 3)
   + HashCollisionError      two ids with one 64-bit hash
   + DamagedDataError        a file that is not what its manifest or checksum says
   + SingularSystemError     a row whose normal equations have no unique solution
@@ -23,6 +24,7 @@ __all__ = [
     "BadInputError",
     "BusyError",
     "DamagedDataError",
+    "GateError",
     "HashCollisionError",
     "JobFailedError",
     "MRALSError",
@@ -38,15 +40,28 @@ __all__ = [
 
 
 class MRALSError(Exception):
-    """Base of all errors a user can do something about."""
+    """Base of all errors a user can do something about.
+
+    exit_code : what the command line ends with
+    """
+
+    exit_code = 1
 
 
 class UsageError(MRALSError):
     """Options that contradict each other or are out of range."""
 
+    exit_code = 2
+
 
 class BadInputError(MRALSError):
     """Log lines or files that are not what the format says."""
+
+
+class GateError(MRALSError):
+    """A result did not pass what was asked of it; what was published before stays."""
+
+    exit_code = 3
 
 
 class HashCollisionError(MRALSError):

@@ -79,6 +79,11 @@ def share(text: str) -> str:
     return text
 
 
+def share_if_any(text: str) -> str:
+    """Check a share, or nothing."""
+    return share(text) if text else text
+
+
 def blocks(text: str) -> str:
     """Check a number of blocks, or `auto`."""
     if text != "auto" and not 1 <= int(text) <= 100_000:
@@ -216,6 +221,31 @@ class PlanOptions:
         choices=("auto", "numpy", "numba"),
     )
     task_memory: int = option(memory("1G"), "resident memory of a task, e.g. 512M or 2G", type=memory, check=_SIZE, metavar="SIZE")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What becomes of an unfinished run, what a new model must pass, and how many stay: no part of the plan."""
+
+    on_change: str = option(
+        "fail",
+        "an unfinished run of other inputs or options: fail says how they differ; restart begins anew, as a crontab wants it",
+        choices=("fail", "restart"),
+    )
+    min_size: float = option(
+        0.0,
+        "publish nothing if users, items or plays are below this share of the published model's, e.g. 0.5",
+        type=number,
+        check=_NOT_NEGATIVE,
+        metavar="SHARE",
+    )
+    max_wrmse_rise: str = option(
+        "",
+        "publish nothing if the weighted RMSE is above that of the published model by more than this, e.g. 5%; a share or a number",
+        type=share_if_any,
+        metavar="RISE",
+    )
+    keep: int = option(2, "generations of the model that stay, the new one among them", type=int, check=_POSITIVE, metavar="N")
 
 
 @dataclass(frozen=True)

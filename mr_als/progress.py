@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from datetime import datetime, timezone
+from typing import Any
 
 WIDTH = 24
 CLEAR = "\r\x1b[K"
 
 
 class Progress:
-    """Report steps; quiet says nothing but warnings."""
+    """Report steps; quiet says nothing but warnings. As JSON, a line is an object with time, level, event, message and figures."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._quiet = quiet
-        self._terminal = not quiet and sys.stderr.isatty()
+    def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
+        self._quiet, self._json = quiet, as_json
+        self._terminal = not quiet and not as_json and sys.stderr.isatty()
         self._started, self._first, self._bar = time.monotonic(), -1, ""
 
-    def say(self, text: str) -> None:
-        """Print a line, above the bar if there is one."""
+    def say(self, text: str, event: str = "note", **figures: Any) -> None:
+        """Print a line, above the bar if there is one; `event` and `figures` are for programs, and only in JSON."""
         if not self._quiet:
-            self.warn(text)
+            self._print(text, "info", event, **figures)
 
     def warn(self, text: str) -> None:
         """Print a line whether quiet or not."""
-        print(f"{CLEAR if self._bar else ''}{text}\n{self._bar}", end="", file=sys.stderr, flush=True)
+        self._print(text, "warning", "warning")
+
+    def _print(self, text: str, level: str, event: str, **figures: Any) -> None:
+        line = log_line(level, event, text, **figures) if self._json else text
+        print(f"{CLEAR if self._bar else ''}{line}\n{self._bar}", end="", file=sys.stderr, flush=True)
 
     def step(self, done: int, most: int, what: str) -> None:
         """Draw the bar: `done` of at most `most` steps, and the time left if all of them are needed."""
@@ -48,6 +55,16 @@ class Progress:
         if self._bar:
             self._bar = ""
             print(CLEAR, end="", file=sys.stderr, flush=True)
+
+
+def log_line(level: str, event: str, message: str, **figures: Any) -> str:
+    """Format a line of a log for programs: one JSON object, its time in UTC.
+
+    >>> json.loads(log_line("info", "half", "half 3 ...", wrmse=0.25))["wrmse"]
+    0.25
+    """
+    now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    return json.dumps({"time": now, "level": level, "event": event, "message": message, **figures}, ensure_ascii=False)
 
 
 def duration(seconds: float) -> str:

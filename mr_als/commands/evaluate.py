@@ -18,7 +18,8 @@ from mr_als.commands.shared import (
     ranks,
     size,
 )
-from mr_als.options import InputOptions, from_namespace, whole
+from mr_als.errors import GateError, UsageError
+from mr_als.options import InputOptions, from_namespace, number, whole
 
 DESCRIPTION = """\
 Rank for each user of the test part all items that were not played in training, and print where the test items stand: for
@@ -73,6 +74,14 @@ def add(subparsers: Any) -> None:
     )
     parser.add_argument("--seed", type=whole, default=0, help="of the bootstrap (default: 0)")
     parser.add_argument("--task-memory", type=size, default=1 << 30, metavar="SIZE", help="memory of a task (default: 1024M)")
+    group = parser.add_argument_group("gates: exit code 3 if the model does not pass")
+    group.add_argument(
+        "--fail-below", action="append", default=[], type=bound, metavar="METRIC=VALUE",
+        help="METRIC must be at least VALUE (percentile_rank: at most), e.g. ndcg@10=0.30; may be repeated (default: none)",
+    )  # fmt: skip
+    group.add_argument(
+        "--fail-below-popularity", action="store_true", help="no metric of the model may be worse than popularity's (default: no)"
+    )
     add_options(parser, "what counts as a play", InputOptions, hidden=LEFT_TO_THE_MODEL)
     add_engine(parser)
     parser.set_defaults(run=run)
@@ -91,7 +100,49 @@ def run(args: argparse.Namespace) -> int:
         print_json({**report, "notes": notes})
     else:
         print_text(table(report))
+    if failed := below(report, args.fail_below, args.fail_below_popularity):
+        msg = f"{args.model} does not pass: {'; '.join(failed)}"
+        raise GateError(msg)
     return 0
+
+
+def bound(text: str) -> tuple[str, float]:
+    """Read METRIC=VALUE."""
+    name, _, value = text.rpartition("=")
+    try:
+        found = number(value)
+    except ValueError:
+        name = ""
+    if not name:
+        msg = f"{text!r} is not of the form METRIC=VALUE, such as ndcg@10=0.30"
+        raise argparse.ArgumentTypeError(msg)
+    return name, found
+
+
+def below(report: dict[str, Any], bounds: list[tuple[str, float]], popularity: bool) -> list[str]:
+    """Say which metrics are worse than asked for.
+
+    Raises
+    ------
+    UsageError
+        If a metric is not in the report.
+    """
+    metrics, failed = report["metrics"], []
+    for name, value in bounds:
+        if name not in metrics:
+            msg = f"--fail-below {name}: not among the metrics of this evaluation, {', '.join(metrics)}; -k says which ranks count"
+            raise UsageError(msg)
+        if not better(name, metrics[name]["model"], value):
+            failed.append(f"{name} is {metrics[name]['model']:.4f}, --fail-below {value:g}")
+    if popularity:
+        worse = [name for name, row in metrics.items() if not better(name, row["model"], row["popularity"])]
+        failed += [f"{name} is {metrics[name]['model']:.4f}, popularity's {metrics[name]['popularity']:.4f}" for name in worse]
+    return failed
+
+
+def better(name: str, value: float, other: float) -> bool:
+    """Say whether a metric is as good as another value of it, or better."""
+    return value <= other if name == "percentile_rank" else value >= other
 
 
 def table(report: dict[str, Any]) -> str:

@@ -39,6 +39,10 @@ def add_command(subparsers: Any, name: str, usage: str, *, summary: str, descrip
     group = parser.add_argument_group("what is printed")
     group.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors on stderr (default: no)")
     group.add_argument("-v", "--verbose", action="store_true", help="show the log of mrjob too (default: no)")
+    group.add_argument(
+        "--log-format", choices=("text", "json"), default="text",
+        help="json: what is said on stderr as one object a line, with time, level, event and figures (default: text)",
+    )  # fmt: skip
     group.add_argument("--json", action="store_true", help="print results as JSON (default: no, as text)")
     group.add_argument("--version", action="version", version=f"mr-als {__version__}", help="print the version")
     return parser
@@ -186,7 +190,7 @@ def progress_of(args: argparse.Namespace) -> Progress:
     log.setLevel(logging.INFO if args.verbose else logging.WARNING)
     if args.verbose:
         log.addHandler(logging.StreamHandler(sys.stderr))
-    return Progress(quiet=args.quiet)
+    return Progress(quiet=args.quiet, as_json=args.log_format == "json")
 
 
 def print_text(text: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import time
 from typing import Any
 
 from mr_als.commands.shared import add_command, add_engine, add_options, engine_of, print_json, print_text, progress_of
-from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, WeightOptions, from_namespace, number
+from mr_als.options import InputOptions, LoopOptions, PlanOptions, RunOptions, SolverOptions, WeightOptions, from_namespace
 
 DESCRIPTION = """\
 Learn a model from play logs. Preference is 1 where a user played an item and 0 elsewhere; confidence grows with
@@ -41,17 +42,34 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--plays", metavar="DIR", help="start from the output of `mr-als prepare` (default: none, from LOGS)")
     parser.add_argument("--restart", action="store_true", help="drop an unfinished run and begin anew (default: no, go on with it)")
     parser.add_argument(
-        "--min-size", type=number, default=0.0, metavar="SHARE",
-        help="publish nothing if users, items or plays are below this share of the published model's, e.g. 0.5 (default: 0)",
+        "--metrics", metavar="FILE",
+        help="write figures of the run to FILE, for the text collector of Prometheus' node exporter (default: none)",
     )  # fmt: skip
     for title, kind in GROUPS.values():
         add_options(parser, title, kind)
+    add_options(parser, "when a run follows another", RunOptions)
     add_engine(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, and print what came out."""
+    """Train, and print what came out; with --metrics also write figures, of a failure too."""
+    if not args.metrics:
+        return _train(args)[0]
+    from mr_als.reporting.prometheus import write_metrics
+
+    started, code, info = time.time(), 1, None
+    try:
+        code, info = _train(args)
+    except BaseException as error:
+        code = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 1)
+        raise
+    finally:
+        write_metrics(args.metrics, args.model, code, started, info)
+    return code
+
+
+def _train(args: argparse.Namespace) -> tuple[int, dict[str, Any]]:
     engine, progress = engine_of(args), progress_of(args)
     from mr_als.options import Training
     from mr_als.training.train import train
@@ -59,8 +77,8 @@ def run(args: argparse.Namespace) -> int:
     options = Training(**{name: from_namespace(kind, args) for name, (_, kind) in GROUPS.items()})
     try:
         info = train(
-            args.logs, args.model, options, plays=args.plays, engine=engine, restart=args.restart, min_size=args.min_size,
-            progress=progress,
+            args.logs, args.model, options, plays=args.plays, engine=engine, restart=args.restart,
+            rules=from_namespace(RunOptions, args), progress=progress,
         )  # fmt: skip
     finally:
         progress.done()
@@ -68,8 +86,9 @@ def run(args: argparse.Namespace) -> int:
         print_json(info)
     else:
         print_text(summary(args.model, info))
-    progress.say(next_commands(args.model))
-    return 0
+    if args.log_format == "text":
+        progress.say(next_commands(args.model))
+    return 0, info
 
 
 def summary(model: str, info: dict[str, Any]) -> str:

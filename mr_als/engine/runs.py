@@ -153,7 +153,10 @@ class Run:
             except (KeyError, TypeError, AttributeError):
                 raise _damaged(self._plan) from None
             if differing:
-                msg = f"{self.directory} holds an unfinished run with another plan: {differing}. Give the same, or --restart"
+                msg = (
+                    f"{self.directory} holds an unfinished run with another plan: {differing}. Give the same, or --restart to "
+                    "begin anew; --on-change restart does so by itself whenever they differ"
+                )
                 raise ResumeError(msg)
             self.name = name
             return True

@@ -61,7 +61,7 @@ class Model:
     """
 
     def __init__(self, path: str, info: dict[str, Any]) -> None:
-        self.path, self.info = path, info
+        self.path, self.source, self.info = path, path, info
         self.generation = os.path.join(path, "generations", info["generation"])
         users, items = (os.path.join(self.generation, side) for side in ("users", "items"))
         self.user_factors, self.item_factors = self._array("users", "factors"), self._array("items", "factors")
@@ -88,7 +88,9 @@ class Model:
         if scheme_of(path) != "file":
             from mr_als.models.cached import copy_of
 
-            return cls.open(copy_of(path))
+            model = cls.open(copy_of(path))
+            model.source = path
+            return model
         try:
             with open(os.path.join(path, "model.json"), "rb") as file:
                 info = json.load(file)
@@ -112,6 +114,15 @@ class Model:
         except ValueError as error:  # such as an array of objects, which would have to be unpickled
             msg = f"{generation}: holds something else than arrays of numbers ({error}); train again"
             raise ModelError(msg) from None
+
+    def is_current(self) -> bool:
+        """Say whether this is still the model that is published where it was opened; a service loads again when it is not.
+
+        Reads `model.json` alone, wherever the model lies.
+        """
+        from mr_als.models.kept import current
+
+        return bool(current(self.source).get("generation") == self.info["generation"])
 
     @property
     def rank(self) -> int:

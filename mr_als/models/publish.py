@@ -11,6 +11,7 @@ Everything is written block by block: the driver never holds all ids, all plays 
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import sys
@@ -26,6 +27,7 @@ from mr_als.engine.parts import Parts
 from mr_als.engine.runs import crash_point
 from mr_als.errors import NonFiniteError
 from mr_als.models.generations import FORMAT, bad_lines, keep_records
+from mr_als.models.kept import prune, remember, replace_model
 from mr_als.preparing.plays import Plays
 from mr_als.records.blocks import FactorBlock, PlaysBlock
 from mr_als.records.join import join, match
@@ -66,8 +68,8 @@ class ArrayFile:
         self._file.close()
 
 
-def publish(model: str, run: str, plays: Plays, users: Data, items: Data, info: dict[str, Any]) -> dict[str, Any]:
-    """Write the generation `run` and let `model.json` name it; give the content of `model.json`.
+def publish(model: str, run: str, plays: Plays, users: Data, items: Data, info: dict[str, Any], keep: int = 2) -> dict[str, Any]:
+    """Write the generation `run` and let `model.json` name it; return the content of `model.json`.
 
     Raises
     ------
@@ -75,9 +77,8 @@ def publish(model: str, run: str, plays: Plays, users: Data, items: Data, info: 
         If a factor is not finite; nothing is published then.
     """
     storage = storage_of(model)
-    generations = os.path.join(model, "generations")
-    generation = os.path.join(generations, run)
-    previous = json.loads(storage.read(os.path.join(model, "model.json")) or b"{}").get("generation")
+    generation = os.path.join(model, "generations", run)
+    before = remember(model)
     if isinstance(users, Parts) and scheme_of(model) != "file":
         keep_records(generation, plays, users, items)
     elif storage.size(os.path.join(generation, "manifest.json")) < 0:
@@ -91,13 +92,12 @@ def publish(model: str, run: str, plays: Plays, users: Data, items: Data, info: 
         "pairs": plays.pairs,
         "plays": plays.plays,
         **info,
+        "published": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds"),
         "versions": {"mr_als": mr_als.__version__, "numpy": np.__version__, "python": sys.version.split()[0]},
     }
-    storage.replace(os.path.join(model, "model.json"), json.dumps(full, indent=1).encode())
+    replace_model(model, full)
     crash_point("after-publish")
-    for name in storage.names(generations):
-        if name not in (run, previous):
-            storage.remove(os.path.join(generations, name))
+    prune(model, keep, before)
     return full
 
 

@@ -116,4 +116,4 @@ class Halves:
         if half.number >= 2:
             self.run.clean(name_of(half.number - 2))
         if half.number:
-            self.progress.say(in_a_line(half.entry))
+            self.progress.say(in_a_line(half.entry), "half", **half.entry)

@@ -13,10 +13,10 @@ from typing import Any
 
 from mr_als.engine.engine import Engine
 from mr_als.engine.runs import Run, lock_of
-from mr_als.errors import BadInputError, ModelError, UsageError
+from mr_als.errors import BadInputError, DamagedDataError, ModelError, ResumeError, UsageError
 from mr_als.models.model import Model
 from mr_als.models.publish import publish
-from mr_als.options import LoopOptions, Training
+from mr_als.options import LoopOptions, RunOptions, Training
 from mr_als.planning.choices import Choices, choose
 from mr_als.planning.plan import expect
 from mr_als.planning.words import choices_in_words
@@ -28,7 +28,7 @@ from mr_als.records.lines import LINES
 from mr_als.storage.local import LocalStorage
 from mr_als.storage.mirror import mirror_of
 from mr_als.storage.places import storage_of
-from mr_als.training.checks import check_size
+from mr_als.training.gates import Gates
 from mr_als.training.half import name_of
 from mr_als.training.halves import Halves
 
@@ -44,13 +44,19 @@ def train(
     plays: str | None = None,
     engine: Engine = Engine(),
     restart: bool = False,
-    min_size: float = 0.0,
+    rules: RunOptions = RunOptions(),
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Train on logs, or on a prepared plays directory, and publish the model; give its `model.json`.
+    """Train on logs, or on a prepared plays directory, and publish the model; return its `model.json`.
 
-    The same call goes on where a killed one stopped, and ends with the bytes of an undisturbed run. Nothing is done if
-    users, items or plays are less than `min_size` of those of the model published now.
+    The same call goes on where a killed one stopped, and ends with the bytes of an undisturbed run.
+
+    Raises
+    ------
+    GateError
+        If the plays or the new model do not pass what `rules` ask of them; the published model stays.
+    ResumeError
+        If an unfinished run has other inputs or options, and `rules.on_change` is not "restart".
     """
     progress = progress or Progress(quiet=True)
     engine = engine.owned_by(model)
@@ -63,7 +69,7 @@ def train(
         # an unfinished run without finished plays holds nothing worth keeping: it does not bind this one
         if restart or (logs and run.storage.size(run.path("plays", "plays.json")) < 0):
             run.remove()
-        if run.start(describe(logs, plays, options)):
+        if _begin(run, describe(logs, plays, options), rules.on_change, progress):
             progress.say(f"going on with the unfinished run in {run.directory}")
         data = _plays_of(run, logs, plays, options, engine, progress)
         if options.weights.feedback == "explicit":
@@ -72,9 +78,22 @@ def train(
             except BadInputError:
                 run.remove()  # nothing worth keeping: what comes next has other options
                 raise
-        check_size(model, data, min_size)
+        gates = Gates(model, rules)
+        gates.check_size(data)
         choices = _choices_of(run, data, options, engine, progress, bool(logs))
-        return _alternate(Halves(run, data, options, engine, choices, progress), model)
+        return _alternate(Halves(run, data, options, engine, choices, progress), model, gates, rules.keep)
+
+
+def _begin(run: Run, plan: dict[str, Any], on_change: str, progress: Progress) -> bool:
+    """Begin a run, or go on with an unfinished one of the same plan; say whether there was one."""
+    try:
+        return run.start(plan)
+    except (ResumeError, DamagedDataError) as error:
+        if on_change != "restart":
+            raise
+        progress.say(f"beginning anew, as --on-change restart says: {error}")
+        run.remove()
+        return run.start(plan)
 
 
 def describe(logs: Sequence[str], plays: str | None, options: Training) -> dict[str, Any]:
@@ -113,7 +132,7 @@ def _choices_of(run: Run, plays: Plays, options: Training, engine: Engine, progr
     return choices
 
 
-def _alternate(halves: Halves, model: str) -> dict[str, Any]:
+def _alternate(halves: Halves, model: str, gates: Gates, keep: int) -> dict[str, Any]:
     """Run the algorithm: initial items, then users and items in turn, then publish."""
     progress, loop = halves.progress, halves.options.loop
     last = halves.last_finished()
@@ -129,7 +148,8 @@ def _alternate(halves: Halves, model: str) -> dict[str, Any]:
     if items is None:
         msg = f"{halves.run.directory}: the item factors of half {last.number - 1} are gone; start again with --restart"
         raise ModelError(msg)
-    info = publish(model, halves.run.name, halves.plays, users.factors, items.factors, halves.describe(reason))
+    gates.check_error(users.entry["wrmse"], halves.options.weights)
+    info = publish(model, halves.run.name, halves.plays, users.factors, items.factors, halves.describe(reason), keep)
     halves.run.remove()
     progress.say(f"published {model}: {info['n_users']} users, {info['n_items']} items, rank {info['options']['solver']['rank']}")
     return info

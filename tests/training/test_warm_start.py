@@ -9,7 +9,8 @@ import pytest
 
 import mr_als
 from mr_als import cli
-from mr_als.errors import BadInputError, ModelError, UsageError
+from mr_als.errors import GateError, ModelError, UsageError
+from mr_als.options import RunOptions
 from mr_als.preparing.prepare import prepare
 from mr_als.training.train import train
 from tests.toy import initial_items, options, run, toy_lines, write
@@ -86,11 +87,11 @@ def test_a_run_that_lost_half_of_its_plays_is_not_published(yesterday, tmp_path)
     before = (tmp_path / "model" / "model.json").read_bytes()
     fewer = [write(tmp_path / "fewer.tsv", toy_lines()[:500])]
 
-    with pytest.raises(BadInputError, match=r"50 users, but the model in .* was made of 120"):
-        train(fewer, str(tmp_path / "model"), options(iterations=1), min_size=0.5)
+    with pytest.raises(GateError, match=r"50 users, but the model in .* was made of 120"):
+        train(fewer, str(tmp_path / "model"), options(iterations=1), rules=RunOptions(min_size=0.5))
     assert (tmp_path / "model" / "model.json").read_bytes() == before
 
-    info = train(fewer, str(tmp_path / "model"), options(iterations=1), min_size=0.4)
+    info = train(fewer, str(tmp_path / "model"), options(iterations=1), rules=RunOptions(min_size=0.4))
     assert info["n_users"] == 50
 
 
