@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -72,20 +69,3 @@ def test_a_resumed_run_keeps_its_kernel_whatever_auto_would_choose_now(logs, tmp
 
     assert info["plan"]["kernel"] == "numpy"
     assert generation_bytes(tmp_path / "model") == generation_bytes(tmp_path / "undisturbed")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("solver", ["cg", "cholesky"])
-@needs_numba
-def test_a_process_that_compiles_the_kernel_gives_the_bytes_of_one_that_loads_it(solver, logs, tmp_path):
-    """Functions that were not inlined were other machine code when compiled than when loaded from numba's cache."""
-    plan = ["--rank", "16", "--max-iterations", "2", "--tolerance", "0", "--kernel", "numba", "--solver", solver, "-q"]
-    found = []
-    for name in ("compiles", "loads"):
-        command = [sys.executable, "-m", "mr_als", "train", logs, "--model", str(tmp_path / name), *plan]
-        subprocess.run(
-            command, env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}, check=True, stdout=subprocess.DEVNULL
-        )
-        found.append(generation_bytes(tmp_path / name))
-
-    assert found[0] == found[1]

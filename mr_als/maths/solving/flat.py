@@ -66,8 +66,9 @@ def solve_flat(problem: Problem, factors: Array) -> Sums:
 def _compiled(exact: bool) -> Callable[..., None]:
     try:
         from mr_als.maths.solving.kernels_numba import compiled
-    except ImportError:
-        msg = "--kernel numba: numba is not installed here; pip install mr_als[fast], or use --kernel numpy"
+    except ImportError as error:
+        reason = "is not installed here" if error.name == "numba" else f"cannot be loaded here ({error})"
+        msg = f"--kernel numba: numba {reason}; pip install 'mr_als[fast]', or use --kernel numpy"
         raise UsageError(msg) from None
     return compiled(exact)
 

@@ -24,7 +24,11 @@ import numpy as np
 from numba import njit, types
 
 from mr_als.maths.array import Array
-from mr_als.maths.solving.prefetch import prefetch
+
+try:
+    from mr_als.maths.solving.prefetch import prefetch
+except Exception:  # it reaches into numba's inside, which any version may change
+    prefetch = None
 
 __all__ = ["compiled"]
 
@@ -75,27 +79,40 @@ def compiled(exact: bool) -> Callable[..., None]:
     sums : float64 (n_rows, 3), written: a row's squared error, excess and square; zeros if it was not solved
     solved : bool (n_rows,), written: False where steps or precision did not suffice
     """
+    global prefetch
+    prefetch = prefetch or _no_prefetch
     try:
-        return _compile(exact, cache=True)
-    except RuntimeError:  # no directory to keep it in
-        return _compile(exact, cache=False)
+        return _compile(exact)
+    except Exception:  # see above; it is a hint, without which the same numbers come out
+        prefetch = _no_prefetch
+        return _compile(exact)
 
 
-def _compile(exact: bool, cache: bool) -> Callable[..., None]:
+def _compile(exact: bool, cache: bool = True) -> Callable[..., None]:
     function = _solve_exactly if exact else _solve_by_conjugate_gradients
     signature = (*_ROWS, *(() if exact else (types.float64, types.int64)), *_RESULTS)
-    made: Callable[..., None] = njit(signature, cache=cache, **_OPTIONS)(function)
+    try:
+        made: Callable[..., None] = njit(signature, cache=cache, **_OPTIONS)(function)
+    except RuntimeError:  # no directory to keep it in
+        if not cache:
+            raise
+        return _compile(exact, cache=False)
     return made
 
 
 def _inner(function: Function) -> Function:
-    """Compile a function into each compiled one that calls it.
+    """Compile a function into each compiled function that calls it.
 
-    Inlined, for the same bytes everywhere: a call is bound to other machine code in the process that compiles than in those that
-    load from numba's cache, with other roundings.
+    A process that compiles would else call what it compiled for the inner function alone, and one that loads the compiled
+    code the copy in there: their sums are in different orders, and so would be the last bits of the results.
     """
     made: Function = njit(forceinline=True, **_OPTIONS)(function)
     return made
+
+
+@_inner
+def _no_prefetch(array: Array, row: int, column: int) -> None:
+    """Stand for `prefetch` where that does not work."""
 
 
 def _solve_by_conjugate_gradients(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
+from mr_als.errors import UsageError
 from mr_als.maths.solve import solve_block
 from mr_als.maths.solving import flat
 from mr_als.maths.solving.normal_equations import eigenbasis, gram_matrix, project
@@ -99,3 +104,61 @@ def test_loops_run_over_arrays_known_to_be_contiguous_or_they_would_not_be_vecto
     arrays = [kind for f in functions for signature in f.signatures for kind in signature if hasattr(kind, "layout")]
     assert arrays
     assert {kind.layout for kind in arrays} == {"C"}
+
+
+# breaks what prefetch uses of numba's inside, solves a block, and prints a digest of the factors and whether there is prefetch
+IN_A_PROCESS_OF_ITS_OWN = """
+import hashlib, sys
+import numpy as np
+{breaks}
+from mr_als.errors import UsageError
+from mr_als.maths.solve import solve_block
+from mr_als.maths.solving import kernels_numba
+from mr_als.maths.weighing.weights import Weights
+rng = np.random.default_rng(0)
+found = solve_block(
+    np.arange(0, 241, 6), rng.integers(0, 30, 240), rng.integers(1, 9, 240).astype(float),
+    rng.standard_normal((30, 5)).astype(np.float32), np.full(5, 30.0), np.eye(5, dtype=np.float32), 30, Weights(), kernel="numba",
+)
+print(hashlib.sha256(found.factors.tobytes()).hexdigest(), kernels_numba.prefetch is not kernels_numba._no_prefetch)
+"""
+
+
+def solved(cache, breaks=""):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+    code = IN_A_PROCESS_OF_ITS_OWN.format(breaks=breaks)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.slow  # it compiles
+def test_a_process_that_compiles_and_one_that_loads_the_compiled_code_give_the_same_bytes(tmp_path):
+    compiling, loading = solved(tmp_path), solved(tmp_path)
+
+    assert compiling == loading
+    assert compiling[1] == "True"
+
+
+@pytest.mark.slow  # it compiles
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        "import numba.extending; del numba.extending.intrinsic",  # cannot be imported
+        "from numba.core import cgutils; del cgutils.get_item_pointer",
+        "from numba.core import cgutils; cgutils.get_item_pointer = None",  # cannot be compiled
+    ],
+)
+def test_where_numba_has_changed_inside_there_is_no_prefetch_and_the_same_bytes(breaks, tmp_path):
+    with_it, without = solved(tmp_path / "whole"), solved(tmp_path / "broken", breaks)
+
+    assert (with_it[1], without[1]) == ("True", "False")
+    assert with_it[0] == without[0]
+
+
+def test_a_numba_that_cannot_be_loaded_is_not_told_as_missing(block, monkeypatch):
+    monkeypatch.delitem(sys.modules, "mr_als.maths.solving.kernels_numba", raising=False)
+    monkeypatch.setitem(sys.modules, "numba", object())  # has no njit
+
+    with pytest.raises(UsageError, match=r"numba cannot be loaded here \(cannot import name 'njit'"):
+        solve(*block)
