@@ -64,7 +64,7 @@ class MREvaluate(ALSJob):
 
     def map_record(self, record: Record) -> Iterator[Pair]:
         """Measure a block of users."""
-        block = self.folded_in(HeldOutBlock.unpack(record.payload))
+        block = self.folded_in(HeldOutBlock.unpack(record.payload, checked=record.checked))
         errors = error_sums(block, self.items, self.spectrum, self.basis, self.weights)
         found = measure(block, self.items, self.popularity, self.options.k, self.options.seed, within=self.options.within)
         for side, rows in enumerate((found.best, found.popular)):

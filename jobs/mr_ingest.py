@@ -30,11 +30,10 @@ from mr_als.plays.dated import DatedBlock
 from mr_als.plays.merging import at_least, merge_blocks
 from mr_als.plays.ratings import RatingTable, merge_ratings
 from mr_als.plays.table import Aggregator
-from mr_als.records.blocks import PlaysBlock
+from mr_als.records.blocks import SIDES, PlaysBlock
 from mr_als.records.lines import Record, keep
 from mr_als.records.spill import checksum, let_go
 
-SIDES = ("users", "items")
 # bytes, below the largest block that malloc learns from (32 MB)
 FREED = 30 << 20
 
@@ -50,7 +49,6 @@ class MRIngest(LogJob):
         self.add_passthru_arg("--duplicates", choices=("sum", "last", "mean"), default="sum", help="what lines of one pair make")
         self.add_passthru_arg("--user-blocks", type=int, default=1)
         self.add_passthru_arg("--item-blocks", type=int, default=1)
-        self.add_passthru_arg("--task-memory", type=int, default=1 << 30, help="bytes")
 
     def mapper_init(self) -> None:
         """Prepare to read chunks, in memory that stays with the task."""
@@ -61,9 +59,10 @@ class MRIngest(LogJob):
 
     def make_table(self, layout: Layout, wanted: Filter) -> Aggregator | RatingTable:
         """Make a table of plays summed by pair, or of ratings."""
-        if self.options.duplicates != "sum":
-            return RatingTable(layout, wanted, self.options.salt, self.options.duplicates)
-        return Aggregator(layout, wanted, self.options.salt, self.options.task_memory)
+        o = self.options
+        if o.duplicates != "sum":
+            return RatingTable(layout, wanted, o.salt, o.duplicates, o.task_memory)
+        return Aggregator(layout, wanted, o.salt, o.task_memory)
 
     def flush(self) -> Iterator[Pair]:
         """Write the table as one record per side and block."""
@@ -99,7 +98,8 @@ class MRIngest(LogJob):
     def merge(self, records: Sequence[Record]) -> PlaysBlock:
         """Merge what several tasks know of the same block."""
         if self.options.duplicates != "sum":
-            return merge_ratings([DatedBlock.unpack(record.payload) for record in records], self.options.duplicates)
+            blocks = [DatedBlock.unpack(record.payload, checked=record.checked) for record in records]
+            return merge_ratings(blocks, self.options.duplicates)
         parts = []
         for record in records:
             parts.append(PlaysBlock.unpack(record.payload, checked=record.checked))

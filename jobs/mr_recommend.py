@@ -27,7 +27,6 @@ import numpy.typing as npt  # isort: skip
 
 from mr_als.maths.ranking.longest_first import best_longest_first
 from mr_als.maths.ranking.scoring import in_order
-from mr_als.options import memory
 from mr_als.records.catalogue import USERS, ItemsTile, UsersBlock, rendered
 from mr_als.records.lines import Record
 from mr_als.records.rendering import rendered_block
@@ -59,7 +58,6 @@ class MRRecommend(ALSJob):
         self.add_passthru_arg("--include-played", action="store_true", help="recommend what was played, too")
         self.add_passthru_arg("--as-json", action="store_true", help="one JSON object a user")
         self.add_passthru_arg("--threads", type=int, default=1, help="threads that score; change no result (default: 1)")
-        self.add_passthru_arg("--task-memory", type=memory, default=memory("1G"), help="memory of a task (default: 1G)")
 
     def mapper_init(self) -> None:
         """Map the items."""
@@ -71,7 +69,7 @@ class MRRecommend(ALSJob):
 
     def map_record(self, record: Record) -> Iterator[tuple[None, bytes]]:
         """Recommend to a block of users."""
-        users = UsersBlock.unpack(record.payload)
+        users = UsersBlock.unpack(record.payload, checked=record.checked)
         n_users, n = len(users.factors), self.options.number
         rows, scores = np.full((n_users, n), -1), np.full((n_users, n), -np.inf, np.float32)
 

@@ -40,7 +40,7 @@ from mr_als.maths.solve import KERNELS, Solved, solve_block
 from mr_als.maths.solving.normal_equations import gram_matrix, project
 from mr_als.maths.weighing.loss import Loss
 from mr_als.maths.weighing.weights import Weights
-from mr_als.options import SolverOptions, WeightOptions, memory
+from mr_als.options import SolverOptions, WeightOptions
 from mr_als.records.blocks import FACTORS, PLAYS, STATS, FactorBlock, PlaysBlock, StatsBlock, pack, route_bits, unpack
 from mr_als.records.csr import sum_rows
 from mr_als.records.join import Joined, Scratch, join, match
@@ -77,7 +77,6 @@ class MRSolve(ALSJob):
         self.add_passthru_arg("--fill", action="store_true", help="for --initial: the rows it lacks get random ones")
         self.add_passthru_arg("--n-fixed", type=int, default=0, help="number of rows of the fixed side")
         self.add_passthru_arg("--fixed-blocks", type=int, default=1, help="number of blocks of the fixed side")
-        self.add_passthru_arg("--task-memory", type=memory, default=memory("1G"), help="memory of a task")
         self.add_file_arg("--fixed", help="spectrum and basis; for broadcast also hashes and projected factors")
 
     def steps(self) -> list[MRStep]:

@@ -47,7 +47,7 @@ class MRSplit(LogJob):
 
     def make_table(self, layout: Layout, wanted: Filter) -> DatedTable:
         """Make a table of plays by pair and time."""
-        return DatedTable(layout, wanted, self.options.salt, self.when_of)
+        return DatedTable(layout, wanted, self.options.salt, self.when_of, self.options.task_memory)
 
     def when_of(self, seconds: Any, n: int) -> Any:
         """Keep of the times what the rule needs; what it does not need would only be shuffled."""
@@ -71,7 +71,7 @@ class MRSplit(LogJob):
             return
         reader = self.own_reader()
         records = (reader.add(DATED.encode(), (order.split(b"/")[1], text)) for order, text in values)
-        dated = merge_dated([DatedBlock.unpack(record.payload) for record in records if record is not None])
+        dated = merge_dated([DatedBlock.unpack(record.payload, checked=record.checked) for record in records if record is not None])
         reader.finish()
         o = self.options
         found = partition(dated, Rule(o.by, o.with_validation, o.share, o.last, o.seed))

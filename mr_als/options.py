@@ -70,6 +70,10 @@ def memory(text: str) -> int:
     return int(value)
 
 
+# resident memory of a task where none is given, bytes
+TASK_MEMORY = 1 << 30
+
+
 def share(text: str) -> str:
     """Check a share such as 0.1%, or a plain number; kept as text, so that messages show what was typed."""
     value = float(text.removesuffix("%"))
@@ -220,7 +224,7 @@ class PlanOptions:
         "numpy, or numba: compiled, 2 to 3 times as fast; auto: numba if it is installed, the data are large and tasks run here",
         choices=("auto", "numpy", "numba"),
     )
-    task_memory: int = option(memory("1G"), "resident memory of a task, e.g. 512M or 2G", type=memory, check=_SIZE, metavar="SIZE")
+    task_memory: int = option(TASK_MEMORY, "resident memory of a task, e.g. 512M or 2G", type=memory, check=_SIZE, metavar="SIZE")
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from mr_als.commands.shared import (
     add_engine,
     add_model,
     add_options,
+    add_task_memory,
     engine_of,
     print_json,
     print_text,
     progress_of,
     ranks,
-    size,
 )
 from mr_als.errors import GateError, UsageError
 from mr_als.options import InputOptions, from_namespace, number, whole
@@ -73,7 +73,7 @@ def add(subparsers: Any) -> None:
         help="what users who were not in training played before; may be repeated (default: TEST/_fold_in, if there is one)",
     )
     parser.add_argument("--seed", type=whole, default=0, help="of the bootstrap (default: 0)")
-    parser.add_argument("--task-memory", type=size, default=1 << 30, metavar="SIZE", help="memory of a task (default: 1024M)")
+    add_task_memory(parser)
     group = parser.add_argument_group("gates: exit code 3 if the model does not pass")
     group.add_argument(
         "--fail-below", action="append", default=[], type=bound, metavar="METRIC=VALUE",

@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     """Plan, and print the plan."""
     progress = progress_of(args)
     from mr_als.engine.engine import Engine
+    from mr_als.engine.runner import runner_of
     from mr_als.options import Training
     from mr_als.planning.choices import choose
     from mr_als.planning.plan import make_plan
@@ -79,9 +80,10 @@ def run(args: argparse.Namespace) -> int:
 
     options = Training(**{name: from_namespace(kind, args) for name, (_, kind) in GROUPS.items()})
     sizes, known = _sizes(args, options)
-    choices = choose(sizes, options.plan, args.runner)
+    runner = runner_of(args.runner)
+    choices = choose(sizes, options.plan, runner.compiled_work)
     # what is measured is measured here, wherever the training is to run, and without that there: no cluster is needed to plan
-    here = engine_of(args) if args.runner in ("inline", "local") else Engine()
+    here = engine_of(args) if runner.runs_here else Engine()
     measured = None
     if not args.no_measure:
         from mr_als.training.calibrate import calibrate

@@ -6,8 +6,17 @@ import argparse
 import shlex
 from typing import Any
 
-from mr_als.commands.shared import add_command, add_engine, add_options, engine_of, print_json, print_text, progress_of, size
-from mr_als.options import InputOptions, PlanOptions, SolverOptions, from_namespace, memory
+from mr_als.commands.shared import (
+    add_command,
+    add_engine,
+    add_options,
+    add_task_memory,
+    engine_of,
+    print_json,
+    print_text,
+    progress_of,
+)
+from mr_als.options import InputOptions, PlanOptions, SolverOptions, from_namespace
 
 DESCRIPTION = """\
 Read play logs once and keep what training needs: who played what how often, as blocks of users and
@@ -29,10 +38,7 @@ def add(subparsers: Any) -> None:
     )  # fmt: skip
     parser.add_argument("logs", nargs="+", metavar="LOGS", help="log files, directories or globs")
     parser.add_argument("--plays", required=True, metavar="DIR", help="directory to write (no default: must be given)")
-    parser.add_argument(
-        "--task-memory", type=size, default=memory("1G"), metavar="SIZE",
-        help="memory of a task, e.g. 512M or 2G; with less of it there are more blocks (default: 1024M)",
-    )  # fmt: skip
+    add_task_memory(parser, "; with less of it there are more blocks")
     add_options(parser, "what counts as a play", InputOptions)
     add_engine(parser)
     parser.set_defaults(run=run)

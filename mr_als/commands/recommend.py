@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mr_als.commands.shared import (
@@ -14,11 +15,11 @@ from mr_als.commands.shared import (
     add_command,
     add_engine,
     add_model,
+    add_task_memory,
     count,
     engine_of,
     print_bytes,
     progress_of,
-    size,
     unknown_id,
 )  # fmt: skip
 from mr_als.errors import BadInputError, ModelError, UsageError
@@ -72,10 +73,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--include-played", action="store_true", help="do not leave out what was played (default: no)")
     parser.add_argument("-o", "--output", metavar="DIR", help="write part files into this new directory (default: none, to stdout)")
     add_engine(parser)
-    parser.add_argument(
-        "--task-memory", type=size, default=1 << 30, metavar="SIZE", help="memory of a task, e.g. 512M; decides how many items it "
-        "maps at a time (default: 1024M)",
-    )  # fmt: skip
+    add_task_memory(parser, "; decides how many items it maps at a time")
     parser.set_defaults(run=run)
 
 
@@ -91,15 +89,15 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(msg)
     import numpy as np
 
-    from mr_als.engine.engine import CLUSTERS
     from mr_als.models.model import Model
     from mr_als.recommending.fold_in import FoldIn, prepare_new
-    from mr_als.recommending.recommend import published, published_there, recommend_here, recommend_to, stored_users
+    from mr_als.recommending.recommend import Wanted, published, published_there, recommend_here, recommend_to, stored_users
 
     model = Model.open(args.model)
     kept = kept_items(model, args)
+    wanted = Wanted(args.number, args.include_played, args.json, args.task_memory, kept)
     named = read_ids("--users", args.users) if args.users else list(dict.fromkeys(args.user))
-    there = bool(args.output) and engine.runner in CLUSTERS
+    there = bool(args.output) and engine.on_cluster
     engine.check_place(*[args.output] if there else [])
     with (
         published(None if there else args.output) as directory,
@@ -108,22 +106,19 @@ def run(args: argparse.Namespace) -> int:
         unknown: list[str] = []
         if args.plays:
             fold_in = FoldIn(model)
-            plays = prepare_new(model, args.plays, os.path.join(place or directory, "plays"), engine, progress)
+            plays = prepare_new(model, args.plays, os.path.join(place or directory, "plays"), engine, progress, args.task_memory)
             users, n_users = fold_in.blocks(plays, named), len(named) or plays.n_users
         else:
             known, unknown = find_users(model, named, args)
             rows = np.array(known, np.int64) if named else np.arange(len(model.user_ids))
             users, n_users = stored_users(model, rows), len(rows)
         if n_users <= FEW and not args.output and (named or args.plays):
-            for user, found in recommend_here(model, users, n=args.number, include_played=args.include_played, kept=kept):
+            for user, found in recommend_here(model, users, wanted):
                 print_user(user, found, args)
                 if not found:
                     print(f"mr-als: nothing to recommend to {user!r}: {NOTHING}", file=sys.stderr)
         else:
-            parts = recommend_to(
-                model, users, directory, engine, progress, n=args.number, include_played=args.include_played,
-                as_json=args.json, task_memory=args.task_memory, kept=kept, place=place,
-            )  # fmt: skip
+            parts = recommend_to(model, users, wanted, directory, engine, progress, place)
             if not args.output:
                 copy_to_stdout(parts)
         if unknown:
@@ -264,7 +259,7 @@ def read_ids(flag: str, path: str) -> list[str]:
     return ids
 
 
-def copy_to_stdout(parts: list[str]) -> None:
+def copy_to_stdout(parts: Sequence[str]) -> None:
     """Print part files, one after the other."""
     sys.stdout.flush()
     for part in parts:

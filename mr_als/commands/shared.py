@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mr_als import __version__
+from mr_als.engine.runner import RUNNERS, runner_of
 from mr_als.errors import UsageError
-from mr_als.options import add_arguments, memory
+from mr_als.options import TASK_MEMORY, add_arguments, memory
 
 if TYPE_CHECKING:
     from mr_als.engine.engine import Engine
@@ -26,7 +26,6 @@ A score is the product of the user's and the item's vector. Higher is better: ne
 user plays, near 0 items that do not. It is no probability, may exceed 1 or be below 0, and is to be compared among the
 items of one user only. In a model of ratings it is the rating that is expected."""
 
-RUNNERS = ("inline", "local", "hadoop", "emr", "spark")
 # input options of a held-out part that are the model's: thresholds, blocks, salt, and what repeated ratings make
 LEFT_TO_THE_MODEL = ("--duplicates", "--min-user-plays", "--min-item-plays", "--user-blocks", "--item-blocks", "--salt")
 
@@ -53,7 +52,7 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("where the jobs run")
     group.add_argument(
         "-r", "--runner", choices=RUNNERS, default="inline",
-        help="inline: in this process; local: on all cores of this machine; or a cluster (default: inline)",
+        help=f"{'; '.join(f'{name}: {known.words}' for name, known in RUNNERS.items())} (default: inline)",
     )  # fmt: skip
     group.add_argument(
         "--master", default="", metavar="URL",
@@ -65,6 +64,14 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-D", dest="jobconf", action="append", default=[], metavar="NAME=VALUE", type=_assignment,
         help="a Hadoop or Spark property for all jobs; may be repeated (default: none)",
+    )  # fmt: skip
+
+
+def add_task_memory(parser: argparse.ArgumentParser, effect: str = "") -> None:
+    """Add --task-memory of a command without `PlanOptions`; `effect` is what follows from it besides."""
+    parser.add_argument(
+        "--task-memory", type=size, default=TASK_MEMORY, metavar="SIZE",
+        help=f"memory of a task, e.g. 512M or 2G{effect} (default: {TASK_MEMORY >> 20}M)",
     )  # fmt: skip
 
 
@@ -127,45 +134,27 @@ def engine_of(args: argparse.Namespace) -> Engine:
         If an mrjob.conf is missing, or --master does not fit.
     """
     from mr_als.engine.engine import Engine
-    from mr_als.records.lines import LINES, REFERENCES
 
     for path in args.conf_path:
         if not Path(path).is_file():
             msg = f"-c {path}: no such file; expected an mrjob.conf"
             raise UsageError(msg)
     if args.master:
-        _check_master(args)
-    here = args.runner in ("inline", "local", "spark")
+        runner_of(args.runner).check_master(args.master, _paths(args))
     extra = [word for path in args.conf_path for word in ("-c", path)] + [word for text in args.jobconf for word in ("-D", text)]
     extra += ["--spark-master", args.master] if args.master else []
-    return Engine(args.runner, REFERENCES if here else LINES, _tasks(args), tuple(extra))
+    return Engine.of(args.runner, extra)
 
 
-def _tasks(args: argparse.Namespace) -> int:
-    """Return how many tasks to split a job into: as many as run at a time, where that is known."""
-    from mr_als.engine import emr, hadoop, spark
-
-    if args.runner == "hadoop":
-        return hadoop.capacity()
-    if args.runner == "emr":
-        return emr.TASKS
-    if args.runner == "inline":
-        return 1
-    return (os.cpu_count() or 1) if spark.is_local(args.master) else spark.CLUSTER_TASKS
-
-
-def _check_master(args: argparse.Namespace) -> None:
-    from mr_als.engine.spark import check_master
+def _paths(args: argparse.Namespace) -> Iterator[str]:
+    """Yield all places that the arguments of a command name, and where its work is done."""
     from mr_als.storage.mirror import mirror_of
 
-    if args.runner != "spark":
-        msg = f"--master {args.master} goes with -r spark, not with -r {args.runner}"
-        raise UsageError(msg)
-    given = [getattr(args, name, None) or [] for name in ("logs", "plays", "model", "output", "train", "validation", "test")]
-    paths = [path for paths in given for path in ([paths] if isinstance(paths, str) else paths)]
+    for name in ("logs", "plays", "model", "output", "train", "validation", "test"):
+        given = getattr(args, name, None) or []
+        yield from [given] if isinstance(given, str) else given
     if getattr(args, "model", None):
-        paths.append(mirror_of(args.model))  # where its work is done, or it is mapped into memory, if it lies elsewhere
-    check_master(args.master, paths)
+        yield mirror_of(args.model)  # where its work is done, or it is mapped into memory, if it lies elsewhere
 
 
 def unknown_id(model: Model, side: str, name: str) -> str:

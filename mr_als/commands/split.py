@@ -6,7 +6,16 @@ import argparse
 import shlex
 from typing import Any
 
-from mr_als.commands.shared import add_command, add_engine, add_options, engine_of, print_json, print_text, progress_of
+from mr_als.commands.shared import (
+    add_command,
+    add_engine,
+    add_options,
+    add_task_memory,
+    engine_of,
+    print_json,
+    print_text,
+    progress_of,
+)
 from mr_als.options import InputOptions, SplitOptions, from_namespace
 
 DESCRIPTION = """\
@@ -49,6 +58,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--validation", metavar="DIR", help="new directory of a validation part (default: none)")
     add_options(parser, "what is held out", SplitOptions)
     add_options(parser, "what counts as a play", InputOptions, hidden=HIDDEN)
+    add_task_memory(parser, "; with less of it the parts are in more files")
     add_engine(parser)
     parser.set_defaults(run=run)
 
@@ -59,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
     from mr_als.evaluating.split import split
 
     outputs = {part: getattr(args, part) for part in ("train", "validation", "test") if getattr(args, part)}
-    info = split(args.logs, outputs, from_namespace(SplitOptions, args), from_namespace(InputOptions, args), engine, progress)
+    rule, inputs = from_namespace(SplitOptions, args), from_namespace(InputOptions, args)
+    info = split(args.logs, outputs, rule, inputs, engine, progress, args.task_memory)
     if args.json:
         print_json({"outputs": outputs, **info})
     else:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 from mr_als.errors import DamagedDataError
 from mr_als.records.lines import LINES, REFERENCES, Reader, Record, Reference, Shards, write_lines
-from mr_als.records.spill import Buffer
+from mr_als.records.spill import Buffer, checksum
 from mr_als.storage.places import storage_of
 
 # beside a job's output: the buffers that its tasks wrote
@@ -165,7 +164,7 @@ class Writer:
 
     def add(self, block: int, payload: Buffer, crc: int | None = None) -> None:
         """Append a block; its checksum, if it is known already, is not computed again."""
-        self._entries.append(Entry(block, self._file.tell(), len(payload), zlib.crc32(payload) if crc is None else crc))
+        self._entries.append(Entry(block, self._file.tell(), len(payload), checksum(payload) if crc is None else crc))
         self._file.write(payload)
 
     def close(self) -> Dataset:

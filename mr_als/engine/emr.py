@@ -11,20 +11,20 @@ Credentials are found as every AWS client finds them. They are never an option o
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
-from mr_als.engine.hadoop import JVM, set_reduces
+from mr_als.engine.hadoop import check_output, conf_file, jobconf, set_reduces
 from mr_als.engine.mrjob_fixes import load_runner
+from mr_als.engine.parts import finished
+from mr_als.engine.runner import Call, Runner
 from mr_als.errors import UsageError
 from mr_als.storage.places import scheme_of
 
-__all__ = ["TASKS", "before_run", "configured"]
+__all__ = ["Emr"]
 
 RELEASE = "emr-7.10.0"
 PYTHON = "python3.11"  # the default of EMR 7, 3.9, is too old for us
@@ -32,55 +32,65 @@ PYTHON = "python3.11"  # the default of EMR 7, 3.9, is too old for us
 TASKS = 64
 
 
-@contextmanager
-def configured(output: str, task_memory: int, tasks: int) -> Iterator[tuple[list[str], list[str]]]:
-    """Yield the mrjob arguments that a job needs, before and after the user's, for as long as it runs.
+class Emr(Runner):
+    """Amazon's Hadoop, on files in S3."""
 
-    Raises
-    ------
-    UsageError
-        If boto3 is not installed, or the output would be on this machine.
-    """
-    if scheme_of(output) == "file":
-        msg = f"-r emr: the job would write to {output} on this machine; leave -r emr out, or name places such as s3://BUCKET/..."
-        raise UsageError(msg)
-    if find_spec("boto3") is None:
-        msg = "-r emr needs boto3, which is not installed; install it with: pip install 'mr_als[emr]'"
-        raise UsageError(msg)
-    load_runner("emr")
-    megabytes = -(-(task_memory + task_memory // 10 + JVM) >> 20)
-    options = {
-        "applications": ["Hadoop"],
-        "bootstrap_mrjob": False,
-        "check_cluster_every": 5,
-        "check_input_paths": False,
-        "cleanup": ["TMP"],
-        "cleanup_on_failure": ["TMP"],
-        "cloud_fs_sync_secs": 0,
-        "cloud_tmp_dir": os.path.join(os.path.dirname(output), "mrjob", ""),
-        "cmdenv": {"PYTHONPATH": ".", "OPENBLAS_NUM_THREADS": "1"},
-        "jobconf": {
-            "mapreduce.map.memory.mb": megabytes,
-            "mapreduce.reduce.memory.mb": megabytes,
-            "mapreduce.job.maps": tasks,
-            "mapreduce.map.speculative": False,
-            "mapreduce.reduce.speculative": False,
-            "stream.jobconf.truncate.limit": 20000,
-        },
-        # those of `aws emr create-default-roles`; mrjob would make its own, by policies that AWS has withdrawn
-        "iam_instance_profile": "EMR_EC2_DefaultRole",
-        "iam_service_role": "EMR_DefaultRole",
-        "python_bin": [PYTHON],
-        "read_logs": False,
-        "release_label": RELEASE,
-    }
-    with tempfile.NamedTemporaryFile("w", prefix="mr-als-", suffix=".conf") as file:
-        json.dump({"runners": {"emr": options}}, file)
-        file.flush()
-        yield ["-c", file.name], []
+    name = "emr"
+    place = "s3://BUCKET/"
 
+    def tasks(self, given: Sequence[str]) -> int:
+        """Return a number that suits many clusters."""
+        return TASKS
 
-def before_run(runner: Any, reduces: int) -> None:
-    """Set the number of reduce tasks, and spare mrjob the question for a version: from EMR 6 on it is Hadoop 3."""
-    runner.get_hadoop_version = lambda: "3"
-    set_reduces(runner, reduces)
+    def check_place(self, path: str) -> None:
+        """Check likewise; HDFS is gone with the cluster."""
+        if scheme_of(path) == "hdfs":
+            msg = f"{path} is in the HDFS of a cluster, and -r emr works on files in S3; give a URI such as {self.uri(path)}"
+            raise UsageError(msg)
+        super().check_place(path)
+
+    @contextmanager
+    def arguments(self, call: Call) -> Iterator[tuple[list[str], list[str]]]:
+        """Yield our settings.
+
+        Raises
+        ------
+        UsageError
+            If boto3 is not installed, or the output would be on this machine.
+        """
+        check_output(self, call.output)
+        if find_spec("boto3") is None:
+            msg = "-r emr needs boto3, which is not installed; install it with: pip install 'mr_als[emr]'"
+            raise UsageError(msg)
+        load_runner("emr")
+        options = {
+            "applications": ["Hadoop"],
+            "bootstrap_mrjob": False,
+            "check_cluster_every": 5,
+            "check_input_paths": False,
+            "cleanup": ["TMP"],
+            "cleanup_on_failure": ["TMP"],
+            "cloud_fs_sync_secs": 0,
+            "cloud_tmp_dir": os.path.join(os.path.dirname(call.output), "mrjob", ""),
+            "cmdenv": {"PYTHONPATH": ".", "OPENBLAS_NUM_THREADS": "1"},
+            "jobconf": jobconf(call),
+            # those of `aws emr create-default-roles`; mrjob would make its own, by policies that AWS has withdrawn
+            "iam_instance_profile": "EMR_EC2_DefaultRole",
+            "iam_service_role": "EMR_DefaultRole",
+            "python_bin": [PYTHON],
+            "read_logs": False,
+            "release_label": RELEASE,
+        }
+        with conf_file(self.name, options) as words:
+            yield words, []
+
+    @contextmanager
+    def around(self, made: Any, call: Call) -> Iterator[None]:
+        """Set the number of reduce tasks, and spare mrjob the question for a version: from EMR 6 on it is Hadoop 3."""
+        made.get_hadoop_version = lambda: "3"
+        set_reduces(made, call)
+        yield
+
+    def parts(self, output: str) -> list[str]:
+        """List the parts of a job that came to its end."""
+        return finished(output)

@@ -1,4 +1,4 @@
-"""Where the jobs run: an `Engine` runs a job on data sets and gives back checked data sets.
+"""The one way to run a job: an `Engine` runs a `Job` on data sets, and returns checked data sets.
 
 It hides the one thing in which engines differ, how records travel:
 
@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from mr_als.engine.datasets import SHARDS, Dataset, Writer, read_parts, shard_arguments
-from mr_als.engine.launch import CLUSTERS, run_job
+from mr_als.engine.launch import run_job
 from mr_als.engine.parts import SUCCESS, Parts, read_reports
+from mr_als.engine.runner import Call, Runner, runner_of
 from mr_als.errors import DamagedDataError, UsageError
+from mr_als.options import TASK_MEMORY
 from mr_als.records.lines import LINES, REFERENCES, Record
 from mr_als.storage.mirror import FETCHED
 from mr_als.storage.places import scheme_of, storage_of
@@ -29,8 +32,6 @@ Data = Dataset | Parts
 
 # bytes of input that are worth another task on a cluster, whose start takes seconds of a core
 WORTH_A_TASK = 16 << 20
-# what tasks see on a cluster, for example
-_PLACES = {"hadoop": "hdfs:///", "emr": "s3://BUCKET/"}
 
 
 class Written(NamedTuple):
@@ -46,11 +47,13 @@ class Output(NamedTuple):
     """What came out of a job: a checked data set of each kind, and the reports of its tasks.
 
     shuffled : bytes that map tasks wrote for reduce tasks; None where the driver does not see them
+    parts : paths of the output of a job without such kinds, which stays as it was written
     """
 
     data: Mapping[str, Data]
     reports: list[Record]
     shuffled: int | None = None
+    parts: Sequence[str] = ()
 
 
 class Input(Protocol):
@@ -65,6 +68,29 @@ class Input(Protocol):
 
 
 @dataclass(frozen=True)
+class Job:
+    """A job to be run: what it reads, and what it is told besides what every job is.
+
+    name : of its file in jobs/, such as mr_solve
+    arguments : its own
+    files : (flag, path) of the files that each of its tasks gets
+    kinds : of the blocks that it writes; without, its output is left as it is
+    written : reads a task's report of a block; None for a report of another matter
+    task_memory : bytes
+    worth_a_task : bytes of input for which a cluster starts another task
+    """
+
+    name: str
+    inputs: Sequence[Input]
+    arguments: Sequence[str]
+    files: Sequence[tuple[str, str]] = ()
+    kinds: Sequence[str] = ()
+    written: Callable[[Record], Written | None] = lambda record: None
+    task_memory: int = TASK_MEMORY
+    worth_a_task: int = WORTH_A_TASK
+
+
+@dataclass(frozen=True)
 class Engine:
     """Where the jobs run, in which form they get their records, and in how many tasks."""
 
@@ -74,10 +100,31 @@ class Engine:
     mrjob_arguments: tuple[str, ...] = ()
     owner: str = ""
 
+    @classmethod
+    def of(cls, runner: str, mrjob_arguments: Sequence[str]) -> Engine:
+        """Build the engine that a runner's name and the user's mrjob arguments stand for."""
+        how = runner_of(runner)
+        return cls(runner, LINES if how.place else REFERENCES, how.tasks(mrjob_arguments), tuple(mrjob_arguments))
+
+    @property
+    def how(self) -> Runner:
+        """What is particular about the runner."""
+        return runner_of(self.runner)
+
+    @property
+    def on_cluster(self) -> bool:
+        """Whether tasks see the files of a cluster, and not those of this machine."""
+        return bool(self.how.place)
+
     @property
     def threads(self) -> int:
-        """Threads of a task: inline there is one task at a time, elsewhere tasks share the cores."""
-        return (os.cpu_count() or 1) if self.runner == "inline" else 1
+        """Threads of a task: in the driver there is one task at a time, elsewhere tasks share the cores."""
+        return (os.cpu_count() or 1) if self.how.in_driver else 1
+
+    @property
+    def processes(self) -> int:
+        """Processes that tasks run in at a time; 0 for the driver's own."""
+        return 0 if self.how.in_driver else self.tasks
 
     def owned_by(self, directory: str) -> Engine:
         """Build an engine that identifies its cluster jobs by the directory their driver holds.
@@ -99,18 +146,11 @@ class Engine:
             If not.
         """
         for path in paths:
-            scheme = scheme_of(path)
-            whole = os.path.abspath(path) if scheme == "file" else path
+            whole = os.path.abspath(path) if scheme_of(path) == "file" else path
             if any(mark in whole for mark in "\t\r\n"):
                 msg = f"{whole!r}: a tab or a line end in the name of a directory or file; give another name"
                 raise UsageError(msg)
-            uri = _PLACES.get(self.runner, "") + os.path.basename(os.path.normpath(path))
-            if self.runner == "emr" and scheme == "hdfs":
-                msg = f"{path} is in the HDFS of a cluster, and -r emr works on files in S3; give a URI such as {uri}"
-                raise UsageError(msg)
-            if self.runner in CLUSTERS and scheme == "file":
-                msg = f"{path} is on this machine, and -r {self.runner} works on the files of a cluster; give a URI such as {uri}"
-                raise UsageError(msg)
+            self.how.check_place(path)
 
     @contextlib.contextmanager
     def workplace(self, beside: str, here: str) -> Iterator[str]:
@@ -121,7 +161,7 @@ class Engine:
         UsageError
             If the path is not on the cluster.
         """
-        if self.runner not in CLUSTERS:
+        if not self.on_cluster:
             yield here
             return
         self.check_place(beside)
@@ -135,25 +175,17 @@ class Engine:
             storage.remove(place)
 
     def stage(self, paths: Sequence[str], directory: str) -> list[str]:
-        """Return paths by which tasks see files of this machine: unchanged, or on a cluster copies in `directory` there."""
-        if self.runner not in CLUSTERS:
+        """Return paths by which tasks see files: on a cluster, those of this machine are copied into `directory` there."""
+        if not self.on_cluster:
             return list(paths)
-        storage, copies = storage_of(directory), [os.path.join(directory, os.path.basename(path)) for path in paths]
-        for path, copy in zip(paths, copies, strict=True):
-            storage.upload(path, copy)
-        return copies
+        seen = [os.path.join(directory, os.path.basename(path)) if scheme_of(path) == "file" else path for path in paths]
+        for path, copy in zip(paths, seen, strict=True):
+            if copy != path:
+                storage_of(directory).upload(path, copy)
+        return seen
 
-    def run(
-        self, job: str, inputs: Sequence[Input], directory: str, arguments: Sequence[str],
-        kinds: Sequence[str], written: Callable[[Record], Written | None], task_memory: int = 1 << 30,
-    ) -> Output:  # fmt: skip
-        """Run a job whose tasks write blocks of some `kinds`, and at their end a report of each.
-
-        Parameters
-        ----------
-        directory : an existing directory of this attempt alone
-        written : reads a report; None for a report of another matter
-        task_memory : bytes
+    def run(self, job: Job, directory: str) -> Output:
+        """Run a job in an existing directory of this attempt alone, where its tasks see it.
 
         Raises
         ------
@@ -162,28 +194,36 @@ class Engine:
         DamagedDataError
             If its output is not what its reports say.
         """
-        tasks = self.tasks
-        if self.runner in CLUSTERS:
-            tasks = min(tasks, 1 + sum(data.n_bytes for data in inputs) // WORTH_A_TASK)
-        paths = [path for data in inputs for path in data.write_input(directory, tasks)]
         output = os.path.join(directory, "output")
-        parts = run_job(
-            job, paths, output,
-            ["--input", self.form, f"--task-memory={task_memory}", *shard_arguments(self.form, directory), *arguments],
-            self.runner, tasks=tasks, mrjob_arguments=self.mrjob_arguments, task_memory=task_memory,
-            reduces=min(tasks, len(getattr(inputs[0], "entries", range(tasks)))), owner=self.owner,
-        )  # fmt: skip
+        with tempfile.TemporaryDirectory(prefix="mr-als-") as here:
+            parts = run_job(self._call(job, directory, output, here if self.on_cluster else directory), self.runner)
+        if not job.kinds:
+            return Output({}, [], parts=parts)
         if self.form == LINES:
-            if self.runner not in CLUSTERS:  # Hadoop has written it
+            if not self.on_cluster:  # Hadoop has written it
                 storage_of(output).create(os.path.join(output, SUCCESS), b"")
-            return keep(output, parts, kinds, written)
-        laid = lay_down(parts, directory, kinds, written)
+            return keep(output, parts, job.kinds, job.written)
+        laid = lay_down(parts, directory, job.kinds, job.written)
         shards = storage_of(directory).sizes(os.path.join(directory, SHARDS)).values()
         kept = sum(len(record.payload) for record in laid.reports) + sum(data.n_bytes for data in laid.data.values())
         laid = laid._replace(shuffled=sum(shards) - kept)
         for name in ("output", SHARDS, FETCHED):
             storage_of(directory).remove(os.path.join(directory, name))
         return laid
+
+    def _call(self, job: Job, directory: str, output: str, here: str) -> Call:
+        """Write a job's input, `here`, bring it where tasks see it, and say all that mrjob must know."""
+        tasks = self.tasks
+        if self.on_cluster:
+            tasks = min(tasks, 1 + sum(data.n_bytes for data in job.inputs) // job.worth_a_task)
+        paths = [path for data in job.inputs for path in data.write_input(here, tasks)]
+        files = zip((flag for flag, _ in job.files), self.stage([path for _, path in job.files], directory), strict=True)
+        arguments = [f"--input={self.form}", f"--task-memory={job.task_memory}", *shard_arguments(self.form, directory)]
+        return Call(
+            job.name, self.stage(paths, directory), output,
+            [*arguments, *(word for pair in files for word in pair), *job.arguments], self.mrjob_arguments, tasks,
+            min(tasks, len(getattr(job.inputs[0], "entries", range(tasks)))), job.task_memory, self.owner,
+        )  # fmt: skip
 
     def load(self, manifest: Mapping[str, Any], directory: str) -> Data:
         """Open a data set again by what its `to_json` gave."""
@@ -225,4 +265,4 @@ def keep(output: str, parts: Sequence[str], kinds: Sequence[str], written: Calla
     return Output({kind: Parts.of(kind, output, sizes, blocks[kind]) for kind in kinds}, reports)
 
 
-__all__ = ["CLUSTERS", "Data", "Engine", "Input", "Output", "Written"]
+__all__ = ["Data", "Engine", "Input", "Job", "Output", "Written"]

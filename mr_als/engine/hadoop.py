@@ -2,7 +2,7 @@
 
 1. Our settings are the first of the mrjob.conf files, so that any that the user names, and -D, have the last word.
 2. mrjob starts a JVM, a second each, for the version, every directory and every file; over HTTP that takes milliseconds
-   (`before_run`). What is left is one JVM for the client, one for the application master, and one a task.
+   (`WebFilesystem`). What is left is one JVM for the client, one for the application master, and one a task.
 3. A job outlives a driver that was killed. All jobs of one model carry a tag, by which the next driver finds and ends them.
 4. A job's output counts only with its `_SUCCESS`, and committer 1 moves nothing into place before the whole job is done.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -20,14 +21,15 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from mr_als.engine import mrjob_fixes  # noqa: F401  (before mrjob)
 from mr_als.engine.job import UNFIT
-from mr_als.engine.parts import SUCCESS
-from mr_als.errors import DamagedDataError, JobFailedError, StorageError, UsageError
+from mr_als.engine.parts import finished
+from mr_als.engine.runner import Call, Runner
+from mr_als.errors import JobFailedError, StorageError, UsageError
 from mr_als.storage.hadoop_conf import read_conf
 from mr_als.storage.places import scheme_of, storage_of
 
@@ -44,51 +46,110 @@ def tag_of(owner: str) -> str:
     return f"mr-als-{hashlib.sha256(owner.encode()).hexdigest()[:20]}"
 
 
-@contextmanager
-def configured(output: str, task_memory: int, tasks: int, owner: str) -> Iterator[tuple[list[str], list[str]]]:
-    """Yield the mrjob arguments that a job needs, before and after the user's, for as long as it runs.
+class Hadoop(Runner):
+    """YARN and HDFS, by Hadoop Streaming."""
 
-    Parameters
-    ----------
-    task_memory : bytes of a task's Python; its container has the JVM and a tenth more
-    tasks : how many the cluster can run at a time, a hint for the number of map tasks of logs
+    name = "hadoop"
+    place = "hdfs:///"
+    log_level = logging.INFO  # all that Hadoop's client says
+
+    def tasks(self, given: Sequence[str]) -> int:
+        """Ask how many the cluster can run at a time."""
+        return capacity()
+
+    @contextmanager
+    def arguments(self, call: Call) -> Iterator[tuple[list[str], list[str]]]:
+        """Yield our settings, and the tag of the job.
+
+        A container has a tenth more than a task's Python, and its JVM; the number of tasks is a hint for logs.
+
+        Raises
+        ------
+        UsageError
+            If the output would be on this machine.
+        """
+        check_output(self, call.output)
+        megabytes = container(call.task_memory)
+        options = {
+            "bootstrap_mrjob": False,
+            "check_input_paths": False,
+            "cleanup": ["TMP"],
+            "cleanup_on_failure": ["TMP"],
+            "hadoop_tmp_dir": os.path.join(os.path.dirname(call.output), "mrjob"),
+            "python_bin": [sys.executable],
+            # the package lies in the task's directory; Python looks for it beside the script, which is a link to elsewhere
+            "cmdenv": {"PYTHONPATH": ".", "OPENBLAS_NUM_THREADS": "1"},
+            "jobconf": {
+                **jobconf(call),
+                # where the cluster's java.opts name no heap, it would get eight tenths of the container
+                "mapreduce.job.heap.memory-mb.ratio": round(HEAP / (megabytes << 20), 4),
+                "mapreduce.fileoutputcommitter.algorithm.version": 1,
+            },
+        }
+        with conf_file(self.name, options) as words:
+            yield words, ["-D", f"mapreduce.job.tags={tag_of(call.owner or call.output)}"]
+
+    @contextmanager
+    def around(self, made: Any, call: Call) -> Iterator[None]:
+        """Spare mrjob its JVMs; end what an earlier driver left before the job, and the job itself if it is given up."""
+        made.fs.hadoop = WebFilesystem(made._opts["hadoop_bin"] or None)
+        set_reduces(made, call)
+        owner = call.owner or call.output
+        end_orphans(owner)
+        try:
+            yield
+        except BaseException:  # Ctrl-C, too
+            end_orphans(owner)
+            raise
+
+    def explain(self, log: str, made: Any) -> str:
+        """Explain the client's log."""
+        return explain_failure(log, made)
+
+    def parts(self, output: str) -> list[str]:
+        """List the parts of a job that came to its end."""
+        return finished(output)
+
+
+def check_output(runner: Runner, output: str) -> None:
+    """Check that a job would write where its tasks see files.
 
     Raises
     ------
     UsageError
-        If the output would be on this machine.
+        If it would write to this machine.
     """
     if scheme_of(output) == "file":
-        msg = f"-r hadoop: the job would write to {output} on this machine; leave -r hadoop out, or name places such as hdfs:///..."
+        way = f"leave -r {runner.name} out, or name places such as {runner.place}..."
+        msg = f"-r {runner.name}: the job would write to {output} on this machine; {way}"
         raise UsageError(msg)
-    megabytes = -(-(task_memory + task_memory // 10 + JVM) >> 20)
-    heap = round(HEAP / (megabytes << 20), 4)
-    options = {
-        "bootstrap_mrjob": False,
-        "check_input_paths": False,
-        "cleanup": ["TMP"],
-        "cleanup_on_failure": ["TMP"],
-        "hadoop_tmp_dir": os.path.join(os.path.dirname(output), "mrjob"),
-        "python_bin": [sys.executable],
-        # the package lies in the task's directory; Python looks for it beside the script, which is a link to elsewhere
-        "cmdenv": {"PYTHONPATH": ".", "OPENBLAS_NUM_THREADS": "1"},
-        "jobconf": {
-            "mapreduce.map.memory.mb": megabytes,
-            "mapreduce.reduce.memory.mb": megabytes,
-            # where the cluster's java.opts name no heap, it would get eight tenths of the container
-            "mapreduce.job.heap.memory-mb.ratio": heap,
-            "mapreduce.job.maps": tasks,
-            "mapreduce.map.speculative": False,
-            "mapreduce.reduce.speculative": False,
-            "mapreduce.fileoutputcommitter.algorithm.version": 1,
-            # the paths of many parts are one variable in the environment of each task
-            "stream.jobconf.truncate.limit": 20000,
-        },
+
+
+def container(task_memory: int) -> int:
+    """Compute the megabytes of a container: a tenth more than a task's Python takes, and its JVM."""
+    return -(-(task_memory + task_memory // 10 + JVM) >> 20)
+
+
+def jobconf(call: Call) -> dict[str, Any]:
+    """Build the properties of a job that Hadoop and EMR share."""
+    return {
+        "mapreduce.map.memory.mb": container(call.task_memory),
+        "mapreduce.reduce.memory.mb": container(call.task_memory),
+        "mapreduce.job.maps": call.tasks,
+        "mapreduce.map.speculative": False,
+        "mapreduce.reduce.speculative": False,
+        # the paths of many parts are one variable in the environment of each task
+        "stream.jobconf.truncate.limit": 20000,
     }
+
+
+@contextmanager
+def conf_file(name: str, options: dict[str, Any]) -> Iterator[list[str]]:
+    """Yield the words that name a mrjob.conf of options, for as long as it is there."""
     with tempfile.NamedTemporaryFile("w", prefix="mr-als-", suffix=".conf") as file:
-        json.dump({"runners": {"hadoop": options}}, file)
+        json.dump({"runners": {name: options}}, file)
         file.flush()
-        yield ["-c", file.name], ["-D", f"mapreduce.job.tags={tag_of(owner)}"]
+        yield ["-c", file.name]
 
 
 class WebFilesystem(HadoopFilesystem):  # type: ignore[misc]
@@ -116,34 +177,13 @@ class WebFilesystem(HadoopFilesystem):  # type: ignore[misc]
         return "3"
 
 
-def before_run(runner: Any, reduces: int) -> None:
-    """Spare mrjob its JVMs, and set the number of reduce tasks."""
-    runner.fs.hadoop = WebFilesystem(runner._opts["hadoop_bin"] or None)
-    set_reduces(runner, reduces)
-
-
-def set_reduces(runner: Any, reduces: int) -> None:
+def set_reduces(made: Any, call: Call) -> None:
     """Set the number of reduce tasks of a step that has a reducer, where the user has not."""
-    if runner._get_step(0).get("reducer"):
-        runner._opts["jobconf"].setdefault("mapreduce.job.reduces", reduces)
+    if made._get_step(0).get("reducer"):
+        made._opts["jobconf"].setdefault("mapreduce.job.reduces", call.reduces or call.tasks)
     else:
         # mrjob's own 0 comes first, and the last one counts
-        runner._opts["jobconf"].pop("mapreduce.job.reduces", None)
-
-
-def parts(output: str) -> list[str]:
-    """List the output parts of a job.
-
-    Raises
-    ------
-    DamagedDataError
-        If the job did not come to its end.
-    """
-    names = storage_of(output).names(output)
-    if SUCCESS not in names:
-        msg = f"{output}: no {SUCCESS} in it, so the job has not finished it; run the same command again"
-        raise DamagedDataError(msg)
-    return [os.path.join(output, name) for name in names if name.startswith("part-")]
+        made._opts["jobconf"].pop("mapreduce.job.reduces", None)
 
 
 def explain_failure(log: str, runner: Any) -> str:
@@ -194,17 +234,6 @@ def end_orphans(owner: str) -> list[str]:
             msg = f"{application}, left by an earlier run, cannot be ended ({said}); try: yarn application -kill {application}"
             raise JobFailedError(msg)
     return found
-
-
-@contextmanager
-def alone(owner: str) -> Iterator[None]:
-    """End what an earlier driver left before a job runs; and the job itself if it is given up, as by Ctrl-C."""
-    end_orphans(owner)
-    try:
-        yield
-    except BaseException:
-        end_orphans(owner)
-        raise
 
 
 def _ask(path: str) -> Any:

@@ -29,7 +29,8 @@ except ImportError as error:
     print(f"mr_als: {sys.executable}, Python {sys.version.split()[0]} of this node: {error}", file=sys.stderr)
     sys.exit(UNFIT)
 
-from mr_als.records.lines import (  # noqa: E402  (a Python that is too old cannot import it)
+from mr_als.options import TASK_MEMORY, add_arguments, from_namespace, memory  # noqa: E402  (a Python that is too old cannot import it)
+from mr_als.records.lines import (  # noqa: E402
     FORMS,
     LINES,
     REFERENCES,
@@ -79,18 +80,21 @@ class ALSJob(MRJob):
     _shard: ShardWriter | None = None
 
     def configure_args(self) -> None:
-        """Add the options every job has: the form of its input, and of what it writes."""
+        """Add the options every job has: the form of its input and of what it writes, and its memory."""
         super().configure_args()
         self.add_passthru_arg("--input", choices=FORMS, default=LINES, help="form of the payloads (default: lines)")
         self.add_passthru_arg(
             "--shards", default="", metavar="DIR", help="write payloads into files in DIR, and references to them (default: lines)"
         )
+        self.add_passthru_arg("--task-memory", type=memory, default=TASK_MEMORY, help="memory of a task (default: 1G)")
 
     def dirs(self) -> list[str]:
-        """Ship the package itself, from wherever it was imported."""
+        """Ship the package itself, from wherever it was imported, to where it is not."""
         import mr_als
+        from mr_als.engine.runner import RUNNERS, runner_of
 
-        return [f"{os.path.dirname(os.path.abspath(mr_als.__file__))}#mr_als"] if self.options.runner in ("hadoop", "emr") else []
+        elsewhere = self.options.runner in RUNNERS and runner_of(self.options.runner).place
+        return [f"{os.path.dirname(os.path.abspath(mr_als.__file__))}#mr_als"] if elsewhere else []
 
     def mapper_init(self) -> None:
         """Prepare to read records."""
@@ -163,12 +167,8 @@ class ALSJob(MRJob):
 
     def read_options(self, kind: type[Any]) -> Any:
         """Rebuild an options dataclass from the job's own arguments."""
-        from mr_als.options import from_namespace
-
         return from_namespace(kind, self.options)
 
     def add_options(self, kind: type[Any]) -> None:
         """Add the flags of an options dataclass to the job, passed through to its tasks."""
-        from mr_als.options import add_arguments
-
         add_arguments(kind, self.add_passthru_arg)

@@ -16,7 +16,6 @@ import heapq
 import itertools
 import json
 import os
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mr_als.engine.datasets import records_of
 from mr_als.errors import DamagedDataError, StorageError
 from mr_als.records.lines import END, Record
-from mr_als.records.spill import Buffer
+from mr_als.records.spill import Buffer, checksum
 from mr_als.storage.places import storage_of
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ class Parts:
         expected = iter(self.entries)
         for record in heapq.merge(*(self._records(name) for name in self.sizes), key=lambda record: record.block):
             entry = next(expected, None)
-            if entry is None or (record.block, len(record.payload), zlib.crc32(record.payload)) != entry[:3]:
+            if entry is None or (record.block, len(record.payload), checksum(record.payload)) != entry[:3]:
                 msg = f"{self.directory}: {self.kind} block {record.block} is not what its task reported"
                 raise DamagedDataError(msg)
             yield record.block, record.payload
@@ -149,6 +148,21 @@ class Parts:
             if found.get(name, -1) != size:
                 msg = f"{self.directory}/{name}: {found.get(name, -1)} bytes where the manifest says {size}"
                 raise DamagedDataError(msg)
+
+
+def finished(output: str) -> list[str]:
+    """List the parts of a job on a cluster.
+
+    Raises
+    ------
+    DamagedDataError
+        If it did not come to its end.
+    """
+    names = storage_of(output).names(output)
+    if SUCCESS not in names:
+        msg = f"{output}: no {SUCCESS} in it, so the job has not finished it; run the same command again"
+        raise DamagedDataError(msg)
+    return [os.path.join(output, name) for name in names if name.startswith("part-")]
 
 
 def read_reports(storage: Storage, path: str, size: int) -> list[Record]:

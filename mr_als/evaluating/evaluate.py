@@ -11,14 +11,14 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from mr_als.engine.datasets import read_parts, shard_arguments
-from mr_als.engine.launch import run_job
+from mr_als.engine.datasets import Dataset, read_parts
+from mr_als.engine.engine import Engine, Job
 from mr_als.errors import BadInputError, DamagedDataError
-from mr_als.evaluating.held_out import LeftOut, Reading, unknown_items, write_blocks
+from mr_als.evaluating.matching import LeftOut, Reading, unknown_items, write_blocks
 from mr_als.evaluating.measure import Sums
 from mr_als.evaluating.split import FOLD_IN
 from mr_als.maths.array import Array
@@ -26,16 +26,13 @@ from mr_als.maths.ranking.bootstrap import interval
 from mr_als.maths.ranking.metrics import metric_names
 from mr_als.maths.solving.normal_equations import eigenbasis
 from mr_als.models.model import Model
-from mr_als.options import InputOptions, to_arguments
+from mr_als.options import TASK_MEMORY, InputOptions, to_arguments
 from mr_als.progress import Progress
 from mr_als.recommending.popularity import listeners_of
 from mr_als.recommending.recommend import write_tiles
 from mr_als.records.blocks import pack, unpack
 from mr_als.records.held_out import Popularity
 from mr_als.storage.places import storage_of
-
-if TYPE_CHECKING:
-    from mr_als.engine.engine import Engine
 
 __all__ = ["Asked", "evaluate"]
 
@@ -53,7 +50,7 @@ class Asked:
     history: tuple[str, ...] = ()
     candidates: str = ""
     seed: int = 0
-    task_memory: int = 1 << 30
+    task_memory: int = TASK_MEMORY
 
 
 def evaluate(
@@ -67,7 +64,7 @@ def evaluate(
         If no test pair can be evaluated, or an input can not be read.
     """
     with tempfile.TemporaryDirectory(prefix="mr-als-evaluate-") as work, engine.workplace(tests[0], work) as place:
-        reading = Reading(model, inputs, engine, progress, work, place)
+        reading = Reading(model, inputs, engine, progress, work, place, asked.task_memory)
         test = reading.plays("test", tests)
         history = reading.plays("history", found) if (found := asked.history or _folded_in_beside(tests)) else None
         candidates = reading.candidates(asked.candidates) if asked.candidates else None
@@ -79,24 +76,13 @@ def evaluate(
             f"evaluate: {left_out['users']} users, {left_out['pairs']} pairs; job mr_evaluate on {engine.runner}: "
             "each map task ranks the items for its blocks of users, one reducer adds up"
         )
-        sums, seen = _run(
-            blocks.write_input(work, engine.tasks), _arguments(model, asked, work, place, engine), work, place, engine
-        )
-        return _report(model, asked, sums, seen, left_out)
+        output = engine.run(_job(model, asked, blocks, work), place)
+        return _report(model, asked, *_found(output.parts, engine.form), left_out)
 
 
-def _run(inputs: Sequence[str], arguments: Sequence[str], work: str, place: str, engine: Engine) -> tuple[Sums, Array]:
-    """Run the job; give the sums, and the bits of what was recommended."""
-    parts = run_job(
-        "mr_evaluate",
-        engine.stage(inputs, place),
-        os.path.join(place, "output"),
-        ["--input", engine.form, *shard_arguments(engine.form, work), *arguments],
-        engine.runner,
-        tasks=engine.tasks,
-        mrjob_arguments=engine.mrjob_arguments,
-    )
-    found = {record.kind: record.payload for record in read_parts(parts, engine.form)}
+def _found(parts: Sequence[str], form: str) -> tuple[Sums, Array]:
+    """Read what the job wrote: the sums, and the bits of what was recommended."""
+    found = {record.kind: record.payload for record in read_parts(parts, form)}
     if set(found) != {"sums", "seen"}:
         msg = (
             f"job mr_evaluate gave {', '.join(sorted(found)) or 'nothing'} where sums and seen are expected: its output is damaged"
@@ -117,24 +103,18 @@ def _check_any(left_out: LeftOut, model: Model) -> None:
     raise BadInputError(msg)
 
 
-def _arguments(model: Model, asked: Asked, work: str, place: str, engine: Engine) -> list[str]:
-    """Write the files that all tasks read, and give the job's arguments."""
+def _job(model: Model, asked: Asked, blocks: Dataset, work: str) -> Job:
+    """Write the files that all tasks read, and build the job."""
     spectrum, basis = eigenbasis(model.item_gram)
     shared, popular = os.path.join(work, "shared.bin"), os.path.join(work, "popularity.bin")
     Path(shared).write_bytes(pack([spectrum, basis.ravel()]))
     Path(popular).write_bytes(Popularity.of(listeners_of(model)).pack())
-    tiles = [word for tile in engine.stage(write_tiles(model, work, asked.task_memory), place) for word in ("--items", tile)]
-    shared, popular = engine.stage([shared, popular], place)
-    weights = to_arguments(model.weights)
-    arguments = [
-        "--shared",
-        shared,
-        "--popularity",
-        popular,
-        f"--solver={model.info['options']['solver']['solver']}",
-        f"--seed={asked.seed}",
-    ]
-    return [*tiles, *weights, *arguments, *[f"--k={k}" for k in asked.ks], *["--within"] * bool(asked.candidates)]
+    tiles = [("--items", tile) for tile in write_tiles(model, work, asked.task_memory)]
+    arguments = [f"--solver={model.info['options']['solver']['solver']}", f"--seed={asked.seed}", *to_arguments(model.weights)]
+    arguments += [*[f"--k={k}" for k in asked.ks], *["--within"] * bool(asked.candidates)]
+    files = [*tiles, ("--shared", shared), ("--popularity", popular)]
+    # each block of users is much work: it meets all items
+    return Job("mr_evaluate", [blocks], arguments, files, task_memory=asked.task_memory, worth_a_task=1)
 
 
 def _report(model: Model, asked: Asked, sums: Sums, seen: Array, left_out: LeftOut) -> dict[str, Any]:

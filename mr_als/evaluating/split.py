@@ -17,15 +17,15 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mr_als.engine.datasets import read_parts, shard_arguments
-from mr_als.engine.launch import run_job
+from mr_als.engine.datasets import read_parts
+from mr_als.engine.engine import Engine, Job
 from mr_als.engine.outputs import new_output
 from mr_als.errors import BadInputError, UsageError
 from mr_als.logs.logs import Layout
 from mr_als.logs.numbers import parse_time
-from mr_als.options import InputOptions, SplitOptions
+from mr_als.options import TASK_MEMORY, InputOptions, SplitOptions
 from mr_als.plays.partition import PARTS
 from mr_als.preparing.inputs import check_engine, described, find_layout, log_arguments
 from mr_als.preparing.log_files import Logs, by_archive
@@ -33,9 +33,6 @@ from mr_als.preparing.prepare import check_lines, check_usable, count_blocks
 from mr_als.progress import Progress
 from mr_als.records.blocks import STRENGTH_UNIT, unpack
 from mr_als.storage.places import storage_of
-
-if TYPE_CHECKING:
-    from mr_als.engine.engine import Engine
 
 __all__ = ["FOLD_IN", "split"]
 
@@ -50,6 +47,7 @@ def split(
     inputs: InputOptions,
     engine: Engine,
     progress: Progress,
+    task_memory: int = TASK_MEMORY,
 ) -> dict[str, Any]:
     """Split logs into the directories `outputs`, by part: "train", "test" and perhaps "validation"; give what is in them.
 
@@ -74,22 +72,10 @@ def split(
         directories = {part: stack.enter_context(_whole(part, path)) for part, path in sorted(outputs.items())}
         place = stack.enter_context(engine.workplace(outputs["train"], work))
         progress.say(f"split: {len(paths)} log file(s), {described(layout)}, by {rule.by}, job mr_split on {engine.runner}")
-        parts = run_job(
-            "mr_split",
-            found.write_input(work, engine.tasks),
-            os.path.join(place, "output"),
-            [
-                "--input",
-                engine.form,
-                *shard_arguments(engine.form, work),
-                *log_arguments(inputs, layout),
-                *_arguments(rule, cuts, "validation" in outputs, paths, inputs),
-            ],
-            engine.runner,
-            tasks=engine.tasks,
-            mrjob_arguments=engine.mrjob_arguments,
-        )
-        info = by_archive(lay_down(parts, engine.form, directories), work)
+        arguments = [*log_arguments(inputs, layout), *_arguments(rule, cuts, "validation" in outputs)]
+        arguments.append(f"--user-blocks={count_blocks(found, inputs, task_memory)[0]}")
+        job = Job("mr_split", [found], arguments, task_memory=task_memory)
+        info = by_archive(lay_down(engine.run(job, place).parts, engine.form, directories), work)
         # beside the training part, where it stays when the split is refused
         quarantine, storage = f"{outputs['train'].rstrip('/')}-bad-lines.tsv", storage_of(outputs["train"])
         if said := check_lines(info, inputs, quarantine, storage):
@@ -149,17 +135,8 @@ def check_rule(rule: SplitOptions, layout: Layout, *, with_validation: bool) -> 
     return cuts
 
 
-def _arguments(
-    rule: SplitOptions, cuts: Sequence[float], validation: bool, paths: Sequence[str], inputs: InputOptions
-) -> list[str]:
-    blocks = count_blocks(paths, inputs)[0]
-    arguments = [
-        f"--by={rule.by}",
-        f"--share={rule.share}",
-        f"--last={rule.last}",
-        f"--seed={rule.seed}",
-        f"--user-blocks={blocks}",
-    ]
+def _arguments(rule: SplitOptions, cuts: Sequence[float], validation: bool) -> list[str]:
+    arguments = [f"--by={rule.by}", f"--share={rule.share}", f"--last={rule.last}", f"--seed={rule.seed}"]
     return arguments + [f"--cut={cut}" for cut in cuts] + ["--with-validation"] * validation
 
 

@@ -15,7 +15,6 @@ import datetime
 import json
 import os
 import sys
-import zlib
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,7 @@ from mr_als.models.kept import prune, remember, replace_model
 from mr_als.preparing.plays import Plays
 from mr_als.records.blocks import FactorBlock, PlaysBlock
 from mr_als.records.join import join, match
-from mr_als.records.spill import pieces
+from mr_als.records.spill import file_checksum, pieces
 from mr_als.storage.local import LocalStorage
 from mr_als.storage.mirror import mirror_of, push
 from mr_als.storage.places import scheme_of, storage_of
@@ -122,20 +121,13 @@ def write_arrays(directory: str, plays_users: Data, plays_items: Data, users: Da
     _write_side(os.path.join(directory, "users"), plays_users, users, item_hashes)
     if bad:
         storage.create(os.path.join(directory, "bad-lines.tsv"), bad)
-    files = {name: _size_and_crc(os.path.join(directory, name)) for name in _files(directory)}
+    paths = {name: os.path.join(directory, name) for name in _files(directory)}
+    files = {name: [os.path.getsize(path), file_checksum(path)] for name, path in paths.items()}
     storage.create(os.path.join(directory, "manifest.json"), json.dumps({"format": FORMAT, "files": files}, indent=1).encode())
 
 
 def _files(directory: str) -> list[str]:
     return [os.path.join(side, name) for side in ("items", "users") for name in sorted(os.listdir(os.path.join(directory, side)))]
-
-
-def _size_and_crc(path: str) -> list[int]:
-    crc = 0
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 22):
-            crc = zlib.crc32(chunk, crc)
-    return [os.path.getsize(path), crc]
 
 
 def _write_side(directory: str, plays: Data, factors: Data, item_hashes: npt.NDArray[Any] | None = None) -> None:

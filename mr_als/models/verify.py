@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from mr_als.maths.solving.normal_equations import gram_matrix
 from mr_als.maths.weighing.loss import Loss, weighted_rmse
 from mr_als.models.model import Model
 from mr_als.records.ids import Ids, hash_ids
+from mr_als.records.spill import file_checksum
 
 # the recomputed loss differs from the history by the order of float64 sums
 LOSS_TOLERANCE = 1e-6
@@ -54,18 +54,10 @@ def check_files(model: Model) -> Check:
     """Compare every file with its checksum in the manifest."""
     with open(os.path.join(model.generation, "manifest.json"), "rb") as file:
         files: dict[str, list[int]] = json.load(file)["files"]
-    damaged = [name for name, (_, crc) in files.items() if _checksum(os.path.join(model.generation, name)) != crc]
+    damaged = [name for name, (_, crc) in files.items() if file_checksum(os.path.join(model.generation, name)) != crc]
     if damaged:
         return Check("checksums", False, f"{', '.join(damaged)}: not what was published; train again")
     return Check("checksums", True, f"{len(files)} files")
-
-
-def _checksum(path: str) -> int:
-    crc = 0
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 22):
-            crc = zlib.crc32(chunk, crc)
-    return crc
 
 
 def check_side(model: Model, side: str) -> Check:

@@ -6,23 +6,20 @@ and on a hundred.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 
-from mr_als.options import InputOptions, PlanOptions
+from mr_als.options import TASK_MEMORY, InputOptions, PlanOptions
 from mr_als.planning.estimate import largest_task_of_a_half
 from mr_als.planning.sizes import Sizes, guess_sizes, vector_bytes
 
 MIN_BLOCKS = 4
 LOG_BYTES_PER_BLOCK = 64 << 20
-# pairs x rank from which compiled code saves more than loading it costs: once a run inline, locally once a task
-COMPILED_WORK = {"inline": 1 << 23, "local": 1 << 30}
 COMPRESSION = 5  # plain bytes per byte of .gz or .bz2, about
 
 
-def choose_blocks(n_bytes: int, task_memory: int = 1 << 30) -> int:
+def choose_blocks(n_bytes: int, task_memory: int = TASK_MEMORY) -> int:
     """Choose the number of blocks a side from the (plain) size of the logs.
 
     A block of 64 MB of log lines packs to at most about 16 MB; with less memory a task gets smaller blocks.
@@ -46,16 +43,15 @@ def choose_join(join: str, n_users: int, n_items: int, rank: int, task_memory: i
     return "shuffle", f"{size}: they do not fit in half of it, so each block gets only the vectors it needs"
 
 
-def choose_kernel(kernel: str, runner: str, pairs: int, rank: int) -> str:
-    """Choose who does the arithmetic, numpy or numba: nobody knows what is installed on a cluster's nodes.
+def choose_kernel(kernel: str, compiled_work: float, pairs: int, rank: int) -> str:
+    """Choose who does the arithmetic, numpy or numba: compiled code is worth loading from some pairs x rank on.
 
-    >>> choose_kernel("auto", "hadoop", 10**9, 64), choose_kernel("auto", "local", 1000, 64)
-    ('numpy', 'numpy')
+    >>> choose_kernel("auto", 1 << 30, 1000, 64)
+    'numpy'
     """
     if kernel != "auto":
         return kernel
-    worth_it = pairs * rank >= COMPILED_WORK.get(runner, math.inf)
-    return "numba" if worth_it and find_spec("numba") else "numpy"
+    return "numba" if pairs * rank >= compiled_work and find_spec("numba") else "numpy"
 
 
 def blocks_that_fit(sizes: Sizes, join: str, kernel: str, budget: int) -> tuple[int, int]:
@@ -86,9 +82,9 @@ def given_or(auto: tuple[int, int], inputs: InputOptions) -> tuple[int, int]:
     return (auto[0] if users == "auto" else int(users)), (auto[1] if items == "auto" else int(items))
 
 
-def kernel_for(plan: PlanOptions, runner: str, sizes: Sizes, join: str) -> str:
+def kernel_for(plan: PlanOptions, compiled_work: float, sizes: Sizes, join: str) -> str:
     """Choose the kernel; compiled code takes memory, which a task may not have."""
-    kernel = choose_kernel(plan.kernel, runner, sizes.pairs, sizes.rank)
+    kernel = choose_kernel(plan.kernel, compiled_work, sizes.pairs, sizes.rank)
     fits = largest_task_of_a_half(sizes, join, kernel, plan.task_memory) <= plan.task_memory
     return kernel if fits or plan.kernel != "auto" else "numpy"
 
@@ -110,7 +106,12 @@ class Choices:
     expected: Mapping[str, float] = field(default_factory=dict)
 
 
-def choose(sizes: Sizes, plan: PlanOptions, runner: str, kernel: str = "") -> Choices:
-    """Choose join and kernel; a run that has begun keeps its `kernel`."""
+def choose(sizes: Sizes, plan: PlanOptions, compiled_work: float, kernel: str = "") -> Choices:
+    """Choose join and kernel; a run that has begun keeps its `kernel`.
+
+    Parameters
+    ----------
+    compiled_work : of the engine, see `mr_als.engine.runner.Runner`
+    """
     join, why = choose_join(plan.join, *sizes.rows, sizes.rank, plan.task_memory)
-    return Choices(join, why, kernel or kernel_for(plan, runner, sizes, join), plan.task_memory)
+    return Choices(join, why, kernel or kernel_for(plan, compiled_work, sizes, join), plan.task_memory)

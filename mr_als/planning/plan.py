@@ -34,14 +34,13 @@ def expect(sizes: Sizes, choices: Choices, engine: Engine, read_logs: bool) -> d
         found[f"bytes_written_by_{name}_half"] = round(moved.written)
         if engine.form == REFERENCES:
             found[f"bytes_shuffled_by_{name}_half"] = round(moved.sent)
-    if engine.runner in ("inline", "local"):
-        tasks = 0 if engine.runner == "inline" else engine.tasks
-        where = (tasks, read_logs, engine.threads)
+    if engine.how.runs_here:
+        where = (engine.processes, read_logs, engine.threads)
         found["bytes_of_memory"] = round(process_memory(sizes, choices.join, choices.kernel, choices.task_memory, *where))
     return found
 
 
-def took(history: list[dict[str, Any]], runner: str) -> tuple[dict[str, float], dict[str, float]]:
+def took(history: list[dict[str, Any]], runs_here: bool) -> tuple[dict[str, float], dict[str, float]]:
     """Return what the first iteration predicts, and what the run took, under the same names as `expect`."""
     found: dict[str, float] = {}
     for name in HALVES:
@@ -49,7 +48,7 @@ def took(history: list[dict[str, Any]], runner: str) -> tuple[dict[str, float], 
         for key, figure in (("written", "bytes"), ("shuffled", "shuffled")):
             if halves and figure in halves[-1]:
                 found[f"bytes_{key}_by_{name}_half"] = halves[-1][figure]
-    if runner in ("inline", "local"):
+    if runs_here:
         found["bytes_of_memory"] = peak_memory()
     # half 1 is not of an iteration, and pays for loading the kernel
     seconds: dict[int, float] = {}
@@ -81,7 +80,7 @@ def make_plan(
     ----------
     known : where the sizes are from, in words
     """
-    tasks = 0 if engine.runner == "inline" else engine.tasks
+    tasks = engine.processes
     chosen = (choices.join, choices.kernel, choices.task_memory)
     found: dict[str, Any] = {
         "users": sizes.rows[0], "items": sizes.rows[1], "pairs": sizes.pairs, "known": known, "rank": sizes.rank,

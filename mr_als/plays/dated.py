@@ -15,6 +15,7 @@ from mr_als.logs.badlines import BadLines
 from mr_als.logs.logs import Filter, Layout
 from mr_als.logs.parse import parse_chunk
 from mr_als.maths.array import Array
+from mr_als.options import TASK_MEMORY
 from mr_als.plays.grouping import Side, in_hash_order, merge_sides
 from mr_als.plays.table import IdTable, ids_at
 from mr_als.records.blocks import STRENGTH_UNIT, pack, unpack
@@ -23,7 +24,8 @@ from mr_als.records.spill import Buffer
 
 __all__ = ["DatedBlock", "DatedTable", "merge_dated"]
 
-# rows collected before the table is full: about 100 MB
+# bytes of a row, and rows collected before the table is full if memory allows: more are not worth their sorting
+_ROW = 32
 _ROWS = 1 << 22
 
 
@@ -49,9 +51,9 @@ class DatedBlock(NamedTuple):
         return pack([*sides, self.user.astype("<u4"), self.item.astype("<u4"), self.when, self.units])
 
     @classmethod
-    def unpack(cls, buffer: Buffer) -> DatedBlock:
+    def unpack(cls, buffer: Buffer, *, checked: bool = False) -> DatedBlock:
         """Read what `pack` wrote."""
-        a, b, c, d, e, f, user, item, when, units = unpack(buffer)
+        a, b, c, d, e, f, user, item, when, units = unpack(buffer, checked=checked)
         return cls(Side(a, Ids(b, c)), Side(d, Ids(e, f)), user.astype(np.int64), item.astype(np.int64), when, units)
 
     def blocks(self, n_blocks: int) -> Iterator[tuple[int, DatedBlock]]:
@@ -113,10 +115,19 @@ class DatedTable:
     Parameters
     ----------
     when_of : function of seconds since 1970, float64 (n,), or None where lines have no time, and n, that gives int64 (n,)
+    memory : bytes that the task may take; rows take an eighth of it, before they are sorted
     """
 
-    def __init__(self, layout: Layout, wanted: Filter, salt: int, when_of: Callable[[Array | None, int], Array]) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        wanted: Filter,
+        salt: int,
+        when_of: Callable[[Array | None, int], Array],
+        memory: int = TASK_MEMORY,
+    ) -> None:
         self._layout, self._filter, self._salt, self._when_of = layout, wanted, salt, when_of
+        self._most = min(_ROWS, memory // 8 // _ROW)
         self.bad = BadLines()
         self._lines = self._filtered = 0
         self._clear()
@@ -148,7 +159,7 @@ class DatedTable:
     @property
     def full(self) -> bool:
         """Say whether the table should be emptied before more is added."""
-        return self._n >= _ROWS
+        return self._n >= self._most
 
     def flush(self) -> DatedBlock:
         """Return everything collected since the last flush, summed by pair and time, and start afresh."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from mr_als.logs.logs import Filter, Layout
 from mr_als.maths.array import Array
+from mr_als.options import TASK_MEMORY
 from mr_als.plays.dated import DatedBlock, DatedTable
 from mr_als.plays.grouping import Side, merge_sides
 from mr_als.records.blocks import PlaysBlock
@@ -53,8 +54,8 @@ class Rated(NamedTuple):
 class RatingTable(DatedTable):
     """Parse chunks of lines and collect their ratings; `rule` is "last" or "mean"."""
 
-    def __init__(self, layout: Layout, wanted: Filter, salt: int, rule: str) -> None:
-        super().__init__(layout, wanted, salt, _milliseconds if rule == "last" else _one_each)
+    def __init__(self, layout: Layout, wanted: Filter, salt: int, rule: str, memory: int = TASK_MEMORY) -> None:
+        super().__init__(layout, wanted, salt, _milliseconds if rule == "last" else _one_each, memory)
         self._rule = rule
 
     def flush(self) -> Rated:  # type: ignore[override]  # both sides, not the users' alone

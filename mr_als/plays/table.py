@@ -17,6 +17,7 @@ from mr_als.logs.logs import Filter, Layout
 from mr_als.logs.numbers import runs_at
 from mr_als.logs.parse import Parsed, parse_chunk
 from mr_als.maths.array import Array
+from mr_als.options import TASK_MEMORY
 from mr_als.plays.buckets import Buckets
 from mr_als.plays.grouping import Pairs, Side, by_columns, collision, in_hash_order, split_blocks
 from mr_als.records.blocks import STRENGTH_UNIT, PlaysBlock
@@ -185,7 +186,7 @@ class Aggregator:
         when there is little to gain from summing any more.
     """
 
-    def __init__(self, layout: Layout, wanted: Filter, salt: int = 0, memory: int = 1 << 30) -> None:
+    def __init__(self, layout: Layout, wanted: Filter, salt: int = 0, memory: int = TASK_MEMORY) -> None:
         self._layout, self._filter, self._salt = layout, wanted, salt
         self._capacity = max(memory - _BASE, memory // 4) // _PEAK
         self.bad = BadLines()

@@ -10,6 +10,7 @@ import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from mr_als.errors import BadInputError, StorageError, UsageError
@@ -61,12 +62,22 @@ class Logs:
         return cls(logs, form, left_out)
 
     @property
+    def sizes(self) -> dict[str, int]:
+        """Size of each file."""
+        return {path: size for path, (size, *_) in self._identities.items()}
+
+    @property
     def n_bytes(self) -> int:
         """Size of all files."""
-        return sum(storage_of(path).size(path) for path in self.paths)
+        return sum(self.sizes.values())
 
     def fingerprint(self) -> dict[str, Any]:
         """Identify them by path, size and time of change."""
+        return dict(self._identities)
+
+    @cached_property
+    def _identities(self) -> dict[str, Any]:
+        # asked for once: a storage elsewhere takes its time for each file
         return fingerprint(self.paths)
 
     def tell(self, progress: Progress, command: str) -> None:

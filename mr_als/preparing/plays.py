@@ -10,9 +10,8 @@ from typing import Any
 from mr_als.engine.engine import Data, Engine
 from mr_als.errors import BadInputError, DamagedDataError
 from mr_als.planning.sizes import Sizes, counted
+from mr_als.records.blocks import SIDES
 from mr_als.storage.places import storage_of
-
-SIDES = ("users", "items")
 
 
 @dataclass(frozen=True)

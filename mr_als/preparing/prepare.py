@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from mr_als.engine.engine import Engine, Output, Written
+from mr_als.engine.engine import Engine, Job, Output, Written
 from mr_als.engine.outputs import held
 from mr_als.errors import BadInputError, DamagedDataError, UsageError
 from mr_als.logs.badlines import BadLines, quarantine_table
@@ -25,9 +25,9 @@ from mr_als.planning.choices import COMPRESSION, choose_blocks, fitting_blocks, 
 from mr_als.planning.sizes import counted
 from mr_als.preparing.inputs import check_engine, described, find_layout, log_arguments
 from mr_als.preparing.log_files import Logs, by_archive, unpacking
-from mr_als.preparing.plays import SIDES, Plays, read_plays
+from mr_als.preparing.plays import Plays, read_plays
 from mr_als.progress import Progress
-from mr_als.records.blocks import STRENGTH_UNIT
+from mr_als.records.blocks import SIDES, STRENGTH_UNIT
 from mr_als.records.lines import REFERENCES, Record
 from mr_als.storage.places import scheme_of, storage_of
 
@@ -96,10 +96,10 @@ def _prepare(
         base = os.path.join(directory, attempt)
         storage.make_directory(base)
         arguments = job_arguments(options, layout, blocks)
-        output = engine.run("mr_ingest", [found_logs], base, arguments, SIDES, written, plan.task_memory)
-        return {**by_archive(add_up(output), directory), "attempt": attempt, "blocks": blocks}
+        job = Job("mr_ingest", [found_logs], arguments, kinds=SIDES, written=written, task_memory=plan.task_memory)
+        return {**by_archive(add_up(engine.run(job, base)), directory), "attempt": attempt, "blocks": blocks}
 
-    info = ingest(count_blocks(found_logs.paths, options, plan.task_memory))
+    info = ingest(count_blocks(found_logs, options, plan.task_memory))
     if said := check_lines(info, options, os.path.join(directory, "bad-lines.tsv"), storage):
         progress.say(f"prepare: {said}")
     check_usable(info, info["plays"] and info["n_users"] and info["n_items"])
@@ -125,10 +125,10 @@ def _same(plays_json: bytes, inputs: dict[str, Any], options: dict[str, Any]) ->
         return False
 
 
-def count_blocks(paths: Sequence[str], options: InputOptions, task_memory: int = 1 << 30) -> list[int]:
+def count_blocks(logs: Logs, options: InputOptions, task_memory: int) -> list[int]:
     """Choose the numbers of user blocks and item blocks."""
     dense = (*COMPRESSED, ".parquet")
-    n_bytes = sum(storage_of(p).size(p) * (COMPRESSION if p.endswith(dense) else 1) for p in paths)
+    n_bytes = sum(size * (COMPRESSION if path.endswith(dense) else 1) for path, size in logs.sizes.items())
     auto = choose_blocks(n_bytes, task_memory)
     return list(given_or((auto, auto), options))
 

@@ -15,12 +15,12 @@ from mr_als.errors import BadInputError
 from mr_als.maths.array import Array
 from mr_als.maths.fold_in import fold_in
 from mr_als.maths.solving.normal_equations import eigenbasis
-from mr_als.options import InputOptions
+from mr_als.options import TASK_MEMORY, InputOptions, PlanOptions
 from mr_als.preparing.plays import Plays
 from mr_als.preparing.prepare import prepare
 from mr_als.progress import Progress
 from mr_als.records.blocks import PlaysBlock
-from mr_als.records.catalogue import UsersBlock
+from mr_als.records.catalogue import USERS_PER_BLOCK, UsersBlock
 from mr_als.records.join import join, match
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 __all__ = ["FoldIn", "duplicates_of", "prepare_new"]
 
-USERS_PER_BLOCK = 2048
 
-
-def prepare_new(model: Model, logs: Sequence[str], directory: str, engine: Engine, progress: Progress) -> Plays:
+def prepare_new(
+    model: Model, logs: Sequence[str], directory: str, engine: Engine, progress: Progress, task_memory: int = TASK_MEMORY
+) -> Plays:
     """Read the plays of new users, any log format, with the model's salt."""
     given = model.info["options"]["inputs"]
     inputs = replace(InputOptions(), salt=given["salt"], min_ms_played=given["min_ms_played"], duplicates=duplicates_of(model))
-    return prepare(logs, directory, inputs, engine, progress)
+    return prepare(logs, directory, inputs, engine, progress, PlanOptions(task_memory=task_memory))
 
 
 def duplicates_of(model: Model) -> str:

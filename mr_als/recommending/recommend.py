@@ -10,63 +10,73 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mr_als.engine.datasets import Dataset, Writer
-from mr_als.engine.launch import run_job
+from mr_als.engine.engine import Engine, Job
 from mr_als.engine.outputs import new_output
 from mr_als.errors import UsageError
 from mr_als.maths.array import Array
 from mr_als.maths.ranking.scoring import best_items, longest_norm
 from mr_als.models.model import Model
+from mr_als.options import TASK_MEMORY
 from mr_als.progress import Progress
-from mr_als.records.catalogue import USERS, ItemsTile, UsersBlock
+from mr_als.records.catalogue import USERS, USERS_PER_BLOCK, ItemsTile, UsersBlock
 from mr_als.records.ids import Ids, ragged
 from mr_als.records.join import match
 from mr_als.storage.mirror import push
 from mr_als.storage.places import scheme_of, storage_of
 
-if TYPE_CHECKING:
-    from mr_als.engine.engine import Engine
 
-USERS_PER_BLOCK = 2048
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be recommended.
+
+    n : items a user
+    include_played : whether what a user played may be among them
+    as_json : one JSON object a user instead of lines; of a job
+    task_memory : bytes; items are cut into tiles that take an eighth of it; of a job
+    kept : int64 (n_kept,), ascending rows of the items to choose from; all if not given
+    """
+
+    n: int = 10
+    include_played: bool = False
+    as_json: bool = False
+    task_memory: int = TASK_MEMORY
+    kept: Array | None = None
 
 
 def recommend_to(
-    model: Model, users: Iterable[UsersBlock], directory: str, engine: Engine, progress: Progress,
-    *, n: int = 10, include_played: bool = False, as_json: bool = False, task_memory: int = 1 << 30, kept: Array | None = None,
-    place: str = "",
-) -> list[str]:  # fmt: skip
-    """Write the best n items of users to part files in `output` of `place` or `directory`; give their paths.
+    model: Model, users: Iterable[UsersBlock], wanted: Wanted, directory: str, engine: Engine, progress: Progress, place: str = ""
+) -> Sequence[str]:
+    """Write the best items of users to part files in `output` of `place` or `directory`, and return their paths.
 
     Parameters
     ----------
     users : from `stored_users` or `mr_als.recommending.fold_in`, in the order of the output
     directory : an existing empty directory, which also takes the job's input
-    task_memory : bytes; items are cut into tiles that take an eighth of it
-    kept : int64 (n_kept,), ascending rows of the items to choose from; all if not given
     place : a directory on the cluster, if the job runs on one
     """
-    tiles = write_tiles(model, directory, task_memory, kept)
+    kept = wanted.kept
+    tiles = write_tiles(model, directory, wanted.task_memory, kept)
     written = write_users(users, os.path.join(directory, "users.raw"), engine.form, kept)
     n_items = len(model.item_hashes) if kept is None else len(kept)
     progress.say(
         f"recommend: {len(written.entries)} block(s) of users; each map task scores its blocks against "
         f"{n_items} items in {len(tiles)} tile(s), job mr_recommend on {engine.runner}"
     )
-    arguments = ["--input", engine.form, f"--number={n}", f"--task-memory={task_memory}", f"--threads={engine.threads}"]
-    arguments += [word for tile in engine.stage(tiles, place) for word in ("--items", tile)]
-    arguments += ["--include-played"] * include_played + ["--as-json"] * as_json
-    return run_job(
-        "mr_recommend", engine.stage(written.write_input(directory, engine.tasks), place),
-        os.path.join(place or directory, "output"), arguments, engine.runner,
-        tasks=engine.tasks, mrjob_arguments=engine.mrjob_arguments, task_memory=task_memory, owner=place,
-    )  # fmt: skip
+    arguments = [f"--number={wanted.n}", f"--threads={engine.threads}"]
+    arguments += ["--include-played"] * wanted.include_played + ["--as-json"] * wanted.as_json
+    # each block of users is much work: it meets all items
+    job = Job(
+        "mr_recommend", [written], arguments, [("--items", tile) for tile in tiles], task_memory=wanted.task_memory, worth_a_task=1
+    )
+    return engine.run(job, place or directory).parts
 
 
 def write_tiles(model: Model, directory: str, task_memory: int, kept: Array | None = None) -> list[str]:
@@ -116,10 +126,9 @@ def among(block: UsersBlock, kept: Array | None) -> UsersBlock:
     return block._replace(indptr=before[block.indptr], played=places[found])
 
 
-def recommend_here(
-    model: Model, users: Iterable[UsersBlock], *, n: int = 10, include_played: bool = False, kept: Array | None = None
-) -> Iterator[tuple[str, list[tuple[str, float]]]]:
-    """Yield a few users and their best n items, [(item, score)], computed in this process."""
+def recommend_here(model: Model, users: Iterable[UsersBlock], wanted: Wanted) -> Iterator[tuple[str, list[tuple[str, float]]]]:
+    """Yield a few users and their best items, [(item, score)], computed in this process."""
+    kept = wanted.kept
     items = model.item_factors if kept is None else np.asarray(model.item_factors[kept])
     rows_of = np.arange(len(model.item_hashes)) if kept is None else kept
     longest = longest_norm(items)
@@ -127,9 +136,9 @@ def recommend_here(
         block = among(whole, kept)
         for user, name in enumerate(block.ids.to_list()):
             part = slice(user, user + 1)
-            start, played = (None, None) if include_played else block.played_in(part, 0, len(rows_of))
+            start, played = (None, None) if wanted.include_played else block.played_in(part, 0, len(rows_of))
             rows, scores = best_items(
-                block.factors[part], items, n, lambda row: model.item_ids.raw(int(rows_of[row])), longest, start, played
+                block.factors[part], items, wanted.n, lambda row: model.item_ids.raw(int(rows_of[row])), longest, start, played
             )
             found = zip(rows[0].tolist(), scores[0].tolist(), strict=True)
             yield name.decode(errors="surrogateescape"), [(model.item_ids[int(rows_of[r])], s) for r, s in found if r >= 0]

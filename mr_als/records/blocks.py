@@ -21,6 +21,8 @@ from mr_als.records.csr import row_of
 from mr_als.records.ids import Ids, block_of
 from mr_als.records.spill import Buffer, Spill, checksum, let_go, pieces
 
+# kinds of the plays, by the side whose rows they are
+SIDES = ("users", "items")
 PLAYS = "plays"
 FACTORS = "factors"
 STATS = "stats"

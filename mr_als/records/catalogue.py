@@ -17,6 +17,8 @@ from mr_als.records.ids import Ids
 from mr_als.records.spill import Buffer
 
 USERS = "users"
+# users of a block of those that a job recommends to or measures
+USERS_PER_BLOCK = 2048
 
 
 class UsersBlock(NamedTuple):
@@ -39,9 +41,9 @@ class UsersBlock(NamedTuple):
         return pack([shape, self.ids.lengths, self.ids.words, self.factors.ravel(), np.diff(self.indptr), self.played])
 
     @classmethod
-    def unpack(cls, buffer: Buffer) -> UsersBlock:
+    def unpack(cls, buffer: Buffer, *, checked: bool = False) -> UsersBlock:
         """Read what `pack` wrote."""
-        shape, lengths, words, factors, degrees, played = unpack(buffer)
+        shape, lengths, words, factors, degrees, played = unpack(buffer, checked=checked)
         indptr = np.concatenate([[0], np.cumsum(degrees)])
         return cls(Ids(lengths, words), factors.reshape(-1, int(shape[0])), indptr, played)
 

@@ -73,9 +73,9 @@ class HeldOutBlock(NamedTuple):
         return pack([shape, self.hashes, self.new, self.factors.ravel(), *rows])
 
     @classmethod
-    def unpack(cls, buffer: Buffer) -> HeldOutBlock:
+    def unpack(cls, buffer: Buffer, *, checked: bool = False) -> HeldOutBlock:
         """Read what `pack` wrote."""
-        shape, hashes, new, factors, *arrays = unpack(buffer)
+        shape, hashes, new, factors, *arrays = unpack(buffer, checked=checked)
         rows = [Rows(np.concatenate([[0], np.cumsum(arrays[n])]).astype(np.int64), arrays[n + 1], arrays[n + 2]) for n in (0, 3, 6)]
         return cls(hashes, new, factors.reshape(len(hashes), int(shape[0])), *rows)
 

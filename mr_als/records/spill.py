@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from mr_als.maths.array import Array
 
-__all__ = ["LARGE", "PIECE", "Spill", "checksum", "let_go", "pieces", "write_all"]
+__all__ = ["LARGE", "PIECE", "Spill", "checksum", "file_checksum", "let_go", "pieces", "write_all"]
 
 Buffer = bytes | memoryview
 
@@ -106,4 +106,13 @@ def checksum(buffer: Buffer, crc: int = 0) -> int:
         crc = zlib.crc32(view[part], crc)
         if len(view) > LARGE:
             let_go(view)
+    return crc
+
+
+def file_checksum(path: str) -> int:
+    """Compute the crc32 of a file."""
+    crc = 0
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 22):
+            crc = zlib.crc32(chunk, crc)
     return crc

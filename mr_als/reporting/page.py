@@ -15,11 +15,11 @@ import numpy as np
 
 from mr_als.maths.array import Array
 from mr_als.models.model import Model
+from mr_als.records.blocks import SIDES
 from mr_als.reporting.charts import Series, bar_chart, line_chart, number, point_chart
 
 __all__ = ["report"]
 
-SIDES = ("users", "items")
 # users shown with their recommendations, and items a user
 SHOWN_USERS, SHOWN_ITEMS, SHOWN_REASONS = 6, 5, 2
 STYLE = (Path(__file__).parent / "style.css").read_text()

@@ -9,6 +9,7 @@ A listing takes milliseconds where `hadoop fs` starts a JVM for a second. What t
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fnmatch
 import http.client
@@ -16,16 +17,19 @@ import io
 import os
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from mr_als.errors import BadInputError, StorageError, UsageError
-from mr_als.storage.storage import CLOSED, HIDDEN, files_of_all, is_hidden
-from mr_als.storage.webhdfs import Content, RemoteError, WebHdfs, path_of, told
+from mr_als.storage.storage import CLOSED, HIDDEN, Expanding, is_hidden
+from mr_als.storage.webhdfs import Content, RemoteError, WebHdfs, path_of
+
+# the kind of error of what is not there
+MISSING = "FileNotFoundException"
 
 
-class HdfsStorage:
+class HdfsStorage(Expanding):
     """An HDFS file system, with the methods of `LocalStorage`. All paths are URIs such as hdfs://namenode:8020/logs."""
 
     def __init__(self, uri: str) -> None:
@@ -37,30 +41,21 @@ class HdfsStorage:
         return self.prefix + path_of(path)
 
     def _status(self, uri: str) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = self._web.json("GET", "GETFILESTATUS", uri)["FileStatus"]
-        except RemoteError as error:
-            if error.kind == "FileNotFoundException":
-                return None
-            raise told(uri, error) from None
-        return found
+        with _told(uri, MISSING):
+            return dict(self._web.json("GET", "GETFILESTATUS", uri)["FileStatus"])
+        return None
 
     def _list(self, uri: str) -> list[dict[str, Any]]:
-        try:
+        with _told(uri, MISSING):
             return list(self._web.json("GET", "LISTSTATUS", uri)["FileStatuses"]["FileStatus"])
-        except RemoteError as error:
-            if error.kind == "FileNotFoundException":
-                return []
-            raise told(uri, error) from None
+        return []
 
     # the methods of every storage
 
     def make_directory(self, path: str) -> None:
         """Make a directory and its parents."""
-        try:
+        with _told(path):
             made = self._web.json("PUT", "MKDIRS", path)["boolean"]
-        except RemoteError as error:
-            raise told(path, error) from None
         if not made:
             msg = f"{path}: cannot be made a directory; name one that you may write to"
             raise UsageError(msg)
@@ -93,10 +88,8 @@ class HdfsStorage:
         self._create(path, lambda: Path(local).open("rb"))  # noqa: SIM115  (closed by `_follow`)
 
     def _create(self, path: str, content: Content) -> None:
-        try:
+        with _told(path):
             self._web.request("PUT", "CREATE", path, content, overwrite="true").close()
-        except RemoteError as error:
-            raise told(path, error) from None
 
     def rename(self, source: str, target: str, *, overwrite: bool = False) -> None:
         """Rename a file or directory in one step.
@@ -107,14 +100,15 @@ class HdfsStorage:
             If the target exists, and is not to be overwritten.
         """
         options = "OVERWRITE" if overwrite else "NONE"
-        try:
-            self._web.json("PUT", "RENAME", source, destination=path_of(target), renameoptions=options)
-        except RemoteError as error:
-            if error.kind == "FileAlreadyExistsException" and not overwrite:
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from None
-            if error.kind == "FileNotFoundException" and self._status(target):
-                return  # an earlier try was carried out, and only its answer got lost
-            raise told(source, error) from None
+        with _told(source):
+            try:
+                self._web.json("PUT", "RENAME", source, destination=path_of(target), renameoptions=options)
+            except RemoteError as error:
+                if error.kind == "FileAlreadyExistsException" and not overwrite:
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from None
+                # an earlier try may have been carried out, and only its answer got lost
+                if error.kind != MISSING or not self._status(target):
+                    raise
 
     def read(self, path: str) -> bytes | None:
         """Read the bytes of a file; None if it does not exist."""
@@ -132,27 +126,30 @@ class HdfsStorage:
         """Read, again from the start if the connection breaks on the way; give None if nothing is there."""
         for attempt in range(5):
             try:
-                with self._web.request("GET", "OPEN", path, **query) as answer:
-                    return answer.read()  # type: ignore[no-any-return]
-            except RemoteError as error:
-                if error.kind in ("FileNotFoundException", "FileNotFound") or "out of the range" in str(error):
-                    return None
-                raise told(path, error) from None
+                return self._read(path, **query)
             except (OSError, http.client.HTTPException) as error:
                 reason = error
                 time.sleep(2**attempt / 10)
         msg = f"{path}: cannot be read: {reason}"
         raise StorageError(msg)
 
+    def _read(self, path: str, **query: Any) -> bytes | None:
+        with _told(path, MISSING, "FileNotFound"):
+            try:
+                with self._web.request("GET", "OPEN", path, **query) as answer:
+                    return answer.read()  # type: ignore[no-any-return]
+            except RemoteError as error:
+                if "out of the range" not in str(error):
+                    raise
+        return None
+
     def open(self, path: str, mode: str = "rb") -> Any:
         """Open a file for reading from its beginning."""
         if mode != "rb":
             msg = f"{path}: mode {mode!r}; files in HDFS are opened to be read, and written whole"
             raise ValueError(msg)
-        try:
+        with _told(path):
             return io.BufferedReader(self._web.request("GET", "OPEN", path), 1 << 20)
-        except RemoteError as error:
-            raise told(path, error) from None
 
     def size(self, path: str) -> int:
         """Return the size in bytes, or -1 if there is no such file."""
@@ -169,10 +166,8 @@ class HdfsStorage:
 
     def remove(self, path: str) -> None:
         """Remove a file or a directory with all in it, if it is there."""
-        try:
+        with _told(path):
             self._web.json("DELETE", "DELETE", path, recursive="true")
-        except RemoteError as error:
-            raise told(path, error) from None
 
     def names(self, path: str) -> list[str]:
         """List the names in a directory, sorted; none if it is missing."""
@@ -182,39 +177,59 @@ class HdfsStorage:
         """Map the names of the files in a directory to their sizes."""
         return {s["pathSuffix"]: int(s["length"]) for s in self._list(path) if s["type"] == "FILE" and s["pathSuffix"]}
 
-    def expand(self, patterns: list[str], left_out: dict[str, str] | None = None) -> list[str]:
-        """List the URIs of files, of files in directories and of matches of globs, sorted; see `LocalStorage.expand`."""
-
-        def files_of(pattern: str) -> Iterable[str]:
-            found = [path_of(pattern)] if self._status(pattern) else self._glob(path_of(pattern))
-            return [self.prefix + file for path in found for file in self._files(path, self._list(self.prefix + path), other)]
-
-        other = {} if left_out is None else left_out
-        return files_of_all(patterns, files_of, other)
-
-    def _glob(self, pattern: str) -> list[str]:
-        found = [""]
-        for part in pattern.strip("/").split("/"):
+    def _found(self, pattern: str) -> Iterable[str]:
+        """List the URI itself, or the matches of a glob."""
+        if self._status(pattern):
+            return [self.absolute(pattern)]
+        found = [self.prefix]
+        for part in path_of(pattern).strip("/").split("/"):
             if any(c in part for c in "*?["):
-                found = [f"{base}/{name}" for base in found for name in fnmatch.filter(self.names(self.prefix + base), part)]
+                found = [f"{base}/{name}" for base in found for name in fnmatch.filter(self.names(base), part)]
             else:
                 found = [f"{base}/{part}" for base in found]
-        return [path for path in found if self._status(self.prefix + path)]
+        return [uri for uri in found if self._status(uri)]
 
-    def _files(self, path: str, listed: list[dict[str, Any]], left_out: dict[str, str]) -> Iterable[str]:
+    def _files(self, path: str, left_out: dict[str, str]) -> Iterable[str]:
+        """List the URI of a file, or of those below a directory."""
+        return self._listed(path, self._list(path), left_out)
+
+    def _listed(self, path: str, listed: list[dict[str, Any]], left_out: dict[str, str]) -> Iterator[str]:
         for status in listed:
             name = status["pathSuffix"]
             inner = f"{path}/{name}"
             if not name:
-                yield path  # the path is a file itself
+                yield path  # it is a file itself
             elif is_hidden(name):
-                left_out[self.prefix + inner] = HIDDEN
+                left_out[inner] = HIDDEN
             elif status["type"] == "FILE":
                 yield inner
             else:
                 try:
-                    below = self._list(self.prefix + inner)
+                    below = self._list(inner)
                 except UsageError:
-                    left_out[self.prefix + inner] = CLOSED
+                    left_out[inner] = CLOSED
                     continue
-                yield from self._files(inner, below, left_out)
+                yield from self._listed(inner, below, left_out)
+
+
+@contextlib.contextmanager
+def _told(path: str, *expected: str) -> Iterator[None]:
+    """Say what HDFS refuses so that one knows what to do; an `expected` kind of refusal ends the block and no more.
+
+    Raises
+    ------
+    UsageError
+        If there is no right to it.
+    StorageError
+        If it is refused for another reason.
+    """
+    try:
+        yield
+    except RemoteError as error:
+        if error.kind in expected:
+            return
+        if error.kind == "AccessControlException":
+            msg = f"{path}: {error}; ask for the right to it, or set HADOOP_USER_NAME"
+            raise UsageError(msg) from None
+        msg = f"{path}: {error}"
+        raise StorageError(msg) from None

@@ -18,12 +18,12 @@ from importlib.util import find_spec
 from typing import Any
 
 from mr_als.errors import BadInputError, StorageError, UsageError
-from mr_als.storage.storage import HIDDEN, files_of_all, is_hidden
+from mr_als.storage.storage import HIDDEN, Expanding, is_hidden
 
 SCHEMES = ("s3", "s3a", "s3n")
 
 
-class S3Storage:
+class S3Storage(Expanding):
     """Objects in S3, with the methods of `LocalStorage`. All paths are URIs such as s3://bucket/logs."""
 
     def __init__(self, uri: str) -> None:
@@ -166,25 +166,23 @@ class S3Storage:
         """Map the names of the objects in a directory to their sizes."""
         return {found["name"].rsplit("/", 1)[-1]: int(found["size"]) for found in self._list(path) if found["type"] == "file"}
 
-    def expand(self, patterns: list[str], left_out: dict[str, str] | None = None) -> list[str]:
-        """List the URIs of objects, of objects in directories and of matches of globs, sorted; see `LocalStorage.expand`."""
+    def _found(self, pattern: str) -> Iterable[str]:
+        """List the URI itself, or the matches of a glob."""
+        if self._info(pattern):
+            return [self.absolute(pattern)]
+        with _told(pattern):
+            return [self.prefix + key.rstrip("/") for key in self._fs.glob(self._key(pattern))]
 
-        def files_of(pattern: str) -> Iterable[str]:
-            key = self._key(pattern)
-            with _told(pattern):
-                found = [key] if self._info(pattern) else [name.rstrip("/") for name in self._fs.glob(key)]
-                return [self.prefix + file for name in found for file in self._files(name, other)]
-
-        other = {} if left_out is None else left_out
-        return files_of_all(patterns, files_of, other)
-
-    def _files(self, key: str, left_out: dict[str, str]) -> Iterator[str]:
-        """List an object, or those below a directory."""
-        for name, info in self._fs.find(key, detail=True).items():
-            if any(is_hidden(part) for part in name[len(key) :].split("/")):
-                left_out[self.prefix + name] = HIDDEN
+    def _files(self, path: str, left_out: dict[str, str]) -> Iterable[str]:
+        """List the URI of an object, or of those in the directory of that name."""
+        with _told(path):
+            found = self._fs.find(self._key(path), detail=True)
+        for name, info in found.items():
+            uri = self.prefix + name
+            if any(is_hidden(part) for part in uri.removeprefix(path).split("/")):
+                left_out[uri] = HIDDEN
             elif not name.endswith("/") and info["type"] == "file":
-                yield name
+                yield uri
 
 
 @contextlib.contextmanager

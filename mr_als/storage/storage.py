@@ -7,7 +7,7 @@ taken once), and `replace` is atomic (publishing). Only the driver uses storage;
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from mr_als.errors import BadInputError
@@ -80,21 +80,32 @@ def is_hidden(name: str) -> bool:
     return name.startswith((".", "_"))
 
 
-def files_of_all(patterns: list[str], files_of: Callable[[str], Iterable[str]], left_out: dict[str, str]) -> list[str]:
-    """List the files that patterns name, sorted, each once; `files_of` lists those of one pattern.
+class Expanding:
+    """How storage elsewhere does `expand`, given two methods that differ; all paths are full URIs."""
 
-    Raises
-    ------
-    BadInputError
-        If a pattern names no file.
-    """
-    paths: set[str] = set()
-    for pattern in patterns:
-        files = set(files_of(pattern))
-        if not files:
-            raise nothing_in(pattern, {path: why for path, why in left_out.items() if path.startswith(pattern.rstrip("*"))})
-        paths |= files
-    return sorted(paths)
+    def _found(self, pattern: str) -> Iterable[str]:
+        """List the file or directory of this name, or without one those that match a glob."""
+        raise NotImplementedError
+
+    def _files(self, path: str, left_out: dict[str, str]) -> Iterable[str]:
+        """List a file, or those below a directory."""
+        raise NotImplementedError
+
+    def expand(self, patterns: list[str], left_out: dict[str, str] | None = None) -> list[str]:
+        """List the files that paths, directories and globs name, sorted, each once.
+
+        Raises
+        ------
+        BadInputError
+            If a pattern names no file.
+        """
+        paths, other = set[str](), {} if left_out is None else left_out
+        for pattern in patterns:
+            files = {file for path in self._found(pattern) for file in self._files(path, other)}
+            if not files:
+                raise nothing_in(pattern, {path: why for path, why in other.items() if path.startswith(pattern.rstrip("*"))})
+            paths |= files
+        return sorted(paths)
 
 
 def nothing_in(pattern: str, left_out: dict[str, str]) -> BadInputError:

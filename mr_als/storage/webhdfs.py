@@ -170,12 +170,3 @@ def _remote_error(answer: urllib.error.HTTPError) -> RemoteError:
         return RemoteError(
             f"HTTP {answer.code}", "authentication needed: WebHDFS is used as a plain user" if answer.code == 401 else text
         )
-
-
-def told(path: str, error: RemoteError) -> StorageError | UsageError:
-    """Say it so that one knows what to do."""
-    if error.kind == "AccessControlException":
-        msg = f"{path}: {error}; ask for the right to it, or set HADOOP_USER_NAME"
-        return UsageError(msg)
-    msg = f"{path}: {error}"
-    return StorageError(msg)

@@ -10,15 +10,15 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from mr_als.engine.engine import Data, Engine
+from mr_als.engine.engine import Data, Engine, Job
 from mr_als.engine.runs import Run
 from mr_als.errors import DamagedDataError
 from mr_als.options import Training, to_arguments
 from mr_als.planning.choices import Choices
 from mr_als.planning.plan import took
-from mr_als.preparing.plays import SIDES, Plays
+from mr_als.preparing.plays import Plays
 from mr_als.progress import Progress, what_a_half_does
-from mr_als.records.blocks import FACTORS
+from mr_als.records.blocks import FACTORS, SIDES
 from mr_als.training.checks import check_half
 from mr_als.training.fixed_side import write_fixed, write_initial
 from mr_als.training.half import Half, collect, in_a_line, name_of, sides_of, written
@@ -36,7 +36,7 @@ class Halves:
         """Describe the run as `model.json` records it."""
         chosen = self.choices
         plan = {"join": chosen.join, "why": chosen.why, "blocks": self.plays.info["blocks"], "kernel": chosen.kernel}
-        foretold, actual = took(self.history, self.engine.runner)
+        foretold, actual = took(self.history, self.engine.how.runs_here)
         plan |= {"expected": {**chosen.expected, **foretold}, "actual": actual}
         lines = {"counts": self.plays.info["counts"], "bad": self.plays.info["bad"]["counts"]}
         # the plays may have been prepared with other input options, of which the salt says where an id is
@@ -86,7 +86,8 @@ class Halves:
         inputs = [plays, fixed.factors] if fixed and self.choices.join == "shuffle" else [plays]
         arguments = self._arguments(number, directory, fixed)
         memory = self.options.plan.task_memory
-        output = self.engine.run("mr_solve", inputs, directory, arguments, [FACTORS], written, memory)
+        job = Job("mr_solve", inputs, arguments, kinds=[FACTORS], written=written, task_memory=memory)
+        output = self.engine.run(job, directory)
         half = collect(number, output, plays, fixed, started)
         if self.history:
             check_half(self.history[-1], half.entry)

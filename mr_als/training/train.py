@@ -125,7 +125,7 @@ def _plays_of(run: Run, logs: Sequence[str], plays: str | None, options: Trainin
 def _choices_of(run: Run, plays: Plays, options: Training, engine: Engine, progress: Progress, read_logs: bool) -> Choices:
     """Choose join and kernel, of which a resumed run keeps its own, and say what the run will take."""
     sizes, begun = sizes_of(plays, options.solver.rank), run.record(name_of(0))
-    choices = choose(sizes, options.plan, engine.runner, begun["kernel"] if begun else "")
+    choices = choose(sizes, options.plan, engine.how.compiled_work, begun["kernel"] if begun else "")
     choices = replace(choices, expected=expect(sizes, choices, engine, read_logs))
     for line in choices_in_words(sizes, choices):
         progress.say(line)

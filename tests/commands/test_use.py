@@ -238,10 +238,10 @@ def damaged(path, tmp_path, change, *, honest=True):
     generation = Path(mr_als.load(str(tmp_path / "m")).generation)
     change(generation)
     if honest:
-        from mr_als.models.verify import _checksum
+        from mr_als.records.spill import file_checksum
 
         manifest = json.loads((generation / "manifest.json").read_text())
-        manifest["files"] = {n: [os.path.getsize(generation / n), _checksum(str(generation / n))] for n in manifest["files"]}
+        manifest["files"] = {n: [os.path.getsize(generation / n), file_checksum(str(generation / n))] for n in manifest["files"]}
         (generation / "manifest.json").write_text(json.dumps(manifest))
     return tmp_path / "m"
 

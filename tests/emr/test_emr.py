@@ -15,6 +15,7 @@ import mr_als
 from mr_als.cli import main
 from mr_als.engine import emr as emr_module
 from mr_als.engine import mrjob_fixes
+from mr_als.engine.runner import Call
 from mr_als.errors import UsageError
 from mr_als.storage.places import storage_of
 from tests.emr.streaming import Emr
@@ -229,5 +230,8 @@ def test_what_is_on_this_machine_is_refused_before_anything_is_made(emr, logs, b
 def test_without_boto3_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(emr_module, "find_spec", lambda name: None)
 
-    with pytest.raises(UsageError, match=r"pip install 'mr_als\[emr\]'"), emr_module.configured("s3://b/out", 1 << 30, 2):
+    with (
+        pytest.raises(UsageError, match=r"pip install 'mr_als\[emr\]'"),
+        emr_module.Emr().arguments(Call("mr_solve", [], "s3://b/out")),
+    ):
         pass

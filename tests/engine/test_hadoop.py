@@ -12,11 +12,14 @@ import pytest
 
 from mr_als.engine import engine as engines
 from mr_als.engine import hadoop, job
+from mr_als.engine.runner import Call
 from mr_als.errors import UsageError
+
+RUNNER = hadoop.Hadoop()
 
 
 def jobconf(task_memory: int) -> dict[str, object]:
-    with hadoop.configured("hdfs:///m/attempt/output", task_memory, 4, "hdfs:///m") as (before, _):
+    with RUNNER.arguments(Call("mr_solve", [], "hdfs:///m/attempt/output", tasks=4, task_memory=task_memory)) as (before, _):
         options = json.loads(Path(before[before.index("-c") + 1]).read_text())
     return options["runners"]["hadoop"]["jobconf"]
 
@@ -39,7 +42,7 @@ def test_output_counts_only_when_the_job_is_done_and_no_task_runs_twice_at_a_tim
 
 
 def test_our_settings_come_before_those_of_the_user_and_the_tag_behind():
-    with hadoop.configured("hdfs:///m/a/output", 1 << 30, 2, "hdfs:///m") as (before, after):
+    with RUNNER.arguments(Call("mr_solve", [], "hdfs:///m/a/output", owner="hdfs:///m")) as (before, after):
         assert before[0] == "-c"
         assert after == ["-D", f"mapreduce.job.tags={hadoop.tag_of('hdfs:///m')}"]
 
@@ -47,7 +50,7 @@ def test_our_settings_come_before_those_of_the_user_and_the_tag_behind():
 def test_output_on_this_machine_is_refused():
     with (
         pytest.raises(UsageError, match="-r hadoop: the job would write to /tmp/x/output on this machine"),
-        hadoop.configured("/tmp/x/output", 1 << 30, 2, "m"),
+        RUNNER.arguments(Call("mr_solve", [], "/tmp/x/output")),
     ):
         pass
 
@@ -93,7 +96,7 @@ def test_the_words_of_java_are_said_so_that_one_knows_what_to_do(log, words):
         _opts={"python_bin": ["venv/bin/python"]}, _log_interpretations=[{"step": {"application_id": "application_1_2"}}]
     )
 
-    explained = hadoop.explain_failure(log, runner)
+    explained = RUNNER.explain(log, runner)
 
     assert re.search(words, explained)
     assert "yarn logs -applicationId application_1_2" in explained
@@ -121,20 +124,20 @@ def test_a_task_that_solves_for_long_shows_that_it_lives(monkeypatch, capsys):
 )
 def test_a_task_more_has_to_be_worth_its_start(runner, sizes, expected, tmp_path, monkeypatch):
     """Of 64 that can run at a time; there are 12 blocks on a cluster, and more on this machine."""
-    asked = {}
+    asked = []
 
     class Done(Exception):
         pass
 
-    def run_job(*_, **options):
-        asked.update(options)
+    def run_job(call, runner):
+        asked.append((runner, call.reduces))
         raise Done
 
     monkeypatch.setattr(engines, "run_job", run_job)
-    entries = range(12 if runner in engines.CLUSTERS else 100)
-    inputs = [SimpleNamespace(n_bytes=size, entries=entries, write_input=lambda *_: ["part"]) for size in sizes]
+    entries = range(12 if engines.Engine(runner).on_cluster else 100)
+    inputs = [SimpleNamespace(n_bytes=size, entries=entries, write_input=lambda *_: ["hdfs:///part"]) for size in sizes]
 
     with pytest.raises(Done):
-        engines.Engine(runner, tasks=64).run("mr_solve", inputs, str(tmp_path), [], [], lambda record: None)
+        engines.Engine(runner, tasks=64).run(engines.Job("mr_solve", inputs, []), str(tmp_path))
 
-    assert asked["reduces"] == expected
+    assert asked == [(runner, expected)]

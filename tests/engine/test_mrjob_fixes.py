@@ -14,6 +14,7 @@ import pytest
 
 from mr_als.engine import launch
 from mr_als.engine.loose_version import LooseVersion
+from mr_als.engine.runner import Call
 from mr_als.errors import BadInputError, JobFailedError
 
 JOB = '''
@@ -72,7 +73,7 @@ def run_echo(tmp_path, monkeypatch):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(launch.engine, "__file__", str(tmp_path / "mr_als" / "engine" / "__init__.py"))
             launch.load_job("mr_echo")
-        parts = launch.run_job("mr_echo", inputs, str(tmp_path / f"out-{runner}"), arguments, runner, tasks=tasks)
+        parts = launch.run_job(Call("mr_echo", inputs, str(tmp_path / f"out-{runner}"), arguments, tasks=tasks), runner)
         lines = []
         for part in parts:
             with open(part, "rb") as file:

@@ -152,7 +152,7 @@ def test_a_test_set_of_strangers_is_an_error_that_says_so(model, tmp_path):
 
 @pytest.mark.parametrize("engine", [Engine("local", tasks=2), Engine(form="lines"), Engine("local", form="lines", tasks=2)])
 def test_no_result_depends_on_the_engine_or_the_form_of_records(engine, model, held_out, tmp_path, monkeypatch):
-    monkeypatch.setattr("mr_als.evaluating.held_out.USERS_PER_BLOCK", 30)
+    monkeypatch.setattr("mr_als.evaluating.matching.USERS_PER_BLOCK", 30)
     test = write(tmp_path / "test.tsv", held_out[1])
 
     assert evaluated(model, [test], engine) == evaluated(model, [test])
@@ -162,7 +162,7 @@ def test_results_of_other_blocks_and_tiles_differ_by_rounding_only(model, held_o
     test = write(tmp_path / "test.tsv", held_out[1])
     whole = evaluated(model, [test])
 
-    monkeypatch.setattr("mr_als.evaluating.held_out.USERS_PER_BLOCK", 7)
+    monkeypatch.setattr("mr_als.evaluating.matching.USERS_PER_BLOCK", 7)
     cut = evaluated(model, [test], task_memory=8 * 4 * model.rank * 9)
 
     assert cut["coverage"] == whole["coverage"]

@@ -14,6 +14,7 @@ import pytest
 
 from mr_als.engine.datasets import read_parts
 from mr_als.engine.launch import run_job
+from mr_als.engine.runner import Call
 from mr_als.errors import HashCollisionError
 from mr_als.records.blocks import PlaysBlock
 from mr_als.records.lines import Reference, encode
@@ -29,7 +30,7 @@ def ingest(tmp_path):
 
     def run(paths, form="lines", arguments=(), runner="inline", tasks=1):
         output = str(tmp_path / f"output-{len(os.listdir(tmp_path))}")
-        parts = run_job("mr_ingest", paths, output, ["--input", form, *COUNTS, *arguments], runner, tasks=tasks)
+        parts = run_job(Call("mr_ingest", paths, output, ["--input", form, *COUNTS, *arguments], tasks=tasks), runner)
         blocks, totals, report = {}, {}, {}
         for record in read_parts(parts):
             if record.kind in ("users", "items"):

@@ -13,7 +13,7 @@ import mr_als
 from mr_als.engine.engine import Engine
 from mr_als.errors import UsageError
 from mr_als.progress import Progress
-from mr_als.recommending.recommend import published, recommend_to, stored_users, write_tiles
+from mr_als.recommending.recommend import Wanted, published, recommend_to, stored_users, write_tiles
 from tests.toy import RANK, options, run, toy_lines, write
 
 
@@ -28,7 +28,7 @@ def job(model, directory, engine=Engine(), rows=None, **asked):
     """Run the job for users and give its output."""
     directory.mkdir()
     rows = np.arange(len(model.user_ids)) if rows is None else rows
-    parts = recommend_to(model, stored_users(model, rows), str(directory), engine, Progress(quiet=True), **asked)
+    parts = recommend_to(model, stored_users(model, rows), Wanted(**asked), str(directory), engine, Progress(quiet=True))
     return b"".join(Path(part).read_bytes() for part in parts).decode()
 
 

@@ -7,8 +7,9 @@ from importlib.util import find_spec
 
 import pytest
 
+from mr_als.engine.runner import runner_of
 from mr_als.planning import choices
-from mr_als.planning.choices import COMPILED_WORK, choose_kernel
+from mr_als.planning.choices import choose_kernel
 from tests.toy import generation_bytes, options, run, toy_lines, write
 from tests.training.test_resume import crash
 
@@ -32,12 +33,13 @@ def with_kernel(kernel, **others):
 def test_auto_is_numba_for_much_work_where_the_driver_has_it(runner, here, installed, monkeypatch):
     monkeypatch.setattr(choices, "find_spec", lambda name: object() if installed else None)
 
-    enough = COMPILED_WORK.get(runner, 1 << 50)
+    work = runner_of(runner).compiled_work
+    enough = int(work) if here else 1 << 50
 
-    assert choose_kernel("auto", runner, enough, 1) == ("numba" if here and installed else "numpy")
-    assert choose_kernel("auto", runner, enough - 1, 1) == "numpy"
-    assert choose_kernel("numba", runner, 1, 1) == "numba"
-    assert choose_kernel("numpy", runner, enough, 1) == "numpy"
+    assert choose_kernel("auto", work, enough, 1) == ("numba" if here and installed else "numpy")
+    assert choose_kernel("auto", work, enough - 1, 1) == "numpy"
+    assert choose_kernel("numba", work, 1, 1) == "numba"
+    assert choose_kernel("numpy", work, enough, 1) == "numpy"
 
 
 @needs_numba

@@ -243,7 +243,7 @@ def test_compiled_code_is_not_chosen_where_a_task_has_no_memory_for_it(monkeypat
     monkeypatch.setattr("mr_als.planning.choices.choose_kernel", lambda kernel, *_: "numba" if kernel == "auto" else kernel)
     sizes = guess_sizes(10**5, 10**5, 10**6, (4, 4), 64)
 
-    found = [kernel_for(PlanOptions(kernel=kernel, task_memory=n), "local", sizes, "shuffle") for kernel, n in (
+    found = [kernel_for(PlanOptions(kernel=kernel, task_memory=n), 1.0, sizes, "shuffle") for kernel, n in (
         ("auto", 1 << 30), ("auto", 200 << 20), ("numba", 200 << 20),
     )]  # fmt: skip
 

@@ -20,6 +20,7 @@ from mr_als.cli import main
 from mr_als.engine import spark
 from mr_als.engine.engine import Engine
 from mr_als.engine.launch import run_job
+from mr_als.engine.runner import Call
 from mr_als.errors import DamagedDataError, UsageError
 from mr_als.preparing.prepare import prepare
 from mr_als.storage.places import storage_of
@@ -29,6 +30,12 @@ from tests.hadoop.runs import arrays_of
 from tests.toy import generation_bytes, options, run, toy_lines, write
 
 LOCAL = ("--spark-master", "local[2]")
+RUNNER = spark.Spark()
+
+
+def spark_arguments():
+    with RUNNER.arguments(Call("mr_solve", [], "out", tasks=2)) as (before, _):
+        return before
 
 
 @pytest.fixture(scope="module")
@@ -152,20 +159,20 @@ def test_an_error_of_ours_in_a_task_comes_out_as_itself(tmp_path):
     lines = write(tmp_path / "damaged.lines", ["plays\t00000000.0000.0001\tbm90IGEgYmxvY2s=\n"])
 
     with pytest.raises(DamagedDataError, match="does not begin with MRB1"):
-        run_job("mr_solve", [lines], str(tmp_path / "out"), ["--init=items", "--rank=4"], "spark", mrjob_arguments=LOCAL)
+        run_job(Call("mr_solve", [lines], str(tmp_path / "out"), ["--init=items", "--rank=4"], LOCAL), "spark")
 
 
 def test_without_pyspark_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(spark, "find_spec", lambda name: None)
 
     with pytest.raises(UsageError, match=r"pip install 'mr_als\[spark\]'"):
-        spark.arguments(2)
+        spark_arguments()
 
 
 def test_the_zip_holds_the_package_and_what_left_python(monkeypatch):
     monkeypatch.setattr(spark, "find_spec", lambda name: object())
 
-    arguments = spark.arguments(2)
+    arguments = spark_arguments()
     names = zipfile.ZipFile(arguments[arguments.index("--py-files") + 1]).namelist()
 
     assert {"mr_als/__init__.py", "mr_als/maths/solve.py", "mr_als/engine/loose_version.py"} <= set(names)
@@ -233,16 +240,16 @@ def test_a_master_elsewhere_is_taken_where_all_machines_share_the_files(kind, tm
     mounts(place, kind)
 
     with pytest.raises(UsageError, match=r"/tmp.* is on the ext4 file system"):
-        spark.check_master("yarn", [str(place / "model")])
+        RUNNER.check_master("yarn", [str(place / "model")])
     monkeypatch.setattr("tempfile.tempdir", str(place))
-    spark.check_master("yarn", [str(place / "model"), "s3://bucket/logs"])
+    RUNNER.check_master("yarn", [str(place / "model"), "s3://bucket/logs"])
 
 
 def test_a_master_of_this_machine_needs_no_shared_files(tmp_path, mounts):
     mounts(tmp_path, "xfs")
 
     for master in ("", "local", "local[4]", "local[*]"):
-        spark.check_master(master, [str(tmp_path)])
+        RUNNER.check_master(master, [str(tmp_path)])
 
 
 def test_a_master_is_for_spark_alone(logs, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Join held-out plays with a published model: what `mr_als.evaluating.evaluate` evaluates, and what it can not.
+"""Match held-out plays with a published model: what `mr_als.evaluating.evaluate` evaluates, and what it can not.
 
 Test plays, the history of new users and given candidates are prepared like any log, in blocks of the same users. Plays and
 model are sorted by hash, so each join is a merge of two sorted lists, one block of users at a time.
@@ -19,12 +19,13 @@ from mr_als.errors import BadInputError
 from mr_als.logs.streams import open_log
 from mr_als.maths.array import Array
 from mr_als.models.model import Model
-from mr_als.options import InputOptions
+from mr_als.options import InputOptions, PlanOptions
 from mr_als.preparing.plays import Plays
 from mr_als.preparing.prepare import prepare
 from mr_als.progress import Progress
 from mr_als.recommending.fold_in import duplicates_of
 from mr_als.records.blocks import PlaysBlock
+from mr_als.records.catalogue import USERS_PER_BLOCK
 from mr_als.records.held_out import HELD_OUT, HeldOutBlock, Rows
 from mr_als.records.ids import block_of, ragged
 from mr_als.records.join import join, match
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LeftOut", "Reading", "candidate_pairs", "unknown_items", "write_blocks"]
 
-USERS_PER_BLOCK = 2048
 _PAIR = re.compile(rb"\((.+),(.+)\)")
 
 
@@ -49,7 +49,9 @@ class LeftOut(dict[str, int]):
 class Reading:
     """Reads logs as blocks of users that fit the model's hashes; `work` is a directory here, `place` one that tasks see."""
 
-    def __init__(self, model: Model, inputs: InputOptions, engine: Engine, progress: Progress, work: str, place: str) -> None:
+    def __init__(
+        self, model: Model, inputs: InputOptions, engine: Engine, progress: Progress, work: str, place: str, task_memory: int
+    ) -> None:
         self.n_blocks = max(1, -(-len(model.user_hashes) // USERS_PER_BLOCK))
         self._inputs = replace(
             inputs,
@@ -61,10 +63,12 @@ class Reading:
             min_item_plays=0.0,
         )
         self._engine, self._progress, self._work, self._place = engine, progress, work, place
+        self._plan = PlanOptions(task_memory=task_memory)
 
     def plays(self, name: str, logs: Sequence[str], inputs: InputOptions | None = None) -> Plays:
         """Prepare logs."""
-        return prepare(logs, os.path.join(self._place, name), inputs or self._inputs, self._engine, self._progress)
+        place = os.path.join(self._place, name)
+        return prepare(logs, place, inputs or self._inputs, self._engine, self._progress, self._plan)
 
     def candidates(self, path: str) -> Plays:
         """Prepare the candidates in a file."""

@@ -1,0 +1,149 @@
+"""What an engine is: the interface `Runner`, and the table of all. A new engine is a file beside this one, and a line of `RUNNERS`.
+
+A runner is one of mrjob's, with what we tell it and what we do in its place. Who asks how it works asks `Runner`, or
+`mr_als.engine.engine.Engine`, and never compares names.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mr_als.errors import UsageError
+from mr_als.options import TASK_MEMORY
+from mr_als.storage.storage import scheme_of
+
+__all__ = ["RUNNERS", "Call", "Runner", "runner_of"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A job, as one of mrjob's runners is to run it.
+
+    name : of the job's file
+    inputs : absolute paths of files; each file is one map task
+    output : a directory that does not exist yet
+    arguments : of the job
+    given : mrjob arguments of the user
+    tasks : number of processes (local), of tasks that run at a time (hadoop)
+    reduces : number of reduce tasks (hadoop), by default `tasks`
+    task_memory : bytes of a task, for its container
+    owner : the directory that a driver holds while it runs the job; by it a job that outlived its driver is found
+    """
+
+    name: str
+    inputs: Sequence[str]
+    output: str
+    arguments: Sequence[str] = ()
+    given: Sequence[str] = ()
+    tasks: int = 1
+    reduces: int = 0
+    task_memory: int = TASK_MEMORY
+    owner: str = ""
+
+
+class Runner:
+    """One of mrjob's runners: what is particular about it, and what it has to be told.
+
+    name : the word after -r
+    place : where its tasks find files, such as hdfs:///; empty if they see those of this machine
+    runs_here : whether the memory and cores of its tasks are this machine's
+    in_driver : whether they run in the driver's process, one at a time and each with all cores
+    compiled_work : pairs x rank from which compiled code saves more than loading it costs
+    log_level : of what mrjob logs, all from here on is kept, to explain a failure
+    """
+
+    name = ""
+    place = ""
+    runs_here = False
+    in_driver = False
+    # nobody knows what is installed elsewhere
+    compiled_work: float = math.inf
+    log_level = logging.ERROR
+
+    def tasks(self, given: Sequence[str]) -> int:
+        """Return how many tasks to split a job into, as many as run at a time where that is known."""
+        raise NotImplementedError
+
+    def check_master(self, master: str, paths: Iterable[str]) -> None:
+        """Check that --master fits, and that its tasks see the files at some paths.
+
+        Raises
+        ------
+        UsageError
+            If not.
+        """
+        msg = f"--master {master} goes with -r spark, not with -r {self.name}"
+        raise UsageError(msg)
+
+    def check_place(self, path: str) -> None:
+        """Check that tasks can see the file or directory at a path.
+
+        Raises
+        ------
+        UsageError
+            If it is on this machine, and they are not.
+        """
+        if self.place and scheme_of(path) == "file":
+            where = f"{path} is on this machine, and -r {self.name} works on the files of a cluster"
+            msg = f"{where}; give a URI such as {self.uri(path)}"
+            raise UsageError(msg)
+
+    def uri(self, path: str) -> str:
+        """Return a URI that could stand for a path."""
+        return self.place + os.path.basename(os.path.normpath(path))
+
+    @contextmanager
+    def arguments(self, call: Call) -> Iterator[tuple[list[str], list[str]]]:
+        """Yield the mrjob arguments that go before the user's, which may override them, and those that go after."""
+        yield [], []
+
+    def inputs(self, call: Call) -> list[str]:
+        """Return the paths of the input as mrjob wants them."""
+        return list(call.inputs)
+
+    @contextmanager
+    def around(self, made: Any, call: Call) -> Iterator[None]:
+        """Do before and after a job what mrjob's runner, `made`, leaves to us."""
+        yield
+
+    def explain(self, log: str, made: Any) -> str:
+        """Say what went wrong where a log tells it in words that nobody understands, else nothing."""
+        return ""
+
+    def parts(self, output: str) -> list[str]:
+        """List the parts that a job wrote, in the order of their names."""
+        return sorted(str(path) for path in Path(output).glob("part-*"))
+
+
+class Known(NamedTuple):
+    """Where an engine is: its file here and the class in it, loaded when they are used; and what the help says of it."""
+
+    file: str
+    kind: str
+    words: str
+
+
+RUNNERS = {
+    "inline": Known("here", "Inline", "in this process"),
+    "local": Known("here", "Local", "on all cores of this machine"),
+    "hadoop": Known("hadoop", "Hadoop", "on YARN, with files in HDFS or S3"),
+    "emr": Known("emr", "Emr", "on Amazon's Hadoop, with files in S3"),
+    "spark": Known("spark", "Spark", "on this machine, or where --master says"),
+}
+
+
+@cache
+def runner_of(name: str) -> Runner:
+    """Return the runner with a name of the table."""
+    known = RUNNERS[name]
+    runner: Runner = getattr(import_module(f"mr_als.engine.{known.file}"), known.kind)()
+    return runner
