@@ -140,7 +140,7 @@ def main() -> None:
     end = words.index("--") if "--" in words else len(words)
     given, options = parser.parse_args(words[:end]), words[end + 1 :]
     if given.numpy_alone:
-        sys.modules["numba"] = sys.modules["polars"] = sys.modules["pyarrow"] = None  # type: ignore[assignment]
+        sys.modules["numba"] = sys.modules["pyarrow"] = None  # type: ignore[assignment]
     counts = [int(n) for n in given.iterations.split(",")]
     if given.task == "model":
         run("train", given.path, "--model", given.model, "--max-iterations=3", *same_objective(options))

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mr_als.cli import main
-from mr_als.engine import hadoop
 from mr_als.engine.engine import Engine
+from mr_als.engine.runners import hadoop
 from mr_als.errors import UsageError
 from mr_als.options import InputOptions
 from mr_als.preparing.inputs import check_engine, find_layout

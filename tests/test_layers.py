@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import pytest
 
+from mr_als.engine.runners.runner import RUNNERS, runner_of
+
 ROOT = Path(__file__).resolve().parents[1]
 JOBS = sorted((ROOT / "jobs").glob("mr_*.py"))
 
@@ -57,7 +59,7 @@ LIBRARIES = {
     "recommending": {"numpy"},
     "evaluating": {"numpy", "scipy"},
 }
-EXTRAS = {"numba", "llvmlite", "polars", "pyarrow", "zstandard", "pyspark", "s3fs", "botocore"}
+EXTRAS = {"numba", "llvmlite", "pyarrow", "zstandard", "pyspark", "s3fs", "botocore"}
 # modules that one extra is for, and that are imported only when it is there
 FOR_AN_EXTRA = {"mr_als.maths.solving.kernels_numba", "mr_als.maths.solving.prefetch"}
 
@@ -182,6 +184,48 @@ def test_a_room_holds_about_twelve_files_of_one_topic_and_says_which(room):
     assert all(len(str(ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))).splitlines()) == 3 for folder in folders)
 
 
+RUNNER_NAMES = {"inline", "local", "hadoop", "emr", "spark"}
+
+
+def names_compared_in(tree: ast.AST) -> Iterator[int]:
+    """Yield the lines of comparisons, containers and patterns in which the name of a runner stands."""
+    for node in ast.walk(tree):
+        parts: list[ast.expr | None] = []
+        if isinstance(node, ast.Compare):
+            parts = [node.left, *node.comparators]
+        elif isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+            parts = list(node.elts)
+        elif isinstance(node, ast.Dict):
+            parts = list(node.keys)
+        elif isinstance(node, ast.MatchValue):
+            parts = [node.value]
+        if any(isinstance(part, ast.Constant) and part.value in RUNNER_NAMES for part in parts):
+            yield node.lineno
+
+
+def test_nobody_outside_of_engine_compares_the_name_of_a_runner_or_lists_them():
+    asked = [
+        f"{path}:{line}"
+        for module, path in MODULES.items()
+        if layer_of(module) != "engine"
+        for line in names_compared_in(ast.parse(path.read_text()))
+    ]
+
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    "code", ['x == "hadoop"', 'x in ("inline", y)', 'x != "local"', '{"spark": 1}', '["emr"]', 'match x:\n case "spark": pass']
+)
+def test_names_of_runners_are_found(code):
+    assert list(names_compared_in(ast.parse(code))) != []
+
+
+def test_the_table_of_runners_is_the_only_list_of_them():
+    assert set(RUNNERS) == RUNNER_NAMES
+    assert all(runner_of(name).name == name for name in RUNNERS)
+
+
 def test_nothing_else_lies_flat():
     flat = {path.stem for path in (ROOT / "mr_als").glob("*.py")}
 
@@ -196,11 +240,11 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    assert loaded_by("import mr_als") & {"numpy", "scipy", "mrjob", "fsspec", "argparse"} == set()
+    assert loaded_by("import mr_als") & {"numpy", "scipy", "mrjob", "argparse"} == set()
 
 
 @pytest.mark.parametrize("path", JOBS, ids=lambda path: path.stem)
 def test_a_task_does_without_libraries_that_take_long_to_load(path):
     code = f"import runpy; runpy.run_path({str(path)!r}, run_name='job')"
 
-    assert loaded_by(code) & {"scipy", "fsspec", "pandas", "polars", "pyarrow", "pyspark", "boto3"} == set()
+    assert loaded_by(code) & {"scipy", "s3fs", "pandas", "polars", "pyarrow", "pyspark", "boto3"} == set()

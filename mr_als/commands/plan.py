@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     """Plan, and print the plan."""
     progress = progress_of(args)
     from mr_als.engine.engine import Engine
-    from mr_als.engine.runner import runner_of
+    from mr_als.engine.runners.runner import runner_of
     from mr_als.options import Training
     from mr_als.planning.choices import choose
     from mr_als.planning.plan import make_plan

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mr_als import __version__
-from mr_als.engine.runner import RUNNERS, runner_of
+from mr_als.engine.runners.runner import RUNNERS, runner_of
 from mr_als.errors import UsageError
 from mr_als.options import TASK_MEMORY, add_arguments, memory
 

@@ -1,4 +1,4 @@
-"""Running a job: the one way to run all five, on any runner, and what came out of it. A new runner is a file here.
+"""Running a job, the one way for all five; what came out of it, and which half counts. A new engine is a file in `runners/`.
 
 May touch storage, records, logs and maths. Nobody else compares the name of a runner.
 """

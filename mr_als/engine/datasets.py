@@ -1,4 +1,4 @@
-"""A data set: the records of one kind, in one directory, and the line files that name them to a job.
+"""A data set on this machine: the records of one kind in a raw file, and the line files that name them to a job.
 
 After a job the driver checks each output record and lays it down. In the form `references` its buffer is appended to a
 raw file and the index keeps where; a job then gets lines of references. In the form `lines` the checked line itself is kept.

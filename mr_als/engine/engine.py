@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Protocol
 from mr_als.engine.datasets import SHARDS, Dataset, Writer, read_parts, shard_arguments
 from mr_als.engine.launch import run_job
 from mr_als.engine.parts import SUCCESS, Parts, read_reports
-from mr_als.engine.runner import Call, Runner, runner_of
+from mr_als.engine.runners.runner import Call, Runner, runner_of
 from mr_als.errors import DamagedDataError, UsageError
 from mr_als.options import TASK_MEMORY
 from mr_als.records.lines import LINES, REFERENCES, Record

@@ -1,4 +1,4 @@
-"""The base class of all jobs: our line protocol, safe standard streams, the package shipped along."""
+"""The base class of all jobs: the records that a mapper reads and sends to a reducer, safe streams, the package shipped along."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class ALSJob(MRJob):
     def dirs(self) -> list[str]:
         """Ship the package itself, from wherever it was imported, to where it is not."""
         import mr_als
-        from mr_als.engine.runner import RUNNERS, runner_of
+        from mr_als.engine.runners.runner import RUNNERS, runner_of
 
         elsewhere = self.options.runner in RUNNERS and runner_of(self.options.runner).place
         return [f"{os.path.dirname(os.path.abspath(mr_als.__file__))}#mr_als"] if elsewhere else []

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mr_als import engine, errors
-from mr_als.engine.runner import Call, runner_of
+from mr_als.engine.runners.runner import Call, runner_of
 from mr_als.errors import JobFailedError, MRALSError
 
 

@@ -1,4 +1,4 @@
-"""A data set that is the part files of a job, where they lie: records of one kind among the lines of some parts.
+"""A data set on a cluster: the part files of a job, where they lie; records of one kind among the lines of some parts.
 
 A part ends in reports, one for each block in it, and a line that says how long they are:
 

@@ -1,4 +1,4 @@
-"""Runs: who works on a directory, what is finished, and what a killed run left behind.
+"""Which half counts: `Run.commit` makes its record (checkpoint), which only one can; what a killed run left; who holds a directory.
 
 <directory>/lock              held by flock while a driver lives; names its process
 <directory>/work/run.json     the plan: inputs and options; a resumed run must have the same

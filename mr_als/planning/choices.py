@@ -111,7 +111,7 @@ def choose(sizes: Sizes, plan: PlanOptions, compiled_work: float, kernel: str = 
 
     Parameters
     ----------
-    compiled_work : of the engine, see `mr_als.engine.runner.Runner`
+    compiled_work : of the engine, see `mr_als.engine.runners.runner.Runner`
     """
     join, why = choose_join(plan.join, *sizes.rows, sizes.rank, plan.task_memory)
     return Choices(join, why, kernel or kernel_for(plan, compiled_work, sizes, join), plan.task_memory)

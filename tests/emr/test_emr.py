@@ -13,9 +13,9 @@ import pytest
 
 import mr_als
 from mr_als.cli import main
-from mr_als.engine import emr as emr_module
 from mr_als.engine import mrjob_fixes
-from mr_als.engine.runner import Call
+from mr_als.engine.runners import emr as emr_module
+from mr_als.engine.runners.runner import Call
 from mr_als.errors import UsageError
 from mr_als.storage.places import storage_of
 from tests.emr.streaming import Emr

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from mr_als.engine import engine as engines
-from mr_als.engine import hadoop, job
-from mr_als.engine.runner import Call
+from mr_als.engine import job
+from mr_als.engine.runners import hadoop
+from mr_als.engine.runners.runner import Call
 from mr_als.errors import UsageError
 
 RUNNER = hadoop.Hadoop()

@@ -14,7 +14,7 @@ import pytest
 
 from mr_als.engine import launch
 from mr_als.engine.loose_version import LooseVersion
-from mr_als.engine.runner import Call
+from mr_als.engine.runners.runner import Call
 from mr_als.errors import BadInputError, JobFailedError
 
 JOB = '''

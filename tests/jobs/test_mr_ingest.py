@@ -14,7 +14,7 @@ import pytest
 
 from mr_als.engine.datasets import read_parts
 from mr_als.engine.launch import run_job
-from mr_als.engine.runner import Call
+from mr_als.engine.runners.runner import Call
 from mr_als.errors import HashCollisionError
 from mr_als.records.blocks import PlaysBlock
 from mr_als.records.lines import Reference, encode

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from mr_als.engine.runner import runner_of
+from mr_als.engine.runners.runner import runner_of
 from mr_als.planning import choices
 from mr_als.planning.choices import choose_kernel
 from tests.toy import generation_bytes, options, run, toy_lines, write

@@ -177,7 +177,7 @@ def test_the_command_says_what_an_iteration_takes_here_and_there_and_what_it_cos
         ([], "give either log files, or --plays DIR, or all of --users, --items and --pairs"),
         (["--users", "5", "--items", "5"], "give either log files"),
         (["--users", "5", "--items", "5", "--pairs", "26"], "more than --users 5 times --items 5"),
-        (["--users", "none"], "'none' is not a number of at least 1"),
+        (["--users", "none"], "'none' is not a number from 1 to 1e+15"),
     ],
 )
 def test_sizes_that_do_not_make_sense_are_refused(arguments, said, capsys):

@@ -17,10 +17,10 @@ import pyarrow.parquet
 import pytest
 
 from mr_als.cli import main
-from mr_als.engine import spark
 from mr_als.engine.engine import Engine
 from mr_als.engine.launch import run_job
-from mr_als.engine.runner import Call
+from mr_als.engine.runners import spark
+from mr_als.engine.runners.runner import Call
 from mr_als.errors import DamagedDataError, UsageError
 from mr_als.preparing.prepare import prepare
 from mr_als.storage.places import storage_of

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mr_als import engine
-from mr_als.engine.runner import Call, Runner
+from mr_als.engine.runners.runner import Call, Runner
 
 
 class Inline(Runner):

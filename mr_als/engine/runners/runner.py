@@ -1,4 +1,4 @@
-"""What an engine is: the interface `Runner`, and the table of all. A new engine is a file beside this one, and a line of `RUNNERS`.
+"""What an engine is: the interface `Runner`, and the table of all, `RUNNERS`. A new engine is a file here, and a line there.
 
 A runner is one of mrjob's, with what we tell it and what we do in its place. Who asks how it works asks `Runner`, or
 `mr_als.engine.engine.Engine`, and never compares names.
@@ -145,5 +145,5 @@ RUNNERS = {
 def runner_of(name: str) -> Runner:
     """Return the runner with a name of the table."""
     known = RUNNERS[name]
-    runner: Runner = getattr(import_module(f"mr_als.engine.{known.file}"), known.kind)()
+    runner: Runner = getattr(import_module(f"mr_als.engine.runners.{known.file}"), known.kind)()
     return runner

@@ -28,7 +28,7 @@ from typing import Any
 from mr_als.engine import mrjob_fixes  # noqa: F401  (before mrjob)
 from mr_als.engine.job import UNFIT
 from mr_als.engine.parts import finished
-from mr_als.engine.runner import Call, Runner
+from mr_als.engine.runners.runner import Call, Runner
 from mr_als.errors import JobFailedError, StorageError, UsageError
 from mr_als.storage.hadoop_conf import read_conf
 from mr_als.storage.places import scheme_of, storage_of

@@ -24,7 +24,7 @@ from typing import Any
 
 import mr_als
 from mr_als.engine.mrjob_fixes import load_runner
-from mr_als.engine.runner import Call, Runner
+from mr_als.engine.runners.runner import Call, Runner
 from mr_als.errors import UsageError
 from mr_als.storage.places import scheme_of
 

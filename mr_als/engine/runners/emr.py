@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
-from mr_als.engine.hadoop import check_output, conf_file, jobconf, set_reduces
 from mr_als.engine.mrjob_fixes import load_runner
 from mr_als.engine.parts import finished
-from mr_als.engine.runner import Call, Runner
+from mr_als.engine.runners.hadoop import check_output, conf_file, jobconf, set_reduces
+from mr_als.engine.runners.runner import Call, Runner
 from mr_als.errors import UsageError
 from mr_als.storage.places import scheme_of
 
