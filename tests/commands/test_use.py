@@ -257,6 +257,44 @@ def add_to(name, amount):
     return change
 
 
+def rows_of(side, order, *, names=None):
+    """Make a change that leaves these rows of a side, in this order, or only of some of its arrays."""
+
+    def change(generation):
+        folder = generation / side
+        ids = (folder / "ids.txt").read_bytes().splitlines(keepends=True)
+        rows = order(np.arange(len(ids)))
+        for name in names or ("factors", "hashes"):
+            np.save(folder / f"{name}.npy", np.load(folder / f"{name}.npy")[rows])
+        if not names:
+            (folder / "ids.txt").write_bytes(b"".join(ids[row] for row in rows))
+            np.save(folder / "ids_start.npy", np.cumsum([0, *(len(ids[row]) for row in rows)]))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (rows_of("items", lambda rows: rows[[1, 0, *rows[2:]]]), "items\tthe rows are not in the order of their hashes"),
+        (rows_of("users", lambda rows: rows[[0, 1, 1, *rows[3:]]]), "users\tthe rows are not in the order of their hashes"),
+        (rows_of("items", lambda rows: rows[:-1]), "items\tfactors (49, 5), 49 ids, but model.json says 50 rows of rank 5"),
+        (rows_of("users", lambda rows: rows[:-1], names=["factors"]), "users\tfactors (119, 5), 120 ids, but model.json says 120"),
+        (rows_of("users", lambda rows: rows[:-1], names=["hashes"]), "users\tfactors (120, 5), 120 ids, but model.json says 120"),
+        (
+            rows_of("items", lambda rows: rows[[1, 0, *rows[2:]]], names=["hashes"]),
+            "items\tan id and its hash do not belong together",
+        ),
+    ],
+    ids=["order", "twice", "fewer", "fewer factors", "fewer hashes", "other hashes"],
+)
+def test_verify_knows_rows_out_of_order_and_of_another_number(change, said, call, path, tmp_path):
+    code, out, _ = call("verify", model=damaged(path, tmp_path, change))
+
+    assert code == 1
+    assert f"WRONG\t{said}" in out
+
+
 @pytest.mark.parametrize(
     ("change", "honest", "wrong"),
     [

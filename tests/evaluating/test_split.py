@@ -108,6 +108,36 @@ def test_by_last_the_held_out_items_are_the_last_each_user_came_to_play(logs, tm
             assert max(parts[1]) <= min(parts[2])
 
 
+@pytest.mark.parametrize("later", ["early", "late"])
+def test_by_last_two_plays_within_one_second_are_in_their_order(later, tmp_path):
+    """Of a hundred users, all of whom came to play one item a tenth of a second after the other."""
+    times = {later: "2024-03-01T12:00:00.900Z", "early late".replace(later, "").strip(): "2024-03-01T12:00:00.800Z"}
+    lines = [f"{times[item]}\tuser-{user}\t{item}\t60000\n" for user in range(100) for item in ("early", "late")]
+    (tmp_path / "log.tsv").write_text("".join(lines))
+
+    actual, _ = run([str(tmp_path / "log.tsv")], tmp_path, parts=("train", "test"), by="last")
+
+    assert {item for _, item in actual["test"]} == {later}
+    assert len(actual["test"]) == len(actual["train"]) == 100
+
+
+def test_by_last_of_plays_at_one_moment_the_seed_decides(tmp_path):
+    lines = [f"2024-03-01T12:00:00Z\tuser-{user}\t{item}\t60000\n" for user in range(100) for item in ("a", "b")]
+    (tmp_path / "log.tsv").write_text("".join(lines))
+
+    held_out = []
+    for seed in (0, 1):
+        (tmp_path / str(seed)).mkdir()
+        actual, info = run([str(tmp_path / "log.tsv")], tmp_path / str(seed), parts=("train", "test"), by="last", seed=seed)
+        held_out.append(set(actual["test"]))
+        # the plays of that very moment stay in training
+        assert len(actual["train"]) == len(actual["test"]) == 100
+        assert info["replays"]["plays"] == 0
+        assert 30 < sum(item == "a" for _, item in actual["test"]) < 70
+
+    assert 30 < len(held_out[0] & held_out[1]) < 70
+
+
 def test_by_last_nothing_played_after_the_first_held_out_item_is_seen_in_training(logs, tmp_path):
     actual, info = run(logs, tmp_path, parts=("train", "test"), by="last", last=3)
 

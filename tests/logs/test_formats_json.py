@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
@@ -172,6 +173,30 @@ def test_an_array_gives_the_records_of_its_lines_however_it_is_written_and_read(
 def test_a_damaged_array_is_an_error_that_says_where(log, text, message):
     with pytest.raises(BadInputError, match=message):
         read(log(text), columns="user=u,item=i")
+
+
+@pytest.mark.parametrize("length", [1 << 20, (1 << 20) + 1])
+def test_an_element_of_an_array_may_be_as_long_as_a_line(log, length):
+    good = b'{"u":"a","i":"b"}'
+    long = b'{"u":"a","i":"b","x":"' + b"y" * (length - 24) + b'"}'
+
+    found = read(log(b"[" + b",".join([good, long, good]) + b"]"), columns="user=u,item=i")
+
+    assert len(long) == length
+    assert len(found.plays) == 2 + (length == 1 << 20)
+    assert found.bad == ([] if length == 1 << 20 else [(2, "line over 1 MiB", "")])
+
+
+def test_an_element_without_an_end_is_not_read_on_for_ever(log, monkeypatch):
+    """A quote that is not closed: what is behind it cannot be told apart."""
+    monkeypatch.setattr(jsonl, "CHUNK", 1 << 16)
+    data = b'[{"u":"a","i":"b"},{"u":"a","i":"b,' + json.dumps([{"u": 1, "i": 2}] * 300_000).encode()
+    stream = io.BytesIO(data)
+
+    with pytest.raises(BadInputError, match=r"log\.json: the array is damaged or cut off at its element 2; fetch"):
+        list(jsonl.elements(stream, "log.json"))
+
+    assert 1 << 20 < stream.tell() < (1 << 20) + (1 << 18) < len(data)
 
 
 def test_bad_elements_of_an_array_are_bad_lines(log):

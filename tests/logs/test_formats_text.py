@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
 import io
 
 import pytest
@@ -105,7 +107,7 @@ def test_quotes_are_understood_as_by_a_reader_of_one_character_at_a_time(lines):
 
     plain = unquote(("\n".join(lines) + "\n").encode(), b",", lambda line, reason, field, text: bad.update({line: reason}))
 
-    for number, (line, got) in enumerate(zip(lines, plain.text.split(b"\n"), strict=False)):
+    for number, (line, got) in enumerate(zip(lines, plain.text.split(b"\n")[:-1], strict=True)):
         expected = slowly(line)
         if isinstance(expected, list):
             assert got.split(plain.delimiter) == [field.encode() for field in expected]
@@ -152,6 +154,16 @@ def test_quotes_and_commas_are_characters_where_the_log_is_no_csv(log):
         ('u,"2', '12" mix', 1.0),
     ]
     assert read(log('u,12" mix,1\n'), format="counts", delimiter=",").plays == [("u", '12" mix', 1.0)]
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.txt", "log", "export.data", "log.tsv", "log.csv.gz", "log.txt.bz2"])
+@pytest.mark.parametrize("header", ["", "user,item,plays\n"])
+def test_a_log_with_commas_is_csv_whatever_its_name(name, header, log, tmp_path):
+    text = f'{header}u,"Tyler, The Creator",2\nv,"12"" mix",1\n'
+    pack = gzip.compress if name.endswith(".gz") else bz2.compress if name.endswith(".bz2") else bytes
+    (tmp_path / name).write_bytes(pack(text.encode()))
+
+    assert read(tmp_path / name).plays == [("u", "Tyler, The Creator", 2.0), ("v", '12" mix', 1.0)]
 
 
 @pytest.mark.parametrize("header", ["user\titem\tplays\n", "artist\tuser_id\tPlay Count\n", "\ufeffuser\titem\tplays\r\n", ""])

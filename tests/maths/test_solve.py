@@ -305,6 +305,18 @@ def test_what_is_not_finite_never_leaves(solver, kernel):
         solve_block(*csr, z, spectrum, basis, block.n_fixed, Weights(), solver=solver, kernel=kernel)
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_factors_too_large_to_be_stored_never_leave(solver, kernel):
+    """Ratings of 1e39: all sums are finite in float64, and the factors are infinite in float32."""
+    block = Block(DEGREES)
+    spectrum, basis = eigenbasis(gram_matrix(block.fixed))
+    csr = block.indptr, block.indices, np.full(len(block.indices), 1e39)
+    weights = Weights(feedback="explicit", regularization=0.1)
+
+    with pytest.raises(NonFiniteError, match="far too large"):
+        solve_block(*csr, project(block.fixed, basis), spectrum, basis, block.n_fixed, weights, solver=solver, kernel=kernel)
+
+
 @pytest.mark.parametrize("max_gather", [1 << 20, 400])
 def test_vectors_are_only_ever_indexed_by_places(max_gather, kernel):
     """A store backed by a file offers no more than that."""

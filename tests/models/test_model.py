@@ -44,6 +44,15 @@ def test_row_i_of_the_factors_belongs_to_id_i(model):
     assert [model.item_index(item) for item in model.item_ids] == list(range(len(model.item_ids)))
 
 
+@pytest.mark.parametrize("row", [120, 121, -121, 1 << 40])
+def test_there_is_no_id_beyond_the_last(row, model):
+    assert len(model.user_ids) == 120
+    assert model.user_ids[-1] == model.user_ids[119]
+    assert model.user_ids[-120] == model.user_ids[0]
+    with pytest.raises(IndexError):
+        model.user_ids[row]
+
+
 def test_info_is_the_parsed_model_json(model, path):
     assert model.info == json.loads((path / "model.json").read_text())
     assert model.info["history"][-1]["solved"] == "users"

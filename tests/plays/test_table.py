@@ -60,7 +60,7 @@ def sums_of(blocks, side):
         for row, name in enumerate(names):
             columns = block.indices[block.indptr[row] : block.indptr[row + 1]]
             assert sorted(set(columns.tolist())) == columns.tolist() != []
-            for column, units in zip(columns, block.units()[block.indptr[row] :], strict=False):
+            for column, units in zip(columns, block.units()[block.indptr[row] : block.indptr[row + 1]], strict=True):
                 found[name.decode(), int(block.columns[column])] = int(units)
     return found
 

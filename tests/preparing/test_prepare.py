@@ -367,6 +367,18 @@ def test_a_directory_without_plays_or_with_a_short_file_is_damaged(log, tmp_path
         read_plays(str(tmp_path / "plays"))
 
 
+def test_a_prepare_that_fails_leaves_no_plays_of_other_options_behind(log, tmp_path):
+    """What was finished was of other inputs: who trains on the directory next must not get it unawares."""
+    path, directory = log(some_lines()), str(tmp_path / "plays")
+    finished = blocks_of(prepare([path], directory, OPTIONS))
+    with pytest.raises(BadInputError, match="more than --max-bad-lines"):
+        prepare([log([*some_lines(), *["bad\n"] * 100], "other.tsv")], directory, OPTIONS)
+
+    with pytest.raises(DamagedDataError, match="no finished plays directory"):
+        read_plays(directory)
+    assert blocks_of(prepare([path], directory, OPTIONS)) == finished
+
+
 @pytest.mark.parametrize("chosen", [{}, {"min_user_plays": 1.0}], ids=["no threshold", "a threshold"])
 @pytest.mark.parametrize("fault", ["lost", "doubled", "cut"])
 def test_lost_doubled_and_cut_output_is_noticed(fault, chosen, log, tmp_path, monkeypatch):
@@ -379,7 +391,8 @@ def test_lost_doubled_and_cut_output_is_noticed(fault, chosen, log, tmp_path, mo
     real = engines.run_job
     monkeypatch.setattr(engines, "run_job", run_job)
 
-    with pytest.raises(DamagedDataError):
+    said = {"lost": "a task's output was lost", "doubled": "a block came twice", "cut": "a line has . fields .*: truncated"}[fault]
+    with pytest.raises(DamagedDataError, match=said):
         prepare([log(some_lines())], str(tmp_path / "plays"), replace(OPTIONS, **chosen), Engine(tasks=2))
 
     assert not (tmp_path / "plays" / "plays.json").exists()
