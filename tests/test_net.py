@@ -162,7 +162,7 @@ def wait_until(true, seconds=60.0):
     [
         ("inline", signal.SIGTERM, 143, "terminated"),
         ("local", signal.SIGTERM, 143, "terminated"),
-        ("local", signal.SIGHUP, 129, "hung up"),
+        ("inline", signal.SIGHUP, 129, "hung up"),
     ],
 )
 def test_a_signal_that_ends_a_training_leaves_no_scratch_files_and_no_tasks(runner, number, code, said, logs, tmp_path):
@@ -170,6 +170,7 @@ def test_a_signal_that_ends_a_training_leaves_no_scratch_files_and_no_tasks(runn
     half = tmp_path / "m" / "work" / "half-001.json"
     process = start(
         "train", logs, "--model", tmp_path / "m", "-r", runner, "--max-iterations", "1000000", "--tolerance", "0", "-q",
+        "--metrics", tmp_path / "train.prom",
         environment={"TMPDIR": str(tmp_path / "scratch")},
     )  # fmt: skip
 
@@ -182,6 +183,7 @@ def test_a_signal_that_ends_a_training_leaves_no_scratch_files_and_no_tasks(runn
     assert process.returncode == code
     assert err == f"mr-als: {said}; what is finished counts: the same command resumes\n"
     assert os.listdir(tmp_path / "scratch") == []
+    assert f'mr_als_train_exit_code{{model="{tmp_path / "m"}"}} {code}\n' in (tmp_path / "train.prom").read_text()
     wait_until(lambda: not any(runs(task) for task in below))
     assert cli.main(["train", logs, "--model", str(tmp_path / "m"), "--restart", *SMALL]) == 0
 

@@ -62,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         code, info = _train(args)
     except BaseException as error:
-        code = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 1)
+        # of ours; of a signal; else as `mr_als.cli` ends
+        code = getattr(error, "exit_code", getattr(error, "code", 130 if isinstance(error, KeyboardInterrupt) else 1))
         raise
     finally:
         write_metrics(args.metrics, args.model, code, started, info)
