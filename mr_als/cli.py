@@ -63,6 +63,8 @@ exit codes: 0 done, 1 failed, 2 usage, 3 a gate was not passed, 130 interrupted,
 
 # of a file system that is full, of a quota, of a limit to the size of files
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# what is given where an option or argument is called so is a name of something
+_PATHS = ("DIR", "FILE", "LOGS", "PATH", "TEST", "USER", "ITEM")
 # what the libraries that read files raise when one is not what they expect; pyarrow's come by name, as it may be missing
 _UNREADABLE = (csv.Error, EOFError, RecursionError, UnicodeError, json.JSONDecodeError, struct.error, zlib.error)
 _ARROW = "ArrowException"
@@ -83,6 +85,12 @@ class Parser(argparse.ArgumentParser):
         found, left = super().parse_known_args(self._given, namespace)
         if left:
             self.error(f"unrecognized arguments: {' '.join(left)}")
+        for action in self._actions:
+            value = getattr(found, action.dest, None)
+            if action.metavar in _PATHS and value != action.default and (value == "" or (isinstance(value, list) and "" in value)):
+                self.error(
+                    f"{'/'.join(action.option_strings) or action.metavar}: an empty name; is a variable of the shell not set?"
+                )
         return found, left
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

@@ -280,6 +280,31 @@ def test_a_split_whose_parts_share_a_directory_is_refused_first(train, test, log
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["train", "LOGS", "--model", ""], "--model"),
+        (["train", "LOGS", "", "--model", "m"], "LOGS"),
+        (["prepare", "LOGS", "--plays="], "--plays"),
+        (["split", "LOGS", "--train", "", "--test", "t"], "--train"),
+        (["recommend", "--model", "MODEL", "--output", ""], "-o/--output"),
+        (["recommend", "--model", "MODEL", ""], "USER"),
+        (["recommend", "--model", "MODEL", "--plays", ""], "--plays"),
+        (["explain", "--model", "MODEL", "user-1", ""], "ITEM"),
+        (["evaluate", "--model", "MODEL", ""], "TEST"),
+    ],
+)
+def test_a_name_that_is_empty_is_refused(command, name, logs, model, cli, tmp_path, monkeypatch):
+    """As of a variable that is not set: the working directory, whose name it would be, is not meant."""
+    monkeypatch.chdir(tmp_path)
+
+    code, out, err = cli(*({"LOGS": logs, "MODEL": model}.get(word, word) for word in command))
+
+    assert (code, out) == (2, "")
+    assert err.startswith(f"mr-als: {name}: an empty name; is a variable of the shell not set? See: mr-als {command[0]} --help")
+    assert list(tmp_path.iterdir()) == []
+
+
 # numbers too large to be calculated with
 
 
