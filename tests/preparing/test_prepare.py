@@ -18,7 +18,7 @@ from mr_als.engine.engine import Engine
 from mr_als.errors import BadInputError, DamagedDataError, HashCollisionError, UsageError
 from mr_als.options import InputOptions, PlanOptions
 from mr_als.preparing.plays import read_plays
-from mr_als.preparing.prepare import prepare
+from mr_als.preparing.prepare import check_sides, prepare
 from mr_als.records.blocks import STRENGTH_UNIT, PlaysBlock
 from mr_als.records.ids import hash_id
 from tests.collisions import collision
@@ -377,6 +377,17 @@ def test_a_prepare_that_fails_leaves_no_plays_of_other_options_behind(log, tmp_p
     with pytest.raises(DamagedDataError, match="no finished plays directory"):
         read_plays(directory)
     assert blocks_of(prepare([path], directory, OPTIONS)) == finished
+
+
+@pytest.mark.parametrize(("pairs", "units"), [(4, 7), (5, 6), (4, 6)])
+def test_sides_that_differ_in_pairs_or_in_plays_are_refused(pairs, units):
+    """A lost block of ratings of 0 leaves the plays as they are, and one of plays that were summed twice the pairs."""
+    check_sides({"users": [3, 5, 7, 2, 5, 7], "items": [2, 5, 7, 3, 5, 7]})
+
+    with pytest.raises(
+        DamagedDataError, match=f"the users have 5 pairs .* the items {pairs} and .*: a task's output was lost or doubled"
+    ):
+        check_sides({"users": [3, 5, 7, 2, 5, 7], "items": [2, 5, 7, 3, pairs, units]})
 
 
 @pytest.mark.parametrize("chosen", [{}, {"min_user_plays": 1.0}], ids=["no threshold", "a threshold"])
