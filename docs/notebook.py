@@ -1,20 +1,16 @@
 """The worked example as a notebook: the prose of the page, and in place of each command the code that gives its numbers.
 
-A cell's functions are those of `mr_als.teaching.formulas`, copied in, so that a reader can change them. Cells are run by
-a few lines of Python here, which is all that a notebook without widgets needs; Jupyter shows and runs it as well.
+A cell's functions are those of `mr_als.teaching.formulas`, copied in, so that a reader can change them. nbclient runs the cells.
 """
 
 from __future__ import annotations
 
-import ast
-import contextlib
-import io
-import json
 import re
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+import nbformat
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from mr_als.teaching import formulas
 
@@ -147,26 +143,22 @@ CELLS = {
 _BLOCK = re.compile(r"^```console\n\$ mr-als walkthrough (.*)\n(?:.*\n)*?```$", re.MULTILINE)
 
 
-def build(page: str) -> list[dict[str, Any]]:
-    """Turn the page, up to its exercises, into executed cells."""
-    page = page.split("## 14. Exercises")[0]
-    parts = _BLOCK.split(page)
+def build(page: str) -> nbformat.NotebookNode:
+    """Turn the page, up to its exercises, into a notebook with the outputs of its cells."""
+    parts = _BLOCK.split(page.split("## 14. Exercises")[0])
     cells = []
     for text, arguments in zip(parts[::2], [*parts[1::2], None], strict=True):
         if text.strip():
-            cells.append({"cell_type": "markdown", "metadata": {}, "source": text.strip()})
+            cells.append(new_markdown_cell(text.strip()))
         if arguments:
-            code = code_of(arguments.removeprefix("--only "))
-            cells.append({"cell_type": "code", "metadata": {}, "source": code, "execution_count": None, "outputs": []})
-    outputs = execute([cell["source"] for cell in cells if cell["cell_type"] == "code"])
-    for number, cell in enumerate((cell for cell in cells if cell["cell_type"] == "code"), 1):
-        cell["execution_count"], cell["outputs"] = number, outputs[number - 1]
-        for output in cell["outputs"]:
-            if output["output_type"] == "execute_result":
-                output["execution_count"] = number
+            cells.append(new_code_cell(code_of(arguments.removeprefix("--only "))))
     for number, cell in enumerate(cells):
-        cell["id"] = f"cell-{number:02d}"
-    return cells
+        cell.id = f"cell-{number:02d}"
+    book = new_notebook(cells=cells)
+    NotebookClient(book, kernel_name="python3", record_timing=False, coalesce_streams=True).execute(cwd=PAGE.parents[1])
+    # not the versions of what has run it
+    book.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    return book
 
 
 def code_of(section: str) -> str:
@@ -177,36 +169,3 @@ def code_of(section: str) -> str:
         name = line.removeprefix("use ")
         parts += [*formulas.source(getattr(formulas, name)), ""] if name != line else [line]
     return "\n".join(parts)
-
-
-def execute(sources: list[str]) -> list[list[dict[str, Any]]]:
-    """Run the cells one after the other in one namespace, and give the outputs of each as a notebook stores them."""
-    namespace: dict[str, Any] = {}
-    results = []
-    with np.printoptions():  # a cell sets some
-        for number, source in enumerate(sources, 1):
-            results.append(_run_cell(source, f"cell {number}", namespace))
-    return results
-
-
-def _run_cell(source: str, name: str, namespace: dict[str, Any]) -> list[dict[str, Any]]:
-    tree = ast.parse(source)
-    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
-    printed, value = io.StringIO(), None
-    with contextlib.redirect_stdout(printed):
-        exec(compile(tree, name, "exec"), namespace)
-        if isinstance(last, ast.Expr):
-            value = eval(compile(ast.Expression(last.value), name, "eval"), namespace)
-    outputs: list[dict[str, Any]] = []
-    if printed.getvalue():
-        outputs.append({"output_type": "stream", "name": "stdout", "text": printed.getvalue()})
-    if value is not None:
-        outputs.append({"output_type": "execute_result", "metadata": {}, "data": {"text/plain": repr(value)}})
-    return outputs
-
-
-def to_json(cells: list[dict[str, Any]]) -> str:
-    """Format the cells as the text of the notebook file."""
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    book = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
-    return json.dumps(book, indent=1, ensure_ascii=False) + "\n"

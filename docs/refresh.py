@@ -22,7 +22,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from notebook import NOTEBOOK, PAGE, build, to_json
+import nbformat
+from notebook import NOTEBOOK, PAGE, build
 
 from mr_als import cli
 
@@ -97,4 +98,4 @@ if __name__ == "__main__":
         if (new := run_session(refreshed(page))) != page:
             path.write_text(new, encoding="utf-8")
             print(f"{path.name}: refreshed")
-    NOTEBOOK.write_text(to_json(build(PAGE.read_text(encoding="utf-8"))), encoding="utf-8")
+    nbformat.write(build(PAGE.read_text(encoding="utf-8")), NOTEBOOK)
