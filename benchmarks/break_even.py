@@ -73,7 +73,7 @@ def section(curves: dict[str, Any], start: float) -> str:
         "",
         "Measured by `python benchmarks/curves.py`: one thing is varied, the rest stays at 20,000 users, 10,000 items, a million",
         "pairs (4 million for tasks) and rank 64; for plays and blocks it is 100,000 users and 50,000 items, for blocks also 8",
-        "million pairs that are shuffled. The dotted lines are what would be in proportion; of a task some 90 MB are Python, NumPy",
+        "million pairs that are shuffled. The dashed lines are what would be in proportion; of a task some 90 MB are Python, NumPy",
         "and buffers, whatever the blocks.",
         "",
         "| varied | from, to | an iteration, or the largest task | median of |",

@@ -6,12 +6,16 @@ python docs/pictures/make.py
 from __future__ import annotations
 
 import json
-import math
+import re
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from mr_als.reporting import charts
+from mr_als.reporting.charts import Series, line_chart
 from mr_als.teaching.full_grid import full_grid
 from mr_als.teaching.lesson import Lesson
 from mr_als.teaching.matrix import EXAMPLE, EXAMPLE_FACTORS
@@ -23,6 +27,13 @@ INK, FAINT, PAPER = "#1f2933", "#7b8794", "#ffffff"
 BLUE, ORANGE, GREEN, GREY = "#dbeafe", "#ffedd5", "#dcfce7", "#f1f5f9"
 LINES = {BLUE: "#2563eb", ORANGE: "#ea580c", GREEN: "#16a34a", GREY: "#94a3b8"}
 FONT = "font-family='Helvetica, Arial, sans-serif'"
+
+# what the report's style sheet says of charts, in its light colours; they are smaller here, so their letters are larger
+_CLASSES = (".tick", ".label", ".grid", ".axis", ".line", ".fill")
+_LIGHT = dict(re.findall(r"--(\w+): (#\w+)", charts.STYLE.splitlines()[0]))
+STYLE = "".join(line for line in charts.STYLE.splitlines() if line.startswith(_CLASSES))
+STYLE = re.sub(r"var\(--(\w+)\)", lambda found: _LIGHT[found[1]], STYLE)
+STYLE += ".tick, .label { font-size: 18px; } .line.s1 { stroke-dasharray: 6 6; }"
 
 
 class Drawing:
@@ -59,6 +70,13 @@ class Drawing:
             self.parts.append(f"<rect {ground} fill='{PAPER}' opacity='0.9'/>")
             self.text(x, y, label, size=12)
 
+    def chart(self, n: int, title: str, series: Sequence[Series], x_label: str, **how: bool) -> None:
+        """Draw the n-th chart, two in a row, as the report of a training draws it."""
+        x, y = 10 + 445 * (n % 2), 40 + 250 * (n // 2)
+        self.text(x + 220, y - 16, title, weight="bold")
+        drawn = line_chart(title, series, x_label, "", **how)
+        self.parts.append(drawn.replace("<svg ", f"<svg x='{x}' y='{y}' width='435' height='218' ", 1))
+
     def svg(self) -> str:
         """Render the text of the file."""
         w, h = self.size
@@ -67,7 +85,8 @@ class Drawing:
             f"<path d='M0 0 L10 5 L0 10 z' fill='{INK}'/></marker></defs>"
         )
         head = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {w} {h}' width='{w}' height='{h}' role='img' {FONT}>"
-        sheet = f"<title>{escape(self.title)}</title>{tip}<rect width='{w}' height='{h}' rx='8' fill='{PAPER}'/>"
+        style = f"<style>{STYLE}</style>" if any("<svg " in part for part in self.parts) else ""
+        sheet = f"<title>{escape(self.title)}</title>{style}{tip}<rect width='{w}' height='{h}' rx='8' fill='{PAPER}'/>"
         return "\n".join([head, sheet, *self.parts, "</svg>"]) + "\n"
 
 
@@ -162,68 +181,30 @@ def convergence() -> Drawing:
     lesson = Lesson(EXAMPLE, EXAMPLE_FACTORS)
     history = lesson.trained[2]
     d = Drawing(900, 300, "The objective falls in every half, the weighted RMSE does not")
-    _curve(d, 70, [entry["objective"] for entry in history], 8.8, 10.6, "objective: falls in every half")
-    _curve(d, 510, [entry["wrmse"] for entry in history], 0.2, 0.26, "weighted RMSE: of user halves (dark) and item halves")
+    d.chart(0, "objective", [_series(history, "objective")], "half")
+    d.chart(1, "weighted RMSE", [_series(history, "wrmse", side) for side in ("users", "items")], "half")
     return d
 
 
-def _curve(d: Drawing, left: float, values: Sequence[float], low: float, high: float, title: str) -> None:
-    top, height, width = 50, 190, 350
-
-    def place(n: int) -> tuple[float, float]:
-        return left + width * n / (len(values) - 1), top + height * (high - values[n]) / (high - low)
-
-    d.text(left + width / 2, 28, title, weight="bold")
-    for n in range(4):
-        value, y = low + (high - low) * n / 3, top + height * (3 - n) / 3
-        d.parts.append(f"<line x1='{left}' y1='{y:g}' x2='{left + width}' y2='{y:g}' stroke='{GREY}'/>")
-        d.text(left - 8, y + 4, f"{value:.3g}", size=11, anchor="end", fill=FAINT)
-    points = " ".join("{:.1f},{:.1f}".format(*place(n)) for n in range(len(values)))
-    d.parts.append(f"<polyline points='{points}' fill='none' stroke='{LINES[BLUE]}' stroke-width='1.6'/>")
-    for n in range(len(values)):
-        x, y = place(n)
-        d.parts.append(
-            f"<circle cx='{x:.1f}' cy='{y:.1f}' r='3.6' fill='{LINES[BLUE] if n % 2 == 0 else BLUE}' stroke='{LINES[BLUE]}'/>"
-        )
-        if n % 2 == 0:
-            d.text(x, top + height + 20, str(n + 1), size=11, fill=FAINT)
-    d.text(left + width / 2, top + height + 40, "half", size=12, fill=FAINT)
+def _series(history: Sequence[dict[str, Any]], figure: str, solved: str = "") -> Series:
+    entries = [entry for entry in history if solved in ("", entry["solved"])]
+    return Series(solved or figure, *(np.array([entry[key] for entry in entries], float) for key in ("half", figure)))
 
 
 def curves(results: dict[str, Any]) -> Drawing:
     """Draw what benchmarks/curves.py measured, both axes logarithmic, a dotted line where y grows as x."""
-    d = Drawing(900, 20 + 270 * -(-len(results) // 2), "How time and memory grow")
+    d = Drawing(900, 30 + 250 * -(-len(results) // 2), "How time and memory grow")
     units = {"seconds": "seconds an iteration", "peak_mb": "MB of the largest task"}
     for n, (name, found) in enumerate(results.items()):
-        title = f"{units[found['measured']]} against {found['varied'] if name != 'plays' else 'pairs played'}"
-        place = 80 + 440 * (n % 2), 50 + 270 * (n // 2)
-        _log_log(d, *place, found["x"], found["y"], title, linear=name in ("plays", "rank"))
+        x, y = np.array(found["x"], float), np.array(found["y"], float)
+        series = [Series("measured", x, y)]
+        if name in ("plays", "rank"):
+            # from the last point backwards along slope 1, until it has fallen a little below the first
+            factor = min(x[-1] / x[0], 1.25 * y[-1] / y.min())
+            series.append(Series("in proportion", x[-1] / np.array([factor, 1]), y[-1] / np.array([factor, 1])))
+        varied = found["varied"] if name != "plays" else "pairs played"
+        d.chart(n, f"{units[found['measured']]} against {varied}", series, varied, log_x=True, log_y=True, few=True)
     return d
-
-
-def _log_log(d: Drawing, left: float, top: float, x: Sequence[float], y: Sequence[float], title: str, *, linear: bool) -> None:
-    width, height = 340, 160
-    low, high = 0.8 * min(y), 1.25 * max(y)
-
-    def place(a: float, b: float) -> tuple[float, float]:
-        right = width * math.log(a / x[0]) / math.log(x[-1] / x[0])
-        return left + right, top + height * math.log(high / b) / math.log(high / low)
-
-    d.text(left + width / 2, top - 16, title, weight="bold")
-    d.parts.append(f"<rect x='{left}' y='{top}' width='{width}' height='{height}' fill='none' stroke='{GREY}'/>")
-    if linear:
-        # from the last point backwards along slope 1, as far as the frame
-        factor = min(x[-1] / x[0], y[-1] / low)
-        ends = (*place(x[-1] / factor, y[-1] / factor), *place(x[-1], y[-1]))
-        line = "x1='{:.1f}' y1='{:.1f}' x2='{:.1f}' y2='{:.1f}'".format(*ends)
-        d.parts.append(f"<line {line} stroke='{FAINT}' stroke-dasharray='2 4'/>")
-    points = [place(a, b) for a, b in zip(x, y, strict=True)]
-    joined = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
-    d.parts.append(f"<polyline points='{joined}' fill='none' stroke='{LINES[BLUE]}' stroke-width='1.6'/>")
-    for (a, b), x_value, y_value in zip(points, x, y, strict=True):
-        d.parts.append(f"<circle cx='{a:.1f}' cy='{b:.1f}' r='3.4' fill='{LINES[BLUE]}'/>")
-        d.text(a, b - 9, f"{y_value:.3g}", size=11)
-        d.text(a, top + height + 18, f"{x_value / 1e6:g}M" if x_value >= 1e6 else f"{x_value:,}", size=11, fill=FAINT)
 
 
 MEASURED = HERE.parents[1] / "benchmarks" / "curves.json"

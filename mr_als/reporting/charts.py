@@ -8,14 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mr_als.maths.array import Array
 
-__all__ = ["Series", "bar_chart", "line_chart", "point_chart"]
+__all__ = ["STYLE", "Series", "bar_chart", "line_chart", "point_chart"]
 
+# of the charts and of the page around them
+STYLE = (Path(__file__).parent / "style.css").read_text()
 WIDTH, HEIGHT = 640, 320
 LEFT, RIGHT, TOP, BOTTOM = 92, 22, 34, 60
 # points drawn of one series: more are not seen, but read by every browser
@@ -58,8 +61,14 @@ def _ticks(low: float, high: float, about: int) -> list[float]:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
+    """Choose powers of ten around [low, high], and where they are few, 2 and 5 times those as well."""
     first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
-    return [10.0**n for n in range(first, max(last, first + 1) + 1)]
+    if last - first > 2:
+        return [10.0**n for n in range(first, last + 1)]
+    ticks = [step * 10.0**n for n in range(first, last + 1) for step in (1, 2, 5)]
+    start = max(n for n, tick in enumerate(ticks) if tick <= low * (1 + 1e-9))
+    end = next(n for n, tick in enumerate(ticks) if n > start and tick >= high * (1 - 1e-9))
+    return ticks[start : end + 1]
 
 
 def number(value: float) -> str:
@@ -83,8 +92,8 @@ def _frame(title: str, x: _Axis, y: _Axis, x_label: str, y_label: str, body: str
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height}" y2="{height}"/>')
         parts.append(f'<text class="tick" text-anchor="end" x="{LEFT - 8}" y="{y.place(tick) + 4:.1f}">{number(tick)}</text>')
     for tick in x.ticks:
-        # the last label would reach over the edge
-        anchor, at = ("end", WIDTH - 4) if tick == x.ticks[-1] else ("middle", x.place(tick))
+        # at the end of the axis, a label in the middle would reach over the edge
+        anchor, at = ("end", WIDTH - 4) if x.place(tick) > WIDTH - RIGHT - 20 else ("middle", x.place(tick))
         parts.append(f'<text class="tick" text-anchor="{anchor}" x="{at:.1f}" y="{HEIGHT - BOTTOM + 20}">{number(tick)}</text>')
     parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}"/>')
     middle = (LEFT + WIDTH - RIGHT) / 2
@@ -105,11 +114,16 @@ def _axes(series: Sequence[Series], *, log_x: bool, log_y: bool, from_zero: bool
 
 
 def line_chart(
-    title: str, series: Sequence[Series], x_label: str, y_label: str, *, log_x: bool = False, log_y: bool = False
+    title: str, series: Sequence[Series], x_label: str, y_label: str, *, log_x: bool = False, log_y: bool = False, few: bool = False
 ) -> str:
-    """Draw each series as a line with a dot at every value."""
+    """Draw each series as a line with a dot at every value; if they are `few`, with the numbers of the first series."""
     x, y = _axes(series, log_x=log_x, log_y=log_y)
     body = []
+    if few:
+        x.ticks = [float(a) for a in series[0].x]
+        for a, b in zip(series[0].x, series[0].y, strict=True):
+            text = f'<text class="tick" text-anchor="middle" x="{x.place(a):.1f}" y="{y.place(b) - 10:.1f}">{b:.3g}</text>'
+            body.append(text)
     for n, s in enumerate(series):
         places = [f"{x.place(a):.1f},{y.place(b):.1f}" for a, b in zip(s.x, s.y, strict=True)]
         body.append(f'<polyline class="line s{n}" points="{" ".join(places)}"/>')

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,12 @@ import numpy as np
 from mr_als.maths.array import Array
 from mr_als.models.model import Model
 from mr_als.records.blocks import SIDES
-from mr_als.reporting.charts import Series, bar_chart, line_chart, number, point_chart
+from mr_als.reporting.charts import STYLE, Series, bar_chart, line_chart, number, point_chart
 
 __all__ = ["report"]
 
 # users shown with their recommendations, and items a user
 SHOWN_USERS, SHOWN_ITEMS, SHOWN_REASONS = 6, 5, 2
-STYLE = (Path(__file__).parent / "style.css").read_text()
 
 
 def report(model: Model, evaluation: dict[str, Any] | None = None) -> str:
