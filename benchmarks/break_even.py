@@ -79,22 +79,25 @@ def section(curves: dict[str, Any], start: float) -> str:
         "| varied | from, to | an iteration, or the largest task | median of |",
         "|---|---|---|---|",
         *rows,
+        *(even(curves["plays"], start) if start else []),
     ]
-    if start:
-        pair, machine = seconds_a_pair(curves["plays"]), curves["plays"]["machine"]
-        lines += [
-            "",
-            f"A pair more costs {1e6 * pair:.2g} microseconds in a half here ({machine}), and a half of `sample_logs` takes",
-            f"{start:.0f} seconds on Hadoop (a single node), nearly all of it the start of the job. So machines like this one win,",
-            "at rank 64, from so many pairs on (`python benchmarks/break_even.py`):",
-            "",
-            "| machines | a half must take on one | pairs |",
-            "|---|---|---|",
-        ]
-        for m in MACHINES:
-            least = start * m / (m - 1)
-            lines.append(f"| {m} | {least:.0f} s | {least / pair / 1e6:.0f} million |")
     return "\n".join(lines) + "\n"
+
+
+def even(plays: dict[str, Any], start: float) -> list[str]:
+    """Format from how many pairs on several machines win, if starting a half's job takes `start` seconds."""
+    pair = seconds_a_pair(plays)
+    least = {m: start * m / (m - 1) for m in MACHINES}
+    return [
+        "",
+        f"A pair more costs {1e6 * pair:.2g} microseconds in a half here ({plays['machine']}), and a half of `sample_logs` takes",
+        f"{start:.0f} seconds on Hadoop (a single node), nearly all of it the start of the job. So machines like this one win,",
+        "at rank 64, from so many pairs on (`python benchmarks/break_even.py`):",
+        "",
+        "| machines | a half must take on one | pairs |",
+        "|---|---|---|",
+        *(f"| {m} | {seconds:.0f} s | {seconds / pair / 1e6:.0f} million |" for m, seconds in least.items()),
+    ]
 
 
 def main(arguments: list[str]) -> None:

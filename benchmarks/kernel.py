@@ -68,7 +68,7 @@ def measure(plays: Plays) -> None:
 
 def main() -> None:
     """Prepare the plays of a counts file, and measure."""
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         raise SystemExit(__doc__)
     with tempfile.TemporaryDirectory() as work:
         measure(prepare([sys.argv[1]], os.path.join(work, "plays"), InputOptions()))

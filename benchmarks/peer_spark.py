@@ -28,6 +28,20 @@ def dense(frame: Any, n: int, rank: int) -> Any:
     return factors
 
 
+def session() -> Any:
+    """Start Spark on this machine alone."""
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master(f"local[{THREADS}]").config("spark.driver.memory", "8g")
+    for name in ("spark.ui.enabled", "spark.ui.showConsoleProgress"):
+        builder = builder.config(name, "false")
+    for name in ("spark.driver.host", "spark.driver.bindAddress"):
+        builder = builder.config(name, "127.0.0.1")
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
 def main() -> None:
     """Run one measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -37,15 +51,9 @@ def main() -> None:
     given = parser.parse_args()
 
     from pyspark.ml.recommendation import ALS
-    from pyspark.sql import SparkSession, functions
+    from pyspark.sql import functions
 
-    builder = SparkSession.builder.master(f"local[{THREADS}]").config("spark.driver.memory", "8g")
-    for name in ("spark.ui.enabled", "spark.ui.showConsoleProgress"):
-        builder = builder.config(name, "false")
-    for name in ("spark.driver.host", "spark.driver.bindAddress"):
-        builder = builder.config(name, "127.0.0.1")
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
+    spark = session()
     users, items, plays, *_ = read_counts(given.path)
     # ids in the file are numbers already: Spark reads them itself
     frame = spark.read.csv(given.path, sep="\t", schema="user INT, item INT, plays DOUBLE")

@@ -65,7 +65,7 @@ def timed(spent: list[float], function: Callable[..., Any]) -> Callable[..., Any
 
 def main() -> None:
     """Train twice, the second time with a clock around each step."""
-    if len(sys.argv) < 2:
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         raise SystemExit(__doc__)
     spent: dict[str, list[float]] = {name: [] for name, _, _ in STEPS}
     with tempfile.TemporaryDirectory() as work:

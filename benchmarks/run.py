@@ -87,6 +87,15 @@ def compare(row: Row, pairs: int, work: Path, timeout: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def compared(row: Row, pairs: int, work: Path, timeout: float) -> dict[str, Any]:
+    """Measure one row; what goes wrong is its result, and the other rows go on."""
+    try:
+        return compare(row, pairs, work, timeout)
+    except (RuntimeError, ValueError, KeyError, subprocess.SubprocessError) as error:
+        say(f"{row.name}: {error}")
+        return {"error": str(error)[:200]}
+
+
 def machine() -> dict[str, Any]:
     """Describe what the figures depend on."""
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
@@ -173,11 +182,7 @@ def main() -> int:
     about, command = machine(), "python -m benchmarks.run" + (f" -n {given.pairs}" if given.pairs != PAIRS else "")
     for row in ROWS:
         if row.name in wanted:
-            try:
-                results[row.name] = compare(row, given.pairs, work, given.timeout)
-            except (RuntimeError, ValueError, KeyError, subprocess.SubprocessError) as error:
-                say(f"{row.name}: {error}")
-                results[row.name] = {"error": str(error)[:200]}
+            results[row.name] = compared(row, given.pairs, work, given.timeout)
             # after each row: an interruption loses nothing
             kept.write_text(json.dumps({"machine": about, "command": command, "rows": results}, indent=1))
             if given.publish:

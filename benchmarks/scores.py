@@ -41,55 +41,58 @@ def microseconds(function: Callable[..., Any], users: range, step: int) -> float
     return 1e6 * best / len(users)
 
 
+class Scorers:
+    """Ways to find the best items of users `a` to `b` of a model, who have played some."""
+
+    def __init__(self, model: Any) -> None:
+        self.users, self.items = np.asarray(model.user_factors[:USERS]), np.asarray(model.item_factors)
+        self._starts = np.asarray(model.plays_start[: len(self.users) + 1])
+        self._played = np.asarray(model.plays_item[: self._starts[-1]])
+        self._longest = float(norms(self.items).max())
+
+    def every(self, a: int, b: int) -> Any:
+        """Compute all scores."""
+        left_out = self._starts[a : b + 1] - self._starts[a], self._played[self._starts[a] : self._starts[b]]
+        return best_items(self.users[a:b], self.items, N, lambda row: b"%d" % row, self._longest, *left_out)
+
+    def search(self, items: Any) -> Callable[[int, int], Any]:
+        """Sort items by length, and return what begins with the longest."""
+        lengths = norms(items)
+        order = np.argsort(-lengths, kind="stable")
+        places = np.empty(len(order), np.int64)
+        places[order] = np.arange(len(order))
+        by_length, lengths, played = items[order], lengths[order], places[self._played]
+
+        def find(a: int, b: int) -> Any:
+            left_out = self._starts[a : b + 1] - self._starts[a], played[self._starts[a] : self._starts[b]]
+            return best_longest_first(self.users[a:b], by_length, lengths, N, lambda row: b"%d" % row, 1 << 20, *left_out)
+
+        return find
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
-    model = mr_als.load(parser.parse_args().model)
-    users, items = np.asarray(model.user_factors[:USERS]), np.asarray(model.item_factors)
-    starts = np.asarray(model.plays_start[: len(users) + 1])
-    played = np.asarray(model.plays_item[: starts[-1]])
-    scored = 0
+    scorers = Scorers(mr_als.load(parser.parse_args().model))
+    users, items, scored = scorers.users, scorers.items, [0]
 
     def counted(scores: Any, *arguments: Any, **given: Any) -> Any:
-        nonlocal scored
-        scored += scores.size
+        scored[0] += scores.size
         return top_n(scores, *arguments, **given)
 
     longest_first.top_n = counted  # type: ignore[attr-defined]
-
-    def show(what: str, function: Callable[..., Any]) -> None:
-        nonlocal scored
-        scored = 0
-        taken = microseconds(function, range(len(users)), AT_A_TIME)
-        share = f", {100 * scored / (3 * len(users) * len(items)):.1f} % of the scores" if scored else ""
-        print(f"  {what:44s} {taken:6.1f} us a user{share}")
-
-    def search(some: Any) -> Callable[..., Any]:
-        lengths = norms(some)
-        order = np.argsort(-lengths, kind="stable")
-        places = np.empty(len(order), np.int64)
-        places[order] = np.arange(len(order))
-        by_length, lengths, left_out = some[order], lengths[order], places[played]
-
-        def find(a: int, b: int) -> Any:
-            inside = left_out[starts[a] : starts[b]]
-            return best_longest_first(
-                users[a:b], by_length, lengths, N, lambda row: b"%d" % row, 1 << 20, starts[a : b + 1] - starts[a], inside
-            )
-
-        return find
-
-    def every(a: int, b: int) -> Any:
-        inside = played[starts[a] : starts[b]]
-        return best_items(users[a:b], items, N, lambda row: b"%d" % row, longest, starts[a : b + 1] - starts[a], inside)
-
-    longest = float(norms(items).max())
     print(f"{len(users)} users, {len(items)} items, rank {items.shape[1]}: the best {N}, played items left out")
-    show("the product alone", lambda a, b: users[a:b] @ items.T)
-    show("all scores", every)
-    show("the longest first", search(items))
-    show("the longest first, all of one length", search(normalized(items)))
+    for what, function in (
+        ("the product alone", lambda a, b: users[a:b] @ items.T),
+        ("all scores", scorers.every),
+        ("the longest first", scorers.search(items)),
+        ("the longest first, all of one length", scorers.search(normalized(items))),
+    ):
+        scored[0] = 0
+        taken = microseconds(function, range(len(users)), AT_A_TIME)
+        share = f", {100 * scored[0] / (3 * len(users) * len(items)):.1f} % of the scores" if scored[0] else ""
+        print(f"  {what:44s} {taken:6.1f} us a user{share}")
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ def joins() -> Drawing:
     d = Drawing(900, 330, "Three ways to join plays and vectors")
     vectors = sum(len(what.split(" of ")[1].split()) for _, what in half.sent if what.startswith("vectors"))
     parts = sum(len(what.split(" of u")[1].split()) for _, what in full.sent)
-    columns: list[tuple[str, str, str, str]] = [
+    columns = (
         ("broadcast", "all item vectors to every map task", "2 tasks x 5 vectors", "all vectors fit into a task's memory"),
         ("full grid", "parts of A and b to the user's reducer", f"{parts} parts of 5 numbers", "an item block fits"),
         (
@@ -136,25 +136,28 @@ def joins() -> Drawing:
             f"{vectors} vectors of 2 numbers",
             "always: what is too much waits on disk",
         ),
-    ]
-    for n, (name, what, count, when) in enumerate(columns):
-        x = 20 + 295 * n
-        d.box(x, 16, 270, 298, [], GREY)
-        d.text(x + 135, 42, name, size=16, weight="bold")
-        d.text(x + 135, 62, what, size=12, fill=FAINT)
-        top = ORANGE
-        d.box(x + 14, 80, 112, 40, ["A B E"], top)
-        d.box(x + 144, 80, 112, 40, ["C D"], top)
-        d.box(x + 14, 210, 112, 40, ["u1 u2"], BLUE)
-        d.box(x + 144, 210, 112, 40, ["u3 u4"], BLUE)
-        labels = (("A B E", "A B E", "C D", "C D"), ("u1 u2", "u4", "", "u3 u4"), ("A B E", "B", "", "C D"))[n]
-        ends = ((70, 70), (70, 200), (200, 70), (200, 200))
-        for (x0, x1), label in zip(ends, labels, strict=True):
-            if label:
-                d.arrow(x + x0, 120, x + x1, 210, label, at=0.5 if x0 == x1 else 0.28, lift=0)
-        d.text(x + 135, 276, count, weight="bold")
-        d.text(x + 135, 298, f"when: {when}", size=11, fill=FAINT)
+    )
+    # from item block 0 and 1 to user block 0 and 1
+    sent = (("A B E", "A B E", "C D", "C D"), ("u1 u2", "u4", "", "u3 u4"), ("A B E", "B", "", "C D"))
+    for n, (words, labels) in enumerate(zip(columns, sent, strict=True)):
+        _join(d, 20 + 295 * n, words, labels)
     return d
+
+
+def _join(d: Drawing, x: float, words: tuple[str, str, str, str], labels: Sequence[str]) -> None:
+    name, what, count, suits = words
+    d.box(x, 16, 270, 298, [], GREY)
+    d.text(x + 135, 42, name, size=16, weight="bold")
+    d.text(x + 135, 62, what, size=12, fill=FAINT)
+    d.box(x + 14, 80, 112, 40, ["A B E"], ORANGE)
+    d.box(x + 144, 80, 112, 40, ["C D"], ORANGE)
+    d.box(x + 14, 210, 112, 40, ["u1 u2"], BLUE)
+    d.box(x + 144, 210, 112, 40, ["u3 u4"], BLUE)
+    for (x0, x1), label in zip(((70, 70), (70, 200), (200, 70), (200, 200)), labels, strict=True):
+        if label:
+            d.arrow(x + x0, 120, x + x1, 210, label, at=0.5 if x0 == x1 else 0.28, lift=0)
+    d.text(x + 135, 276, count, weight="bold")
+    d.text(x + 135, 298, f"when: {suits}", size=11, fill=FAINT)
 
 
 def loop() -> Drawing:

@@ -89,6 +89,8 @@ HIGH = Assumptions(1.5, 8, 128, 2e6, 0.8, replace(
     _MACHINES, iterations=20, slowest=2, job_seconds=90, network=500_000_000, disk=200_000_000, touches=4, coded=20_000_000
 ))  # fmt: skip
 
+CASES, HEADER = (LOW, CENTRAL, HIGH), ("", "low", "central", "high")
+
 USERS, ITEMS, PLAYS, BLOCKS = 24_000_000, 20_000_000, 10**10, 2000
 
 
@@ -121,15 +123,23 @@ def industry(lesson: Lesson) -> Iterator[str]:
     """Show the extrapolation with its assumptions."""
     yield "24M users, 20M songs, 10G plays: assumptions"
     yield ""
-    cases = (LOW, CENTRAL, HIGH)
-    clusters = [a.cluster for a in cases]
-    lines = [
-        ("plays of a pair", [f"{a.plays_per_pair:g}" for a in cases]),
-        ("bytes of a stored pair, one side", [f"{a.bytes_per_play:g}" for a in cases]),
-        ("rank", [str(a.rank) for a in cases]),
+    yield from table(HEADER, [[name, *values] for name, values in _assumed()])
+    yield ""
+    yield "what follows"
+    yield ""
+    yield from table(HEADER, [[name, *values] for name, values in _followed()])
+
+
+def _assumed() -> list[tuple[str, list[str]]]:
+    """Format what is assumed in each case."""
+    clusters = [a.cluster for a in CASES]
+    return [
+        ("plays of a pair", [f"{a.plays_per_pair:g}" for a in CASES]),
+        ("bytes of a stored pair, one side", [f"{a.bytes_per_play:g}" for a in CASES]),
+        ("rank", [str(a.rank) for a in CASES]),
         ("iterations", [str(c.iterations) for c in clusters]),
-        ("pairs a core solves a second", [f"{a.pairs_a_second / 1e6:g}M" for a in cases]),
-        ("vectors sent per pair", [f"{a.distinct:g}" for a in cases]),
+        ("pairs a core solves a second", [f"{a.pairs_a_second / 1e6:g}M" for a in CASES]),
+        ("vectors sent per pair", [f"{a.distinct:g}" for a in CASES]),
         ("slowest task over average", [f"{c.slowest:g}" for c in clusters]),
         ("seconds to start a job", [f"{c.job_seconds:g}" for c in clusters]),
         ("nodes x cores", [f"{c.nodes} x {c.cores}" for c in clusters]),
@@ -138,14 +148,13 @@ def industry(lesson: Lesson) -> Iterator[str]:
         ("how often a sent byte touches a disk", [f"{c.touches:g}" for c in clusters]),
         ("coded by a core, a second", [size(c.coded) for c in clusters]),
     ]
-    header = ["", "low", "central", "high"]
-    yield from table(header, [[name, *values] for name, values in lines])
-    yield ""
-    yield "what follows"
-    yield ""
-    found = [extrapolate(a) for a in cases]
-    fewer = [extrapolate(a._replace(cluster=replace(a.cluster, nodes=20))) for a in cases]
-    lines = [
+
+
+def _followed() -> list[tuple[str, list[str]]]:
+    """Format what follows from it."""
+    found = [extrapolate(a) for a in CASES]
+    fewer = [extrapolate(a._replace(cluster=replace(a.cluster, nodes=20))) for a in CASES]
+    return [
         ("pairs", [f"{f['pairs'] / 1e9:.1f}G" for f in found]),
         ("plays on disk, both sides", [size(f["plays"]) for f in found]),
         ("user vectors", [size(f["user_vectors"]) for f in found]),
@@ -159,7 +168,6 @@ def industry(lesson: Lesson) -> Iterator[str]:
         ("the same on 20 nodes: hours", [f"{f['hours']:.1f}" for f in fewer]),
         ("the same on 20 nodes: node-hours", [f"{f['node_hours']:.0f}" for f in fewer]),
     ]
-    yield from table(header, [[name, *values] for name, values in lines])
 
 
 def skew(lesson: Lesson) -> Iterator[str]:
