@@ -28,7 +28,7 @@ UNITS = {"seconds": "s", "peak_mb": "MB"}
 
 
 def start_of_a_half() -> float:
-    """Train on sample_logs on a single-node Hadoop of its own, and give the median seconds of a half."""
+    """Train on sample_logs on a single-node Hadoop of its own, and return the median seconds of a half."""
     from local_hadoop.cluster import Cluster
     from local_hadoop.fetch import CACHE
     from mr_als.storage.places import storage_of

@@ -32,7 +32,7 @@ def report(seconds: float, **quality: Any) -> None:
 
 
 def per_iteration(train: Callable[[int], Any], counts: list[int]) -> tuple[float, Any]:
-    """Train with few and with many iterations; give seconds per iteration, from the difference, and the longer's result.
+    """Train with few and with many iterations; return seconds per iteration, from the difference, and the longer's result.
 
     What every training begins and ends with (reading, publishing) is in both and cancels. What only the first one of a process
     does (importing, compiling) is left to one that is not measured. With one count, all of it counts.

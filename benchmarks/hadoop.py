@@ -69,7 +69,7 @@ def inline(path: str, join: str, iterations: int) -> list[float]:
 
 
 def measure(cluster: Cluster, logs: str, join: str, iterations: int) -> dict[str, Any]:
-    """Train, and give a row for each half."""
+    """Train, and return a row for each half."""
     model = f"{cluster.default_fs}/benchmark/{join}"
     engine = Engine("hadoop", "lines", capacity())
     info = train([logs], model, options(join, iterations), engine=engine, restart=True, progress=Progress())

@@ -60,7 +60,7 @@ def users_of_one_item(n_users: int) -> Iterator[bytes]:
 
 
 def step(*words: str) -> tuple[int, int]:
-    """Run a command of mr-als; give the peak memory of its driver and of its largest task, in bytes."""
+    """Run a command of mr-als; return the peak memory of its driver and of its largest task, in bytes."""
     done = subprocess.run([sys.executable, "-c", MEASURED, *words, "-q", "-r", "local"], cwd=HERE.parent, capture_output=True)
     status, driver, tasks = json.loads(done.stdout.splitlines()[-1]) if not done.returncode else (1, 0, 0)
     if status:

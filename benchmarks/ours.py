@@ -27,7 +27,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def run(*arguments: str) -> Any:
-    """Run a command of mr-als in this process; give what it printed as JSON."""
+    """Run a command of mr-als in this process; return what it printed as JSON."""
     from mr_als.cli import main
 
     out = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)

@@ -59,7 +59,7 @@ RUNS = (
 
 
 def command(*words: str) -> dict[str, Any]:
-    """Run a command in a process of its own, and give the JSON that it prints."""
+    """Run a command in a process of its own, and return the JSON that it prints."""
     done = subprocess.run([sys.executable, "-m", "mr_als", *words, "--json", "-q"], cwd=HERE.parent, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"mr-als {' '.join(words)}: {done.stderr}")

@@ -43,7 +43,7 @@ def environment() -> dict[str, str]:
 
 
 def measure(command: str, places: dict[str, str], timeout: float) -> dict[str, Any]:
-    """Run one measurement; give the JSON object it prints."""
+    """Run one measurement; return the JSON object it prints."""
     script, *arguments = command.format(**places).split()
     done = subprocess.run(
         [sys.executable, str(HERE / script), *arguments],
@@ -57,7 +57,7 @@ def measure(command: str, places: dict[str, str], timeout: float) -> dict[str, A
 
 
 def make_data(row: Row, work: Path) -> str:
-    """Generate the row's file, unless it is there, and give its path."""
+    """Generate the row's file, unless it is there, and return its path."""
     path = work / row.data
     if not path.exists():
         say(f"generating {path}")

@@ -35,7 +35,7 @@ SESSION = re.compile(r"^```console session\n((?:.*\n)*?)```$", re.MULTILINE)
 
 
 def output_of(command: str) -> str:
-    """Run a command line of `mr-als` in this process, from the repository's folder, and give what it prints."""
+    """Run a command line of `mr-als` in this process, from the repository's folder, and return what it prints."""
     printed, before = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), Path.cwd()
     os.chdir(DOCS.parent)
     try:
@@ -75,7 +75,7 @@ def _ran(block: str) -> Iterator[str]:
 
 
 def _printed(command: str) -> str:
-    """Run one command, `mr-als` in this process, and give what it writes to stdout."""
+    """Run one command, `mr-als` in this process, and return what it writes to stdout."""
     words = shlex.split(command.replace("\\\n", " "))
     if words[0] != "mr-als":
         line = re.sub(r"^python\b", sys.executable, command)

@@ -136,7 +136,7 @@ def test_the_map_of_the_code_names_every_folder():
     shown = text_of(ROOT / "docs" / "how-it-works.md")
     folders = [path for path in (ROOT / "mr_als").iterdir() if (path / "__init__.py").exists()]
 
-    assert [str(folder.relative_to(ROOT)) for folder in folders if f"| `{folder.name}/` |" not in shown] == []
+    assert [str(folder.relative_to(ROOT)) for folder in folders if f"`mr_als/{folder.name}/`" not in shown] == []
 
 
 def test_curves_are_drawn_with_their_numbers(make):

@@ -1,4 +1,4 @@
-"""From sizes to choices: how many blocks, which join, which kernel; and the record of them that a run keeps.
+"""What follows from the sizes: how many blocks (partitions) a side has, which join, which kernel; and the record of these choices.
 
 Blocks and join depend on inputs and options alone, never on the machine: the same command writes the same bytes on one core
 and on a hundred.

@@ -1,8 +1,7 @@
-"""What a training takes, from sizes alone: bytes, memory, seconds, money. Arithmetic; nothing is read or run here.
+"""Estimates from sizes alone: bytes, memory and seconds of a training. Pure arithmetic; nothing is read or run here.
 
-Bytes are those of the records (`mr_als.records.blocks`), array by array. Seconds are what was measured on a smaller copy of the
-data (`mr_als.training.calibrate`), in proportion. What is not known but assumed has a name: the constants below, and
-`ClusterOptions`.
+Bytes are counted array by array, as `mr_als.records.blocks` lays records out. Seconds are scaled up from those measured on a
+smaller copy of the data (`mr_als.training.calibrate`). Every assumption has a name: the constants below, and `ClusterOptions`.
 """
 
 from __future__ import annotations

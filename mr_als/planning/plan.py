@@ -1,4 +1,4 @@
-"""What a training is expected to take, from its plays or from numbers alone, and what it took in the end."""
+"""The plan of a training: what it is expected to take, put together from the estimates, and what it took in the end."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How large the data are: counted in prepared plays, or guessed from the numbers of users, items and pairs alone.
+"""How large the data are: counted in prepared plays, or guessed from the numbers of users, items and pairs.
 
-A guess assumes that popularity and activity fall off as they usually do; the constants say how.
+A guess assumes the usual long tails of popularity and activity; the constants say how long.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A plan in words: lines for a person, from the figures of `mr_als.planning.plan`."""
+"""The plan as text: what `mr-als plan` and `mr-als train` print of the figures in `mr_als.planning.plan`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mr_als.progress import size
 
 
 def choices_in_words(sizes: Sizes, choices: Choices) -> list[str]:
-    """Say what was chosen for a run, what it is expected to take, and what to do if that is too much for a task."""
+    """Say what was chosen for a run, what it will take, and what to do if a task cannot hold it."""
     lines = [
         f"join: {choices.join}, {choices.why}; kernel: {choices.kernel}",
         f"plan: {in_words(sizes, choices.join, choices.expected)}",
@@ -22,7 +22,7 @@ def choices_in_words(sizes: Sizes, choices: Choices) -> list[str]:
 
 
 def in_words(sizes: Sizes, join: str, expected: Mapping[str, float]) -> str:
-    """Say in a line what a half reads, sends and writes, and what memory it takes."""
+    """Say in one line what each half reads, sends and writes, and how much memory it takes."""
     halves = []
     for side, name in enumerate(HALVES):
         moved = half_bytes(sizes, side, join)
@@ -40,7 +40,7 @@ def too_large(sizes: Sizes, join: str, kernel: str, budget: int) -> str:
     too_much = f"a task will take about {size(need)}, more than --task-memory {budget >> 20}M"
     if (blocks := blocks_that_fit(sizes, join, kernel, budget)) == sizes.blocks:
         return f"{too_much}, however small the blocks are: give it more" + (", or --join shuffle" * (join == "broadcast"))
-    return f"{too_much}, as blocks have many rows; smaller ones fit: --user-blocks {blocks[0]} --item-blocks {blocks[1]}"
+    return f"{too_much}, because blocks have many rows; smaller ones fit: --user-blocks {blocks[0]} --item-blocks {blocks[1]}"
 
 
 MOVED = {
@@ -60,13 +60,13 @@ def plan_in_words(plan: dict[str, Any]) -> str:
         f"join      {plan['join']}: {plan['why']}",
         f"kernel    {plan['kernel']}",
         "",
-        _row("a half that solves", "users", "items"),
+        _row("half-iteration that solves", "users", "items"),
         *(_row(f"  {words}", *(size(half[key]) for half in halves)) for words, key in MOVED.items()),
     ]
     if "measured" in plan:
         lines.append(_row("  seconds on this machine", *(f"{half['seconds']:.3g}" for half in halves)))
-    lines += ["", "resident memory of a process", *(_row(f"  {name}", size(n_bytes)) for name, n_bytes in plan["memory"].items())]
-    lines += [_row(f"  the largest here, with -r {plan['runner']}", size(plan["memory_of_this_machine"]))]
+    lines += ["", "resident memory per process", *(_row(f"  {name}", size(n_bytes)) for name, n_bytes in plan["memory"].items())]
+    lines += [_row(f"  largest process here, -r {plan['runner']}", size(plan["memory_of_this_machine"]))]
     lines += [f"  {plan['too_large']}"] * bool(plan["too_large"]) + [""]
     lines += _time_in_words(plan) if "measured" in plan else ["time      not measured"]
     return "\n".join(lines) + "\n"
@@ -77,21 +77,22 @@ def _row(name: str, *values: str) -> str:
 
 
 def _time_in_words(plan: dict[str, Any]) -> list[str]:
-    """Format the lines about time here and on a cluster, and what is assumed about the cluster."""
+    """Format the time per iteration here and on a cluster, with the assumptions about the cluster."""
     m, there, cluster = plan["measured"], plan["on_the_cluster"], plan["cluster"]
     parts = there["seconds_of_an_iteration"]
-    a_vector = f"; {1e6 * m['vector']:.2g} us a vector that is sent" if m["vector"] else ""
+    a_vector = f"; {1e6 * m['vector']:.2g} us per vector sent" if m["vector"] else ""
     cost = f", cost {there['cost']:.2f}" if "cost" in there else ""
-    solving = f"{1e6 * m['pair'][0]:.2g} us a pair in a user half, {1e6 * m['pair'][1]:.2g} us in an item half"
-    speeds = f"{size(cluster['network'])} by network and {size(cluster['disk'])} by disks"
+    solving = f"{1e6 * m['pair'][0]:.2g} us per pair in a user half, {1e6 * m['pair'][1]:.2g} us in an item half"
+    speeds = f"{size(cluster['network'])}/s over the network and {size(cluster['disk'])}/s to and from its disks"
     return [
-        f"here      {plan['seconds_of_an_iteration']:.3g} s an iteration with -r {plan['runner']}",
+        f"here      {plan['seconds_of_an_iteration']:.3g} s per iteration with -r {plan['runner']}",
         f"          {m['start']:.2g} s to start a half; {solving}{a_vector}",
-        f"cluster   {sum(parts.values()):.3g} s an iteration: " + ", ".join(f"{name} {value:.3g}" for name, value in parts.items()),
+        f"cluster   {sum(parts.values()):.3g} s per iteration: "
+        + ", ".join(f"{name} {value:.3g}" for name, value in parts.items()),
         f"          {cluster['iterations']} iterations: {there['hours']:.2g} hours, {there['node_hours']:.3g} node-hours{cost}",
-        "taken for granted of the cluster",
-        f"          {cluster['nodes']} machines of {cluster['cores']} cores, each as fast as one here with this kernel",
+        "assumed about the cluster",
+        f"          {cluster['nodes']} machines with {cluster['cores']} cores each, as fast as those here with this kernel",
         f"          {cluster['job_seconds']:g} s to start a job; the slowest task takes {cluster['slowest']:g} times the average",
-        f"          a second, a machine moves {speeds}, which a byte touches {cluster['touches']:g} times",
-        f"          a second, {size(cluster['coded'])} go through base64 and the pipes of a core",
+        f"          a machine moves {speeds}; each byte sent touches a disk {cluster['touches']:g} times",
+        f"          a core passes {size(cluster['coded'])}/s through base64 and pipes",
     ]

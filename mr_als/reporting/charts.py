@@ -1,6 +1,6 @@
-"""Charts as SVG text: lines, bars and points on linear or logarithmic axes. Colours come from the page's style sheet.
+"""SVG charts: lines, bars and points on linear or logarithmic axes, for the report and for the pictures in docs/.
 
-A chart is 640 x 320 units and scales with the page; series are told apart by class `s0`, `s1` ... and by a legend.
+A chart is 640 x 320 units and scales with the page. The n-th series has the class `sn`, whose colour is in the style sheet.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The sections of the report, and the page around them: HTML that needs nothing but itself.
+"""The report: one self-contained HTML page, section by section.
 
-Every picture is followed by a sentence that says what to see in it, so that the page explains itself.
+Every chart has a caption that says how to read it.
 """
 
 from __future__ import annotations
@@ -84,11 +84,11 @@ def convergence(info: dict[str, Any]) -> str:
     return (
         '<div class="pair"><figure>'
         + line_chart("weighted RMSE after each half", halves, "half-iteration", "weighted RMSE")
-        + "<figcaption>The weighted RMSE over all pairs, played or not, after each half. Training stops when the users' line "
-        "is flat. It may rise a little between halves: what a half lowers is the objective, "
-        "which also has the lengths of the vectors in it.</figcaption></figure><figure>"
+        + "<figcaption>The weighted RMSE over all user-item pairs, played or not, after each half-iteration. Training stops once "
+        "the users' line is flat. The RMSE can rise slightly from one half to the next, because what each half minimises is the "
+        "objective, which also includes the regularization term.</figcaption></figure><figure>"
         + line_chart("objective after each half", [objective], "half-iteration", "objective", log_y=True)
-        + "<figcaption>The objective that is minimised: weighted squared error plus regularization. It never rises."
+        + "<figcaption>The objective: weighted squared error plus regularization. It never rises."
         "</figcaption></figure></div>"
     )
 
@@ -100,23 +100,23 @@ def _of(history: list[dict[str, Any]], side: str, key: str) -> tuple[Array, Arra
 
 
 def time_and_bytes(info: dict[str, Any]) -> str:
-    """Draw the seconds of each half; say what the plan was, and compare it with what came."""
+    """Draw the seconds of each half; show the plan, and compare it with what the run took."""
     history, plan = info["history"], info["plan"]
     series = [Series(side, *_of(history, side, "seconds")) for side in SIDES if any(e["solved"] == side for e in history)]
     total = sum(entry["seconds"] for entry in history)
     rows = [["join", plan["join"]], ["why", plan["why"]], ["blocks of users, of items", " and ".join(map(str, plan["blocks"]))]]
-    rows += [["seconds in halves, together", total], ["bytes of factors written, together", sum(e["bytes"] for e in history)]]
+    rows += [["seconds of all halves", total], ["bytes of factors written", sum(e["bytes"] for e in history)]]
     return (
         "<figure>"
         + bar_chart("seconds of each half", series, "half-iteration", "seconds")
-        + "<figcaption>How long each half took, the start of its job included.</figcaption></figure>"
+        + "<figcaption>Seconds per half-iteration, including the start of its job.</figcaption></figure>"
         + table(["plan", ""], rows)
         + _expected(plan, total)
     )
 
 
 def _expected(plan: dict[str, Any], seconds: float) -> str:
-    """Compare what was planned with what came, where a plan foretold it."""
+    """Compare the plan with what the run took, where the plan has figures."""
     expected = plan.get("expected")
     if not expected:
         return ""
@@ -125,8 +125,8 @@ def _expected(plan: dict[str, Any], seconds: float) -> str:
         [name.replace("_", " "), value, actual.get(name, ""), _error(value, actual.get(name))] for name, value in expected.items()
     ]
     return table(["plan and actual", "plan", "actual", "plan is off by"], rows) + (
-        "<p>Bytes and memory were foretold from the sizes of the plays, before the first half; the seconds of an iteration are "
-        "those of the first one, and the mean of those after it.</p>"
+        "<p>Bytes and memory were estimated before the first half, from the sizes of the plays. For the seconds of an iteration, "
+        "the plan is the first iteration, and the actual figure is the mean of those after it.</p>"
     )
 
 
@@ -142,10 +142,10 @@ def plays(model: Model) -> str:
     return (
         "<figure>"
         + point_chart("distribution of pairs over users and items", series, "pairs, at least", "share of users or items")
-        + "<figcaption>Read a point at (x, y) as: a share y of the users (items) has at least x pairs. "
+        + "<figcaption>A point at (x, y) means that a share y of the users (or items) has at least x pairs. "
         f"The median user played {number(float(np.median(per_user)))} items, the most active one {number(float(per_user.max()))}; "
         f"the median item was played by {number(float(np.median(per_item)))} users, the most popular one by "
-        f"{number(float(per_item.max()))}. A straight line means a heavy tail: few have most.</figcaption></figure>"
+        f"{number(float(per_item.max()))}. A straight line is a heavy tail: a few have most of the pairs.</figcaption></figure>"
     )
 
 
@@ -162,8 +162,9 @@ def norms(model: Model) -> str:
         "<figure>"
         + point_chart("length of item vectors against popularity", [Series("items", popularity, lengths)],
                       "users who played the item", "length of its vector", log_y=False)
-        + "<figcaption>Items that few played have short vectors: regularization holds back what is not well known. "
-        "If all were short, regularization would be too large; if rare items had the longest, too small.</figcaption></figure>"
+        + "<figcaption>Items that few users played have short vectors: regularization holds back what is based on little evidence. "
+        "If all vectors are short, regularization is too strong; if rare items have the longest ones, it is too weak and the "
+        "model is overfitting.</figcaption></figure>"
     )  # fmt: skip
 
 
@@ -173,7 +174,7 @@ def recommendations(model: Model) -> str:
     order = np.argsort(-per_user, kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(SHOWN_USERS, len(order))).astype(int)]
     return (
-        "<p>Users from the most active to the least. Each item's reasons are the plays that carry most of its score.</p>"
+        "<p>Users from the most to the least active. The reasons are the plays that contribute most to an item's score.</p>"
         + "".join(_user(model, model.user_ids[int(row)], int(per_user[row])) for row in chosen)
     )
 
@@ -190,7 +191,7 @@ def _user(model: Model, user: str, n_played: int) -> str:
 
 
 def evaluated(evaluation: dict[str, Any]) -> str:
-    """Show what evaluation found: the model beside popularity, then all else as it was printed."""
+    """Show the results of an evaluation: the model beside popularity, then everything else as it was printed."""
     groups = [evaluation.get(name, {}) for name in ("metrics", "coverage")]
     metrics = {name: found for group in groups for name, found in group.items()}
     rest = {name: value for name, value in evaluation.items() if name not in ("metrics", "coverage")}
@@ -209,9 +210,10 @@ def evaluated(evaluation: dict[str, Any]) -> str:
     ]
     return (
         table(["held-out plays", "model", "popularity", "difference", "95 % interval of it"], rows)
-        + "<p>Popularity recommends to everybody what most have played and they have not. An interval that does not hold 0 means "
-        "that the difference is no accident of which users were looked at. Coverage is the share of items that are recommended to "
-        "anybody; percentile rank is better the smaller it is, everything else the larger.</p>" + table(["figure", "value"], flat)
+        + "<p>The popularity baseline recommends to each user the most popular items that they have not played. If the interval "
+        "excludes 0, the difference is not just due to which users happened to be tested. Coverage is the share of items that are "
+        "recommended to at least one user. Lower is better for percentile rank, higher for everything else.</p>"
+        + table(["figure", "value"], flat)
     )
 
 

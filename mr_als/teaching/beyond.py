@@ -1,4 +1,4 @@
-"""What lies around the algorithm: another solver, explicit feedback, lambda, the meaning of scores, the MapReduce job."""
+"""Beyond the algorithm: conjugate gradients, explicit feedback, lambda (overfitting), what scores mean, the MapReduce job."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A cluster in one process: it runs the real job files task by task, and notes every record that travels.
+"""A cluster in one process: runs the real job files task by task and records everything that is sent between tasks.
 
 A map task gets the lines of its split on standard input and writes `key TAB value` lines, as under Hadoop Streaming.
 The shuffle sends each line to the reduce task that Hadoop's partitioner names and sorts what arrives; a reduce task gets
-the sorted lines. What is missing here, and only that, are the machines and the network.
+the sorted lines. Only the machines and the network are missing.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def whiten(gram: Array, y: Array, regularization: float) -> tuple[Array, Array, 
 
 
 def conjugate_gradient(z: Array, c: Array, n_steps: int) -> Array:
-    """Solve (I + z'(C - I)z) v = z'c from v = 0; give v after each step (n_steps, rank)."""
+    """Solve (I + z'(C - I)z) v = z'c from v = 0; return v after each step (n_steps, rank)."""
     v, r = np.zeros(z.shape[1]), z.T @ c
     p, history = r, np.empty((0, len(r)))
     while len(history) < n_steps and r.any():

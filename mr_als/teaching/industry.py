@@ -1,6 +1,6 @@
 """The arithmetic of scale: bytes that each join moves, and what a training of industrial size takes, with its assumptions.
 
-The cost of a cluster is that of `mr_als.planning.estimate`, which `mr-als plan` uses, too.
+The cost model of a cluster is `mr_als.planning.estimate`, that of `mr-als plan`.
 
 broadcast   every node gets all vectors of the other side         nodes x n (4 rank + 8)
 full grid   every row sends its part of A and b, once for         min(pairs, rows x blocks) x 4 (rank (rank + 1) / 2 + rank)

@@ -1,4 +1,4 @@
-"""The same half-iterations on Spark: what stays in memory between them, and what is done again when a machine is lost."""
+"""The same half-iterations on Spark: what is cached, what is recomputed when a machine is lost, and what a checkpoint is for."""
 
 from __future__ import annotations
 

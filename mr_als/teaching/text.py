@@ -1,4 +1,4 @@
-"""Numbers, vectors, matrices and tables as text, in the way one writes them by hand."""
+"""Numbers, vectors, matrices and tables as text, as one would write them by hand."""
 
 from __future__ import annotations
 

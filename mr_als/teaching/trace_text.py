@@ -1,4 +1,4 @@
-"""The trace in words: what `mr-als walkthrough --trace` prints."""
+"""The sections of the trace: what `mr-als walkthrough --trace` prints of splits, jobs, joins and a killed task."""
 
 from __future__ import annotations
 

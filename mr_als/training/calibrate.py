@@ -1,7 +1,7 @@
-"""What a half costs on this machine: train on a smaller copy of the data, by the real jobs, and look at the clock.
+"""What a half costs on this machine: trains on a smaller copy of the data, with the real jobs, and measures the time.
 
-The copy has as many pairs a row and as large blocks as the data, but fewer of all, so its time is theirs in proportion. Tiny
-data tell what a half takes before anything is solved; the other join, what a vector costs that is sent.
+The copy has as many pairs per row and as large blocks as the data, but fewer of both, so that its time scales up in proportion.
+A tiny data set shows what it takes to start a half; a training with the other join, what it costs to send a vector.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _items(rng: np.random.Generator, n: int, count: int) -> Any:
 
 
 def _halves(directory: str, options: Training, plan: PlanOptions, engine: Engine) -> tuple[float, float]:
-    """Train on prepared plays; give the median seconds of a user half and of an item half, without the first two."""
+    """Train on prepared plays; return the median seconds of a user half and of an item half, without the first two."""
     chosen = replace(options, inputs=InputOptions(), loop=LoopOptions("0", max_iterations=ITERATIONS), plan=plan)
     model = os.path.join(directory, f"model-{plan.join}")
     history = train([], model, chosen, plays=os.path.join(directory, "plays"), engine=engine)["history"]

@@ -1,4 +1,4 @@
-"""What must hold between two halves, or the second does not count."""
+"""Checks between two halves, without which the second does not count: no pair is lost, and the objective does not rise."""
 
 from __future__ import annotations
 

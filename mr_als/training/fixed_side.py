@@ -1,4 +1,4 @@
-"""What a half's tasks get beside the plays: the fixed side, ready to solve with, or the factors that half 0 begins with."""
+"""The files that a half's tasks read besides the plays: the fixed side, projected and ready to use, or factors to begin with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The halves of a run: each is a job, its checks, and a record with which it counts (a checkpoint: a killed run goes on from it).
+"""The halves of a run: each is a job, its checks, and a record with which it counts: the checkpoint from which a run resumes.
 
 Half 0 writes initial item factors; halves 1, 3, 5 ... solve the users, halves 2, 4, 6 ... the items. Which one comes next is
 decided in `mr_als.training.train`.

@@ -1,4 +1,4 @@
-"""What a run takes from the model of the night before: item factors to begin with, and a size to be compared with."""
+"""Warm start: the item factors of an earlier model, to begin with."""
 
 from __future__ import annotations
 

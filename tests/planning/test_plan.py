@@ -165,8 +165,8 @@ def test_the_command_says_what_an_iteration_takes_here_and_there_and_what_it_cos
     assert cli.main(["plan", log, "--rank", "8", "--price-per-node-hour", "2", "--nodes", "3", "-q"]) == 0
 
     out = capsys.readouterr().out
-    assert "0.218 s an iteration" in out
-    assert "0.1 s to start a half; 1 us a pair in a user half, 2 us in an item half" in out
+    assert "0.218 s per iteration" in out
+    assert "0.1 s to start a half; 1 us per pair in a user half, 2 us in an item half" in out
     hours = 12 * 80 / 3600
     assert f"{3 * hours:.3g} node-hours, cost {6 * hours:.1f}" in out
 
