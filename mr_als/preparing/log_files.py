@@ -90,6 +90,8 @@ class Logs:
 
     def unpacked(self, directory: str) -> Logs:
         """Lay down the members of archives in a directory that is held by `unpacking`, and return the logs as plain files."""
+        if not any(is_archive(path) for path in self.paths):
+            return self
         place, left_out = os.path.join(os.path.abspath(directory), UNPACKED), dict(self.left_out)
         files = [_members(path, place, left_out) if is_archive(path) else [path] for path in self.paths]
         return replace(self, paths=tuple(path for paths in files for path in paths), left_out=left_out)
