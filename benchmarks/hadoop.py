@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks import data, peer_mahout
 from local_hadoop.cluster import Cluster
 from mr_als.engine.engine import Engine
-from mr_als.engine.runners.hadoop import capacity, tag_of
+from mr_als.engine.runners.yarn import capacity, tag_of
 from mr_als.options import LoopOptions, PlanOptions, SolverOptions, Training
 from mr_als.progress import Progress
 from mr_als.storage.places import storage_of

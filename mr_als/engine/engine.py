@@ -69,7 +69,7 @@ class Input(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """A job to be run: what it reads, and what it is told besides what every job is.
+    """A job to be run: what it reads, and what it is told besides what all jobs are told.
 
     name : of its file in jobs/, such as mr_solve
     arguments : its own
@@ -212,18 +212,26 @@ class Engine:
         return laid
 
     def _call(self, job: Job, directory: str, output: str, here: str) -> Call:
-        """Write a job's input, `here`, bring it where tasks see it, and say all that mrjob must know."""
+        """Write a job's input, on a cluster `here` and then to where tasks see it, and collect all that mrjob must know."""
         tasks = self.tasks
         if self.on_cluster:
             tasks = min(tasks, 1 + sum(data.n_bytes for data in job.inputs) // job.worth_a_task)
         paths = [path for data in job.inputs for path in data.write_input(here, tasks)]
-        files = zip((flag for flag, _ in job.files), self.stage([path for _, path in job.files], directory), strict=True)
         arguments = [f"--input={self.form}", f"--task-memory={job.task_memory}", *shard_arguments(self.form, directory)]
+        for (flag, _), path in zip(job.files, self.stage([path for _, path in job.files], directory), strict=True):
+            arguments += [flag, path]
         return Call(
-            job.name, self.stage(paths, directory), output,
-            [*arguments, *(word for pair in files for word in pair), *job.arguments], self.mrjob_arguments, tasks,
-            min(tasks, len(getattr(job.inputs[0], "entries", range(tasks)))), job.task_memory, self.owner,
-        )  # fmt: skip
+            job.name,
+            self.stage(paths, directory),
+            output,
+            [*arguments, *job.arguments],
+            given=self.mrjob_arguments,
+            tasks=tasks,
+            # a block is reduced by one task
+            reduces=min(tasks, len(getattr(job.inputs[0], "entries", range(tasks)))),
+            task_memory=job.task_memory,
+            owner=self.owner,
+        )
 
     def load(self, manifest: Mapping[str, Any], directory: str) -> Data:
         """Open a data set again by what its `to_json` gave."""

@@ -12,7 +12,7 @@ import pytest
 
 from mr_als.engine import engine as engines
 from mr_als.engine import job
-from mr_als.engine.runners import hadoop
+from mr_als.engine.runners import hadoop, yarn
 from mr_als.engine.runners.runner import Call
 from mr_als.errors import UsageError
 
@@ -45,7 +45,7 @@ def test_output_counts_only_when_the_job_is_done_and_no_task_runs_twice_at_a_tim
 def test_our_settings_come_before_those_of_the_user_and_the_tag_behind():
     with RUNNER.arguments(Call("mr_solve", [], "hdfs:///m/a/output", owner="hdfs:///m")) as (before, after):
         assert before[0] == "-c"
-        assert after == ["-D", f"mapreduce.job.tags={hadoop.tag_of('hdfs:///m')}"]
+        assert after == ["-D", f"mapreduce.job.tags={yarn.tag_of('hdfs:///m')}"]
 
 
 def test_output_on_this_machine_is_refused():
@@ -57,7 +57,7 @@ def test_output_on_this_machine_is_refused():
 
 
 def test_a_tag_is_one_that_yarn_takes_and_each_model_has_its_own():
-    tags = {hadoop.tag_of(f"hdfs://host/models/{name}") for name in ("a", "A", "ä" * 500)}
+    tags = {yarn.tag_of(f"hdfs://host/models/{name}") for name in ("a", "A", "ä" * 500)}
 
     assert len(tags) == 3
     assert all(tag.isascii() and tag == tag.lower() and len(tag) <= 100 for tag in tags)
@@ -67,8 +67,8 @@ def test_the_resource_managers_of_a_pair_are_both_asked():
     pair = {"yarn.resourcemanager.ha.rm-ids": "rm1, rm2", "yarn.resourcemanager.hostname.rm1": "a"}
     pair |= {"yarn.resourcemanager.webapp.address.rm2": "b:1234"}
 
-    assert hadoop.resource_managers(pair) == ["a:8088", "b:1234"]
-    assert hadoop.resource_managers({}) == ["localhost:8088"]
+    assert yarn.resource_managers(pair) == ["a:8088", "b:1234"]
+    assert yarn.resource_managers({}) == ["localhost:8088"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mr_als.engine.runners import hadoop as yarn
+from mr_als.engine.runners import yarn
 from mr_als.errors import BusyError, JobFailedError
 from mr_als.storage.places import storage_of
 from tests.hadoop.runs import arrays_of, driver, train_on

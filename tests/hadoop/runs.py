@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import mr_als
-from mr_als.engine.runners import hadoop as yarn
+from mr_als.engine.runners import yarn
 from mr_als.options import Training
 from mr_als.storage.places import storage_of
 from mr_als.training.train import Engine, train

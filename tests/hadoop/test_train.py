@@ -12,7 +12,7 @@ import pytest
 import mr_als
 from mr_als.engine.engine import Engine
 from mr_als.engine.lease import Lease
-from mr_als.engine.runners import hadoop as yarn
+from mr_als.engine.runners import yarn
 from mr_als.errors import BusyError, JobFailedError, UsageError
 from mr_als.preparing.prepare import prepare
 from mr_als.storage.places import storage_of

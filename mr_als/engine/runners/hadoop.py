@@ -9,18 +9,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -29,21 +23,14 @@ from mr_als.engine import mrjob_fixes  # noqa: F401  (before mrjob)
 from mr_als.engine.job import UNFIT
 from mr_als.engine.parts import finished
 from mr_als.engine.runners.runner import Call, Runner
-from mr_als.errors import JobFailedError, StorageError, UsageError
-from mr_als.storage.hadoop_conf import read_conf
+from mr_als.engine.runners.yarn import capacity, end_orphans, tag_of
+from mr_als.errors import UsageError
 from mr_als.storage.places import scheme_of, storage_of
 
 from mrjob.fs.hadoop import HadoopFilesystem  # isort: skip  (after mrjob_fixes)
 
 # of a task's JVM: its heap, and all of it with code, threads and buffers
 HEAP, JVM = 320 << 20, 512 << 20
-_PATIENCE = 60.0  # seconds
-_UNFINISHED = "NEW,NEW_SAVING,SUBMITTED,ACCEPTED,RUNNING"
-
-
-def tag_of(owner: str) -> str:
-    """Derive the tag of all jobs that work for one model or directory."""
-    return f"mr-als-{hashlib.sha256(owner.encode()).hexdigest()[:20]}"
 
 
 class Hadoop(Runner):
@@ -103,8 +90,25 @@ class Hadoop(Runner):
             raise
 
     def explain(self, log: str, made: Any) -> str:
-        """Explain the client's log."""
-        return explain_failure(log, made)
+        """Say what went wrong where the client's log tells it in words of Java, else nothing; and where the tasks' logs are."""
+        interpretation = (getattr(made, "_log_interpretations", None) or [{}])[-1].get("step", {})
+        application = interpretation.get("application_id") or ""
+        where = f"; logs: yarn logs -applicationId {application}" if application else ""
+        python = " ".join(made._opts["python_bin"] or ["python3"])
+        if f"subprocess failed with code {UNFIT}" in log:
+            return (
+                f"{python} on a node cannot run a task, as a package is missing or Python is older than 3.10: {_ENVIRONMENT}{where}"
+            )
+        if "Cannot run program" in log or "subprocess failed with code 127" in log:
+            return f"there is no {python} on a node: {_ENVIRONMENT}{where}"
+        if found := re.search(r"is running [^\n]*beyond the '?(?:PHYSICAL|physical)'? memory limit[^\n]*", log):
+            return f"a task took more memory than its container has ({found[0].split('. Killing')[0]}); raise --task-memory{where}"
+        if found := re.search(r'(?:Error Launching job : |Exception in thread "main" )(?:[\w.$]+: )?([^\n]+)', log):
+            return f"Hadoop does not take it: {found[1]}{where}"
+        if found := re.search(r"(?:QuotaExceededException|TaskLimitException): ([^\n]*)|No space left on device", log):
+            said = (found[1] or found[0]).rstrip(". ")
+            return f"there is no space for what a task writes ({said}); make some and run the same command again{where}"
+        return where.removeprefix("; ")
 
     def parts(self, output: str) -> list[str]:
         """List the parts of a job that came to its end."""
@@ -186,80 +190,4 @@ def set_reduces(made: Any, call: Call) -> None:
         made._opts["jobconf"].pop("mapreduce.job.reduces", None)
 
 
-def explain_failure(log: str, runner: Any) -> str:
-    """Say what went wrong where the client's log tells it in words of Java, else nothing; and where the tasks' logs are."""
-    interpretation = (getattr(runner, "_log_interpretations", None) or [{}])[-1].get("step", {})
-    application = interpretation.get("application_id") or ""
-    where = f"; logs: yarn logs -applicationId {application}" if application else ""
-    python = " ".join(runner._opts["python_bin"] or ["python3"])
-    if f"subprocess failed with code {UNFIT}" in log:
-        return f"{python} on a node cannot run a task, as a package is missing or Python is older than 3.10: {_ENVIRONMENT}{where}"
-    if "Cannot run program" in log or "subprocess failed with code 127" in log:
-        return f"there is no {python} on a node: {_ENVIRONMENT}{where}"
-    if found := re.search(r"is running [^\n]*beyond the '?(?:PHYSICAL|physical)'? memory limit[^\n]*", log):
-        return f"a task took more memory than its container has ({found[0].split('. Killing')[0]}); raise --task-memory{where}"
-    if found := re.search(r'(?:Error Launching job : |Exception in thread "main" )(?:[\w.$]+: )?([^\n]+)', log):
-        return f"Hadoop does not take it: {found[1]}{where}"
-    if found := re.search(r"(?:QuotaExceededException|TaskLimitException): ([^\n]*)|No space left on device", log):
-        said = (found[1] or found[0]).rstrip(". ")
-        return f"there is no space for what a task writes ({said}); make some and run the same command again{where}"
-    return where.removeprefix("; ")
-
-
 _ENVIRONMENT = "give the nodes one with mr_als' requirements by python_bin and upload_archives in a file for -c (docs/engines.md)"
-
-
-# the ResourceManager
-
-
-def capacity() -> int:
-    """Return the number of tasks that the cluster can run at a time: its virtual cores."""
-    return max(1, int(_ask("/ws/v1/cluster/metrics")["clusterMetrics"]["totalVirtualCores"]))
-
-
-def applications(owner: str) -> list[str]:
-    """List the ids of the unfinished applications with the tag of `owner`."""
-    found = _ask(f"/ws/v1/cluster/apps?applicationTags={tag_of(owner)}&states={_UNFINISHED}")
-    return [app["id"] for app in (found.get("apps") or {}).get("app", [])]
-
-
-def end_orphans(owner: str) -> list[str]:
-    """End what an earlier driver of `owner` left running, and give the ids."""
-    found = applications(owner)
-    for application in found:
-        yarn = shutil.which("yarn") or os.path.join(os.environ.get("HADOOP_HOME", ""), "bin", "yarn")
-        done = subprocess.run([yarn, "application", "-kill", application], capture_output=True, text=True, check=False)
-        if done.returncode and application in applications(owner):
-            said = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-            msg = f"{application}, left by an earlier run, cannot be ended ({said}); try: yarn application -kill {application}"
-            raise JobFailedError(msg)
-    return found
-
-
-def _ask(path: str) -> Any:
-    """Ask the ResourceManager, the active one of a pair, for JSON; for a minute while it does not answer."""
-    addresses = resource_managers(read_conf())
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    until = time.monotonic() + _PATIENCE
-    while True:
-        for address in addresses:
-            request = urllib.request.Request(f"http://{address}{path}", headers={"Accept": "application/json"})
-            try:
-                with opener.open(request, timeout=20) as answer:
-                    return json.load(answer)
-            except (OSError, ValueError) as error:
-                reason = f"{address}: {error}"
-        if time.monotonic() > until:
-            msg = f"YARN does not answer ({reason}); is the ResourceManager up, and yarn.resourcemanager.webapp.address right?"
-            raise StorageError(msg)
-        time.sleep(1)
-
-
-def resource_managers(conf: dict[str, str]) -> list[str]:
-    """List the web addresses of the ResourceManager, or of each one in a highly available pair."""
-    suffixes = [f".{name.strip()}" for name in conf.get("yarn.resourcemanager.ha.rm-ids", "").split(",") if name.strip()] or [""]
-    found = []
-    for suffix in suffixes:
-        host = conf.get(f"yarn.resourcemanager.hostname{suffix}", "localhost")
-        found.append(conf.get(f"yarn.resourcemanager.webapp.address{suffix}") or f"{host}:8088")
-    return found
