@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import glob
 import os
 import shutil
 import sys
@@ -72,6 +73,11 @@ def add(subparsers: Any) -> None:
     parser.add_argument("-n", "--number", type=count, default=10, metavar="N", help="items a user (default: 10)")
     parser.add_argument("--include-played", action="store_true", help="do not leave out what was played (default: no)")
     parser.add_argument("-o", "--output", metavar="DIR", help="write part files into this new directory (default: none, to stdout)")
+    parser.add_argument(
+        "--format", choices=("tsv", "jsonl", "parquet"), default="",
+        help="of what is written with --output: tsv; jsonl: an object for each user, as --json; parquet: columns user, rank, item "
+        "and score, all rows of a user in one row group (default: tsv)",
+    )  # fmt: skip
     add_engine(parser)
     add_task_memory(parser, "; decides how many items it maps at a time")
     parser.set_defaults(run=run)
@@ -87,17 +93,24 @@ def run(args: argparse.Namespace) -> int:
     if not named_by and not args.plays and not args.output:
         msg = "no user is named; give USER or --users FILE, or for all of them --output DIR, or --all to have them printed"
         raise UsageError(msg)
+    check_format(args)
     import numpy as np
 
     from mr_als.models.model import Model
     from mr_als.recommending.fold_in import FoldIn, prepare_new
     from mr_als.recommending.recommend import Wanted, published, published_there, recommend_here, recommend_to, stored_users
+    from mr_als.recommending.serving import to_parquet, write_manifest
 
     model = Model.open(args.model)
     kept = kept_items(model, args)
     wanted = Wanted(args.number, args.include_played, args.json, args.task_memory, kept)
     named = read_ids("--users", args.users) if args.users else list(dict.fromkeys(args.user))
     there = bool(args.output) and engine.on_cluster
+    if there and args.format == "parquet":
+        msg = (
+            f"--format parquet is written on this machine, and the parts by -r {engine.runner} are in {args.output}; give -r local"
+        )
+        raise UsageError(msg)
     engine.check_place(*[args.output] if there else [])
     with (
         published(None if there else args.output) as directory,
@@ -125,11 +138,27 @@ def run(args: argparse.Namespace) -> int:
             popular = os.path.join(directory, *(["output"] if not place else []), "part-popular") if args.output else ""
             recommend_popular(model, unknown, kept, popular, args)
             engine.stage([popular] if popular else [], os.path.join(place, "output"))
+        if args.output:
+            if args.format == "parquet":
+                to_parquet(sorted(glob.glob(os.path.join(glob.escape(directory), "output", "part-*"))))
+            asked = {"format": args.format or ("jsonl" if args.json else "tsv"), "n": args.number, "users": n_users + len(unknown)}
+            write_manifest(os.path.join(place or directory, "output"), model, asked)
         if args.plays and fold_in.n_unknown:
             progress.say(f"recommend: {fold_in.n_unknown} pairs of --plays are left out, as the model does not know their items")
     if args.output:
         progress.say(f"wrote {args.output}: recommendations for {n_users + len(unknown)} users")
     return 0
+
+
+def check_format(args: argparse.Namespace) -> None:
+    """Refuse a --format that says nothing, or another thing than --json; jobs write JSON, of which Parquet is made."""
+    if args.format and not args.output:
+        msg = f"--format {args.format} is of what is written with --output DIR; what is printed is text, or with --json JSON"
+        raise UsageError(msg)
+    if args.json and args.format in ("tsv", "parquet"):
+        msg = f"--json and --format {args.format} contradict each other; give one of them"
+        raise UsageError(msg)
+    args.json = args.json or args.format in ("jsonl", "parquet")
 
 
 def kept_items(model: Model, args: argparse.Namespace) -> Any:
