@@ -15,7 +15,7 @@ from mr_als.engine import hadoop
 from mr_als.engine.engine import Engine
 from mr_als.errors import UsageError
 from mr_als.options import InputOptions
-from mr_als.preparing.inputs import check_engine, find_layout
+from mr_als.preparing.inputs import check_engine, find_layouts
 from mr_als.records.lines import LINES
 from tests.toy import toy_lines, write
 
@@ -183,7 +183,7 @@ def test_what_the_table_refuses_is_refused_before_anything_starts(feature, engin
     if ".zst" in feature or "Parquet" in feature:
         logs = make_logs(feature, tmp_path)
         with pytest.raises(UsageError, match=f"which -r {engine} cannot read"):
-            check_engine(find_layout(logs, InputOptions()), logs, Engine(engine, LINES))
+            check_engine(find_layouts(logs, InputOptions()), Engine(engine, LINES))
         return
     if "HDFS" in feature:
         with pytest.raises(UsageError, match=f"-r {engine}.*s3://BUCKET/m"):

@@ -6,7 +6,17 @@ import argparse
 import shlex
 from typing import Any
 
-from mr_als.commands.shared import add_command, add_engine, add_options, engine_of, print_json, print_text, progress_of, size
+from mr_als.commands.shared import (
+    add_command,
+    add_engine,
+    add_feedback,
+    add_options,
+    engine_of,
+    print_json,
+    print_text,
+    progress_of,
+    size,
+)
 from mr_als.options import InputOptions, PlanOptions, SolverOptions, from_namespace, memory
 
 DESCRIPTION = """\
@@ -33,6 +43,7 @@ def add(subparsers: Any) -> None:
         "--task-memory", type=size, default=memory("1G"), metavar="SIZE",
         help="memory of a task, e.g. 512M or 2G; with less of it there are more blocks (default: 1024M)",
     )  # fmt: skip
+    add_feedback(parser)
     add_options(parser, "what counts as a play", InputOptions)
     add_engine(parser)
     parser.set_defaults(run=run)
@@ -45,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
 
     # the rank that they will be trained with is not known yet: that of most trainings
     plan, rank = PlanOptions(task_memory=args.task_memory), SolverOptions().rank
-    plays = prepare(args.logs, args.plays, from_namespace(InputOptions, args), engine, progress, plan, rank)
+    options, ratings = from_namespace(InputOptions, args), args.feedback == "explicit"
+    plays = prepare(args.logs, args.plays, options, engine, progress, plan, rank, ratings=ratings)
     totals = {"users": plays.n_users, "items": plays.n_items, "pairs": plays.pairs, "plays": plays.plays}
     totals |= {"lines": plays.info["counts"]["lines"], "bad_lines": sum(plays.info["bad"]["counts"].values())}
     if args.json:

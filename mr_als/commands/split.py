@@ -6,7 +6,16 @@ import argparse
 import shlex
 from typing import Any
 
-from mr_als.commands.shared import add_command, add_engine, add_options, engine_of, print_json, print_text, progress_of
+from mr_als.commands.shared import (
+    add_command,
+    add_engine,
+    add_feedback,
+    add_options,
+    engine_of,
+    print_json,
+    print_text,
+    progress_of,
+)
 from mr_als.options import InputOptions, SplitOptions, from_namespace
 
 DESCRIPTION = """\
@@ -48,6 +57,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--test", required=True, metavar="DIR", help="new directory of the test part (no default: must be given)")
     parser.add_argument("--validation", metavar="DIR", help="new directory of a validation part (default: none)")
     add_options(parser, "what is held out", SplitOptions)
+    add_feedback(parser)
     add_options(parser, "what counts as a play", InputOptions, hidden=HIDDEN)
     add_engine(parser)
     parser.set_defaults(run=run)
@@ -59,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
     from mr_als.evaluating.split import split
 
     outputs = {part: getattr(args, part) for part in ("train", "validation", "test") if getattr(args, part)}
-    info = split(args.logs, outputs, from_namespace(SplitOptions, args), from_namespace(InputOptions, args), engine, progress)
+    rule, inputs = from_namespace(SplitOptions, args), from_namespace(InputOptions, args)
+    info = split(args.logs, outputs, rule, inputs, engine, progress, ratings=args.feedback == "explicit")
     if args.json:
         print_json({"outputs": outputs, **info})
     else:

@@ -61,10 +61,12 @@ class Reading:
             min_item_plays=0.0,
         )
         self._engine, self._progress, self._work, self._place = engine, progress, work, place
+        self._ratings = model.weights.explicit
 
     def plays(self, name: str, logs: Sequence[str], inputs: InputOptions | None = None) -> Plays:
         """Prepare logs."""
-        return prepare(logs, os.path.join(self._place, name), inputs or self._inputs, self._engine, self._progress)
+        place = os.path.join(self._place, name)
+        return prepare(logs, place, inputs or self._inputs, self._engine, self._progress, ratings=self._ratings)
 
     def candidates(self, path: str) -> Plays:
         """Prepare the candidates in a file."""

@@ -16,20 +16,19 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from mr_als.engine.datasets import read_parts, shard_arguments
 from mr_als.engine.launch import run_job
 from mr_als.engine.outputs import new_output
 from mr_als.errors import BadInputError, UsageError
-from mr_als.logs.logs import Layout
-from mr_als.logs.numbers import parse_time
+from mr_als.logs.times import parse_moment
 from mr_als.options import InputOptions, SplitOptions
 from mr_als.plays.partition import PARTS
-from mr_als.preparing.inputs import check_engine, described, find_layout, log_arguments
+from mr_als.preparing.inputs import Understood, check_engine, find_layouts, log_arguments, read_as, warnings
 from mr_als.preparing.log_files import Logs, by_archive
-from mr_als.preparing.prepare import check_lines, check_usable, count_blocks
+from mr_als.preparing.prepare import check_lines, check_usable, count_blocks, lines_said, windows_said
 from mr_als.progress import Progress
 from mr_als.records.blocks import STRENGTH_UNIT, unpack
 from mr_als.storage.places import storage_of
@@ -50,8 +49,12 @@ def split(
     inputs: InputOptions,
     engine: Engine,
     progress: Progress,
+    *,
+    ratings: bool = False,
 ) -> dict[str, Any]:
     """Split logs into the directories `outputs`, by part: "train", "test" and perhaps "validation"; give what is in them.
+
+    With `ratings` logs may hold ratings instead of plays.
 
     Raises
     ------
@@ -68,12 +71,17 @@ def split(
         found = named.unpacked(work)
         found.tell(progress, "split")
         paths = found.paths
-        layout = find_layout(paths, inputs)
-        check_engine(layout, paths, engine)
-        cuts = check_rule(rule, layout, with_validation="validation" in outputs)
+        understood = find_layouts(paths, inputs, ratings=ratings)
+        check_engine(understood, engine)
+        found = replace(found, kinds=understood.kinds)
+        cuts = check_rule(rule, understood, with_validation="validation" in outputs)
         directories = {part: stack.enter_context(_whole(part, path)) for part, path in sorted(outputs.items())}
         place = stack.enter_context(engine.workplace(outputs["train"], work))
-        progress.say(f"split: {len(paths)} log file(s), {described(layout)}, by {rule.by}, job mr_split on {engine.runner}")
+        for text in read_as(understood):
+            progress.say(text)
+        for text in warnings(understood):
+            progress.warn(text)
+        progress.say(f"split: {len(paths)} log file(s), by {rule.by}, job mr_split on {engine.runner}")
         parts = run_job(
             "mr_split",
             found.write_input(work, engine.tasks),
@@ -82,7 +90,7 @@ def split(
                 "--input",
                 engine.form,
                 *shard_arguments(engine.form, work),
-                *log_arguments(inputs, layout),
+                *log_arguments(inputs, understood),
                 *_arguments(rule, cuts, "validation" in outputs, paths, inputs),
             ],
             engine.runner,
@@ -96,6 +104,9 @@ def split(
             progress.say(f"split: {said}")
         else:
             storage.remove(quarantine)
+        for text in windows_said(info, inputs):
+            progress.warn(text)
+        progress.say(f"split: {lines_said(info)}")
         check_usable(info, sum(info[part]["plays"] for part in PARTS))
         check_parts(info, outputs)
         made = {"inputs": named.fingerprint(), "rule": asdict(rule), "options": asdict(inputs), "totals": info}
@@ -119,7 +130,7 @@ def check_apart(outputs: dict[str, str]) -> None:
             raise UsageError(msg)
 
 
-def check_rule(rule: SplitOptions, layout: Layout, *, with_validation: bool) -> list[float]:
+def check_rule(rule: SplitOptions, understood: Understood, *, with_validation: bool) -> list[float]:
     """Check that the rule fits the logs; give the cut-offs, ascending.
 
     Raises
@@ -128,8 +139,9 @@ def check_rule(rule: SplitOptions, layout: Layout, *, with_validation: bool) -> 
         If not.
     """
     timed = rule.by in ("time", "last")
-    if timed and "timestamp" not in layout.columns:
-        msg = f"--by {rule.by} needs a timestamp, but the logs' columns are {', '.join(layout.columns)}; use --by random or users"
+    if timed and (other := understood.without("timestamp")):
+        columns = ", ".join(other.layout.columns)
+        msg = f"--by {rule.by} needs a timestamp, but the columns are {columns} in {other.path}; use --by random or users"
         raise UsageError(msg)
     wanted = ["validation_cut", "cut"] if with_validation else ["cut"]
     cuts = []
@@ -139,7 +151,7 @@ def check_rule(rule: SplitOptions, layout: Layout, *, with_validation: bool) -> 
             msg = f"{flag} goes with --by time{' and --validation' if name == 'validation_cut' else ''}, and must be given then"
             raise UsageError(msg)
         try:
-            cuts += [parse_time(text)] if text else []
+            cuts += [parse_moment(text)] if text else []
         except ValueError:
             msg = f"{flag}: {text!r} is not a time such as 2024-03-07 or 2024-03-07T12:00:00Z"
             raise UsageError(msg) from None

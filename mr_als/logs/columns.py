@@ -7,29 +7,62 @@ records name their fields: in the header of a CSV file, the keys of JSON, the co
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from mr_als.errors import BadInputError, UsageError
 from mr_als.logs.logs import COLUMNS, Layout
 
-__all__ = ["KNOWN", "choose_columns", "is_known", "is_named", "known_columns", "named_columns", "read_columns", "write_columns"]
+__all__ = [
+    "KNOWN", "RATINGS", "Names", "choose_columns", "differ", "is_known", "is_named", "known_columns", "known_names", "listed",
+    "named_columns", "not_understood", "plain_name", "read_columns", "write_columns",
+]  # fmt: skip
 
 # names of each column in files people have, the first one found counts; in lower case, without _, - and blanks
 KNOWN = {
-    "user": ("user", "username", "userid"),
+    "user": (
+        "user", "username", "userid", "uid", "users",
+        "listener", "listenerid", "listenername", "customer", "customerid", "member", "memberid", "account", "accountid",
+        "visitorid", "reviewer", "reviewerid",
+    ),
     "item": (
-        "item", "itemid",
+        "item", "itemid", "itemname", "items",
         "mastermetadataalbumartistname",  # Spotify, extended streaming history
         "trackmetadata.artistname",  # ListenBrainz
         "artist", "artistname", "artistid",
-        "movieid",  # MovieLens
+        "track", "trackname", "trackid", "song", "songname", "songtitle", "songid", "title",
+        "movie", "movieid", "movietitle",  # MovieLens
+        "product", "productid", "productname", "asin", "isbn",
     ),
-    "timestamp": ("timestamp", "time", "ts", "listenedat", "playedat", "endtime"),
-    "ms_played": ("msplayed",),
-    "plays": ("plays", "playcount", "listens", "listencount", "count", "rating"),
+    "timestamp": (
+        "timestamp", "time", "ts", "listenedat", "playedat", "endtime", "date", "datetime", "unixtime", "unixtimestamp", "epoch",
+        "uts", "utctime", "reviewtime", "unixreviewtime",
+    ),
+    "ms_played": ("msplayed", "playedms", "playdurationms"),
+    "plays": (
+        "plays", "playcount", "playscount", "playcounts", "numplays", "nplays", "numberofplays", "totalplays",
+        "listens", "listencount", "numlistens", "totallistens", "streams", "streamcount", "totalstreams",
+        "scrobbles", "scrobblecount", "timesplayed", "times", "count", "counts", "weight", "frequency", "freq",
+        "views", "viewcount", "clicks", "purchases",
+    ),
 }  # fmt: skip
+# a rating is no play: whoever gave one star did not like it a little
+RATINGS = ("rating", "ratings", "stars", "starrating", "score", "overall")
 # files of one person, which do not say whose they are: the user is called `me`
 _OF_ONE_PERSON = ("master_metadata_album_artist_name", "artistName")
+_SUBJECTS = ("artist", "track", "song", "movie", "product")
+
+
+class Names(NamedTuple):
+    """What is known of the names of a log: the name of each column, and that of a column of ratings, if there is one."""
+
+    of: dict[str, str]
+    rating: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether both the user and the item are named."""
+        return "user" in self.of and "item" in self.of
 
 
 def is_named(columns: str) -> bool:
@@ -69,22 +102,59 @@ def named_columns(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(columns), tuple(keys)
 
 
-def known_columns(names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """Choose columns among the names of a log; None where no user or no item is among them.
+def known_names(names: Iterable[str]) -> Names:
+    """Find what is known among the names of a log.
 
-    >>> known_columns(["userId", "movieId", "rating", "timestamp"])
-    (('user', 'item', 'timestamp', 'plays'), ('userId', 'movieId', 'timestamp', 'rating'))
+    >>> known_names(["userId", "movieId", "rating", "timestamp"])
+    Names(of={'user': 'userId', 'item': 'movieId', 'timestamp': 'timestamp'}, rating='rating')
     """
     plain: dict[str, str] = {}
     for name in names:
-        plain.setdefault(_plain(name), name)
+        plain.setdefault(plain_name(name), name)
     found = {column: plain[known] for column, every in KNOWN.items() for known in reversed(every) if known in plain}
     if found.get("item") in _OF_ONE_PERSON and "ms_played" in found:
         found.setdefault("user", "=me")
-    if "user" not in found or "item" not in found:
+    ordered = {column: found[column] for column in KNOWN if column in found}
+    return Names(ordered, next((plain[name] for name in RATINGS if name in plain), ""))
+
+
+def known_columns(names: Iterable[str], path: str, *, ratings: bool) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Choose columns among the names of a log; None where no user or no item is among them.
+
+    Parameters
+    ----------
+    ratings : whether the log may hold ratings, which are then what its `plays` are
+
+    Raises
+    ------
+    BadInputError
+        If it holds ratings, and may not.
+
+    Examples
+    --------
+    >>> known_columns(["userId", "movieId", "rating", "timestamp"], "ratings.csv", ratings=True)
+    (('user', 'item', 'timestamp', 'plays'), ('userId', 'movieId', 'timestamp', 'rating'))
+    """
+    known = known_names(names)
+    if not known.complete:
         return None
-    columns = tuple(column for column in KNOWN if column in found)
-    return columns, tuple(found[column] for column in columns)
+    found = dict(known.of)
+    if known.rating and (ratings or "plays" not in found):
+        found["plays"] = known.rating
+        if not ratings:
+            msg = (
+                f"{path}: {known.rating!r} is a rating, and a rating is no number of plays; add --feedback explicit to learn from "
+                f"ratings, or take them for plays, --columns {given_as(found)}, or count each line as one play, "
+                f"--columns {given_as(known.of)}"
+            )
+            raise BadInputError(msg)
+    return tuple(found), tuple(found.values())
+
+
+def given_as(found: dict[str, str]) -> str:
+    """Write the names of columns as --columns has them, quoted for a shell where that is needed."""
+    text = ",".join(f"{column}={key}" for column, key in found.items())
+    return f"'{text}'" if any(c in text for c in ' ;&|<>()$`\\"*?[]#~!{}') else text
 
 
 def is_known(name: str, column: str) -> bool:
@@ -93,34 +163,71 @@ def is_known(name: str, column: str) -> bool:
     >>> is_known("Play Count", "plays"), is_known("many", "plays")
     (True, False)
     """
-    return _plain(name) in KNOWN[column]
+    return plain_name(name) in KNOWN[column]
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Write a name in lower case and without what stands between its words.
+
+    >>> plain_name(" Play_Count")
+    'playcount'
+    """
     return name.lower().replace("_", "").replace("-", "").replace(" ", "")
 
 
-def choose_columns(columns: str, names: list[str], path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Take columns from --columns, or choose them among the names of a log.
+def listed(names: Sequence[str]) -> str:
+    """Join names, at most forty of them."""
+    return ", ".join(names[:40]) + (", ..." if len(names) > 40 else "")
+
+
+def differ(column: str, name: str, other: str) -> bool:
+    """Say whether two known names of a column mean different things: an artist and a track, a number and a name.
+
+    >>> differ("item", "artist_name", "track"), differ("user", "user_id", "username"), differ("item", "artist", "artistName")
+    (True, True, False)
+    """
+    for words in (_SUBJECTS if column == "item" else (), ("id", "name")):
+        found = [next((word for word in words if word in plain_name(text)), "") for text in (name, other)]
+        if all(found) and found[0] != found[1]:
+            return True
+    return False
+
+
+def choose_columns(columns: str, names: Sequence[str], path: str, *, ratings: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Take columns from --columns, or choose them among the names of a log, of which user and item are known.
 
     Raises
     ------
     BadInputError
-        If a name is not in the log, or none is known.
+        If a name is not in the log, or ratings are, which may not.
     """
-    shown = ", ".join(names[:40]) + (", ..." if len(names) > 40 else "")
-    if not columns:
-        if known := known_columns(names):
-            return known
-        msg = f"{path}: none of its names is known as that of a user and an item; say which they are, as in --columns user=NAME,"
-        msg += f"item=NAME; its names are {shown}"
-        raise BadInputError(msg)
+    if not columns and (known := known_columns(names, path, ratings=ratings)):
+        return known
     given = named_columns(columns)
     for column, key in zip(*given, strict=True):
         if key[0] != "=" and key not in names:
-            msg = f"{path}: nothing is named {key!r}, which --columns gives for the {column}; its names are {shown}"
+            msg = f"{path}: nothing is named {key!r}, which --columns gives for the {column}; its names are {listed(names)}"
             raise BadInputError(msg)
     return given
+
+
+def not_understood(names: Sequence[str], path: str, texts: Sequence[str], numbers: Sequence[str]) -> str:
+    """Say that names are not known, with a --columns line to copy.
+
+    `texts` and `numbers` are the names of columns of text and of numbers, from which it guesses what the others are.
+    """
+    known = known_names(names)
+    free = [name for name in (*texts, *numbers) if name and name not in known.of.values() and "," not in name]
+    guessed = {column: known.of[column] if column in known.of else free.pop(0) if free else "NAME" for column in ("user", "item")}
+    guessed |= {column: name for column, name in known.of.items() if column not in guessed}
+    amounts = [name for name in numbers if name not in guessed.values() and not name.lower().endswith("id")]
+    if amounts and not {"plays", "ms_played"} & guessed.keys():
+        guessed["plays"] = amounts[0]
+    missing = " and ".join(f"{article} {column}" for article, column in (("a", "user"), ("an", "item")) if column not in known.of)
+    return (
+        f"{path}: none of its names is known as that of {missing}; "
+        f"say which they are, as in --columns {given_as(guessed)}; its names are {listed(names)}"
+    )
 
 
 def write_columns(layout: Layout) -> str:

@@ -1,33 +1,27 @@
-"""Find out what the records of logs mean, from the options and from the first file that is not empty.
+"""Find out what the records of a log mean: from the options, else from names, else from values; never from places alone.
 
-The driver does this once; tasks are told. So all files of a command have one format.
+The driver does this once for each file; tasks are told.
 """
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple, Protocol
 
 from mr_als.errors import BadInputError, UsageError
 from mr_als.logs import jsonl, parquet
-from mr_als.logs.columns import choose_columns, is_known, is_named, known_columns
-from mr_als.logs.formats import SYNTAXES
-from mr_als.logs.logs import COMPRESSED, FORMATS, Layout, parse_layout, sniff
+from mr_als.logs.columns import choose_columns, is_known, is_named, known_names, listed, not_understood
+from mr_als.logs.evidence import Values, fitting, guessed
+from mr_als.logs.head import Head, look
+from mr_als.logs.logs import COLUMNS, COMPRESSED, FORMATS, Layout, parse_layout
 from mr_als.logs.plain import SEPARATOR
+from mr_als.logs.times import UNITS
 
-__all__ = ["detect", "only_from_files"]
+__all__ = ["Detected", "detect"]
 
 _BOM = b"\xef\xbb\xbf"
-_NUMBERS = ("timestamp", "ms_played", "plays")
-# logs without a header that are known by the look of a line: columns by place, and what a field must match
-_SHAPES = (
-    # Last.fm-1K: user, time, artist id (often empty), artist, track id, track
-    (("user", "timestamp", "-", "item", "-", "-"), 1, re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z?")),
-    # Last.fm-360K: hash of the user, artist id, artist, plays
-    (("user", "-", "item", "plays"), 0, re.compile(rb"[0-9a-f]{40}")),
-)
 
 
 class Options(Protocol):
@@ -45,118 +39,264 @@ class Options(Protocol):
     def delimiter(self) -> str:
         """Value of --delimiter."""
 
+    @property
+    def time_unit(self) -> str:
+        """Value of --time-unit."""
 
-def detect(options: Options, paths: Sequence[str], head_of: Callable[[str], bytes]) -> Layout:
-    """Find the layout of logs.
+
+class Detected(NamedTuple):
+    """What was found out of a file.
+
+    path : the file
+    layout : what its records mean
+    names : the name of each column of `layout` in the file; none where columns are known by place
+    first : the first record, column by column, and its line; empty if there is none
+    unused : names of what is not used
+    numbers : those of them that hold numbers which may be amounts
+    array : whether it is one array of JSON
+    """
+
+    path: str
+    layout: Layout
+    names: dict[str, str]
+    first: tuple[int, dict[str, str]]
+    unused: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    array: bool = False
+
+
+def detect(options: Options, path: str, head: bytes, *, ratings: bool = False) -> Detected:
+    """Find the layout of a file that is not empty.
 
     Parameters
     ----------
-    head_of : gives the first bytes of a file, decompressed
+    head : its first bytes, decompressed
+    ratings : whether it may hold ratings, which are then what its `plays` are
 
     Raises
     ------
     UsageError
         If the options contradict each other.
     BadInputError
-        If all files are empty, or what a file holds is not known.
+        If what the file holds is not known, or is not what it is called.
     """
-    path, head = next(((path, head) for path in paths if (head := head_of(path).removeprefix(_BOM))), ("", b""))
-    if not head:
-        msg = f"{paths[0]}: empty, and so are all other logs; there is nothing to learn from"
-        raise BadInputError(msg)
-    form = options.format if options.format != "auto" else _format(options, path, head)
+    head = head.removeprefix(_BOM)
+    form = options.format if options.format != "auto" else _format(head)
     if form in ("jsonl", "parquet"):
-        if options.columns and not is_named(options.columns):
-            msg = f"--columns: {options.columns!r} names columns by place, but {path} is {form}; use user=NAME,item=NAME"
-            raise UsageError(msg)
-        names = jsonl.names(head) if form == "jsonl" else parquet.names(path)
-        columns, keys = choose_columns(options.columns, names, path)
-        return Layout(columns, SEPARATOR, form, keys)
-    return _delimited(options, form, path, head, ((other, head_of(other)) for other in paths))
+        found = _named(options, form, path, head, ratings=ratings)
+    else:
+        found = _lines(options, form, path, head, ratings=ratings)
+    return found
 
 
-def only_from_files(layout: Layout, paths: Sequence[str], head_of: Callable[[str], bytes]) -> str:
-    """Say what keeps the logs from being read as lines, as Hadoop hands them to tasks; an empty string if nothing does."""
-    if not SYNTAXES[layout.syntax].lines:
-        return f"{paths[0]} is {layout.syntax}"
-    if packed := next((path for path in paths if path.endswith(".zst")), ""):
-        return f"{packed} is compressed by zstd"
-    head = next((head for path in paths if (head := head_of(path))), b"")
-    return f"{paths[0]} is an array of JSON" if layout.syntax == "jsonl" and jsonl.is_array(head) else ""
-
-
-def _format(options: Options, path: str, head: bytes) -> str:
-    """Guess the format: by its first bytes, its name, its delimiter."""
+def _format(head: bytes) -> str:
+    """Guess by its first bytes whether a file is one of records that name their fields."""
     if head.startswith(b"PAR1"):
         return "parquet"
-    if re.match(rb"\s*(\[\s*)?\{", head) and jsonl.names(head):
-        return "jsonl"
-    plain_name = next((path[: -len(end)] for end in COMPRESSED if path.endswith(end)), path)
-    first = _first_line(head)
-    commas = b"\t" not in first and (b"," in first or b";" in first)
-    return "csv" if plain_name.endswith(".csv") or options.delimiter not in ("auto", "tab") or commas else "plain"
+    return "jsonl" if re.match(rb"\s*(\[\s*)?\{", head) and jsonl.names(head) else "auto"
 
 
-def _first_line(head: bytes) -> bytes:
-    return head.split(b"\n", 1)[0].removesuffix(b"\r")
+def _named(options: Options, form: str, path: str, head: bytes, *, ratings: bool) -> Detected:
+    """Find the layout of records that name their fields."""
+    if options.columns and not is_named(options.columns):
+        msg = f"--columns: {options.columns!r} names columns by place, but {path} is {form}; use user=NAME,item=NAME"
+        raise UsageError(msg)
+    names = jsonl.names(head) if form == "jsonl" else parquet.names(path)
+    rows = jsonl.sample(head, names) if form == "jsonl" else parquet.sample(path, names)
+    values = {name: Values([row[name] for row in rows if name in row]) for name in names}
+    _check_known(options, names, path, values)
+    columns, keys = choose_columns(options.columns, names, path, ratings=ratings)
+    called = dict(zip(columns, keys, strict=True))
+    number, row = next(((n, row) for n, row in enumerate(rows, 1) if row.get(called["item"])), (0, {}))
+    first = {column: row.get(key, "") if key[0] != "=" else key[1:] for column, key in called.items()}
+    free = {name: value for name, value in values.items() if name not in keys and value.texts}
+    layout = Layout(columns, SEPARATOR, form, keys, found=not options.columns)
+    found = Detected(
+        path, layout, called, (number, first if number else {}), tuple(free), (), form == "jsonl" and jsonl.is_array(head)
+    )
+    return _checked(options, found, {column: values[key] for column, key in called.items() if key in values}, free)
 
 
-def _delimited(options: Options, form: str, path: str, head: bytes, heads: Iterator[tuple[str, bytes]]) -> Layout:
-    """Find the layout of lines of fields with a delimiter between them, and their header, if there is one."""
-    first = _first_line(head)
-    delimiter = options.delimiter
-    if delimiter == "auto":
-        found = max(",;\t", key=lambda mark: first.count(mark.encode())) if form == "csv" else "\t"
-        delimiter = "tab" if found == "\t" else found
-    byte, syntax = parse_layout("counts", "", delimiter).delimiter, "csv" if form == "csv" else "plain"
-    names = _split(first, byte, syntax)
-    if is_named(options.columns) or (not options.columns and form not in FORMATS and _names_all(names)):
-        columns, keys = choose_columns(options.columns, names, path)
-        if any(key[0] == "=" for key in keys):
-            msg = f"--columns: {options.columns!r} names a user for all lines, which only jsonl and parquet can have, not {path}"
-            raise UsageError(msg)
-        _check_same_header(path, first, heads)
-        places = {names.index(key): column for column, key in zip(columns, keys, strict=True) if key in names}
-        return Layout(tuple(places.get(n, "-") for n in range(len(names))), byte, syntax, (), first)
-    if options.columns or form in FORMATS:
-        columns = parse_layout(form if form in FORMATS else "counts", options.columns, delimiter).columns
-    else:
-        columns = _shape(head, byte) or sniff(head, delimiter, path).columns
-    return Layout(columns, byte, syntax, (), first if _is_header(names, columns) else b"")
+def _check_known(options: Options, names: Sequence[str], path: str, values: dict[str, Values]) -> None:
+    """Check that the user and the item are known by their names, where --columns does not give them.
+
+    Raises
+    ------
+    BadInputError
+        If they are not.
+    """
+    if options.columns or known_names(names).complete:
+        return
+    texts = [name for name, value in values.items() if value.texts and not value.is_number and not value.is_time]
+    numbers = [name for name, value in values.items() if value.is_number and not value.is_time]
+    raise BadInputError(not_understood(names, path, texts, numbers))
 
 
-def _split(line: bytes, delimiter: bytes, syntax: str) -> list[str]:
-    text = line.decode("utf-8", "replace")
-    return next(csv.reader([text], delimiter=delimiter.decode()), []) if syntax == "csv" else text.split(delimiter.decode())
-
-
-def _shape(head: bytes, delimiter: bytes) -> tuple[str, ...] | None:
-    """Find a known log by the look of most of its first lines."""
-    lines = [line.split(delimiter) for line in head.split(b"\n")[:100] if line.strip()]
-    for columns, place, pattern in _SHAPES:
-        alike = sum(len(fields) == len(columns) and bool(pattern.fullmatch(fields[place])) for fields in lines)
-        if 2 * alike > len(lines):
-            return columns
-    return None
-
-
-def _names_all(fields: list[str]) -> bool:
-    """Say whether a first line without a number names the columns by names that are known."""
-    return not any(field[:1].isdigit() for field in fields) and known_columns(fields) is not None
-
-
-def _is_header(fields: list[str], columns: Sequence[str]) -> bool:
-    """Say whether a first line has the known names of numbers and times in their places: as a play it would be a bad line."""
-    pairs = [(field, column) for field, column in zip(fields, columns, strict=False) if column in _NUMBERS]
-    return bool(pairs) and len(fields) == len(columns) and all(is_known(field, column) for field, column in pairs)
-
-
-def _check_same_header(path: str, first: bytes, heads: Iterator[tuple[str, bytes]]) -> None:
-    for other, head in heads:
-        line = _first_line(head.removeprefix(_BOM))
-        if head and line != first:
+def _lines(options: Options, form: str, path: str, head: bytes, *, ratings: bool) -> Detected:
+    """Find the layout of lines of fields with something between them, and their header, if there is one."""
+    delimiter = b"" if options.delimiter == "auto" else parse_layout("counts", "", options.delimiter).delimiter
+    syntax = "csv" if form == "csv" else "plain" if form in FORMATS else ""
+    if not syntax and (_plain_name(path).endswith(".csv") or options.delimiter not in ("auto", "tab")):
+        syntax = "csv"
+    top = look(head, path, delimiter=delimiter, syntax=syntax)
+    for number, line in enumerate(head.split(b"\n")[: top.records[0][0] if top.records else 1], 1):
+        if b"\r" in line.removesuffix(b"\r"):
             msg = (
-                f"{other}: its header is {line[:200].decode('utf-8', 'replace')!r}, that of {path} is "
-                f"{first[:200].decode('utf-8', 'replace')!r}; prepare files with other columns by a command of their own"
+                f"{path}: line {number} has a carriage return in its middle; write the file with one line end a record, LF or CRLF"
             )
             raise BadInputError(msg)
+    columns = _columns(options, form, path, top, ratings=ratings)
+    layout = Layout(columns, *top.cut, (), top.above, found=not options.columns)
+    called = {column: name for column, name in zip(columns, top.names, strict=False) if column != "-"}
+    values = dict(zip(columns, top.values(), strict=False))
+    free = {name: value for name, column, value in zip(top.names, columns, top.values(), strict=False) if column == "-" and name}
+    number, fields = top.records[0] if top.records else (0, [])
+    first = {column: text for column, text in zip(columns, fields, strict=False) if column != "-"}
+    return _checked(options, Detected(path, layout, called, (number, first), tuple(free)), values, free)
+
+
+def _plain_name(path: str) -> str:
+    return next((path[: -len(end)] for end in COMPRESSED if path.endswith(end)), path).lower()
+
+
+def _columns(options: Options, form: str, path: str, top: Head, *, ratings: bool) -> tuple[str, ...]:
+    """Find what the columns of lines mean."""
+    if is_named(options.columns):
+        return _by_name(options.columns, path, top, ratings=ratings)
+    if options.columns or form in FORMATS:
+        columns = parse_layout(form if form in FORMATS else "counts", options.columns).columns
+        if not options.columns:
+            _check_names(columns, path, top)
+        return columns
+    if top.names:
+        _check_known(options, top.names, path, dict(zip(top.names, top.values(), strict=False)))
+        return _by_name("", path, top, ratings=ratings)
+    return _by_values(path, top, ratings=ratings)
+
+
+def _by_name(columns: str, path: str, top: Head, *, ratings: bool) -> tuple[str, ...]:
+    """Find columns by the names in a header."""
+    if not top.names:
+        first = listed(top.records[0][1] if top.records else [])
+        msg = (
+            f"{path}: --columns {columns} gives names, but no line names its columns; it begins with {first}; give columns by place"
+        )
+        raise BadInputError(msg)
+    found, keys = choose_columns(columns, top.names, path, ratings=ratings)
+    if any(key[0] == "=" for key in keys):
+        msg = f"--columns: {columns!r} names a user for all lines, which only jsonl and parquet can have, not {path}"
+        raise UsageError(msg)
+    if twice := [key for key in keys if top.names.count(key) > 1]:
+        msg = f"{path}: two columns are named {twice[0]!r}; give columns by place, with '-' for one to ignore"
+        raise BadInputError(msg)
+    places = {top.names.index(key): column for column, key in zip(found, keys, strict=True)}
+    return tuple(places.get(n, "-") for n in range(len(top.names)))
+
+
+def _check_names(columns: Sequence[str], path: str, top: Head) -> None:
+    """Check that a header does not contradict the places of --format.
+
+    Raises
+    ------
+    BadInputError
+        If it does.
+    """
+    for n, (name, column) in enumerate(zip(top.names, columns, strict=False), 1):
+        other = next((other for other in COLUMNS[:-1] if other != column and is_known(name, other)), "")
+        if other and not is_known(name, column):
+            msg = (
+                f"{path}: its column {n} is named {name!r}, a name of the {other}, but --format takes it for the {column}; "
+                "leave out --format, or name the columns with --columns"
+            )
+            raise BadInputError(msg)
+
+
+def _by_values(path: str, top: Head, *, ratings: bool) -> tuple[str, ...]:
+    """Find columns by their values.
+
+    Raises
+    ------
+    BadInputError
+        If these do not fit exactly one known layout, or are ratings.
+    """
+    values = top.values()
+    shapes = fitting(values)
+    between = "TAB" if top.cut.delimiter == b"\t" else repr(top.cut.delimiter.decode())
+    if len(shapes) == 1 and (ratings or not shapes[0].ratings):
+        return shapes[0].columns
+    if len(shapes) == 1:
+        place, columns = shapes[0].columns.index("plays") + 1, ",".join(shapes[0].columns)
+        msg = (
+            f"{path}: column {place} looks like ratings, and a rating is no number of plays; add --feedback explicit to learn from "
+            f"ratings, or take them for plays, --columns {columns}"
+        )
+        raise BadInputError(msg)
+    expected = " or ".join(f"{len(columns)} ({' '.join(columns)})" for columns in FORMATS.values())
+    guess = guessed(values)
+    given = ",".join(guess if {"user", "item"} <= {*guess} else ("user", "item", "plays"))
+    msg = (
+        f"{path}: its lines have {top.width} fields separated by {between}; expected {expected}{_described(values)}. "
+        f"Say what they mean, perhaps --columns {given}, and what separates them, --delimiter"
+    )
+    raise BadInputError(msg)
+
+
+def _described(values: Sequence[Values]) -> str:
+    """Say what the values of columns look like, where they are as many as a known layout has."""
+    if len(values) not in {len(columns) for columns in FORMATS.values()}:
+        return ""
+    words = [
+        "times" if v.is_time else "a number for each line" if v.counts_lines else "a few small numbers" if v.is_handful
+        else "numbers" if v.is_number else "text"
+        for v in values
+    ]  # fmt: skip
+    return f", and these are {', '.join(words)}, which fit none of them"
+
+
+def _checked(options: Options, found: Detected, used: dict[str, Values], free: dict[str, Values]) -> Detected:
+    """Check the values of columns against what they should be, and find the unit of times.
+
+    Raises
+    ------
+    BadInputError
+        If a column of times holds none, or one of plays holds times.
+    """
+    unit, recent = _unit(options, found, used.get("timestamp"))
+    plays = used.get("plays")
+    if plays and plays.is_time and found.layout.found:
+        msg = (
+            f"{found.path}: the column of plays, {found.names.get('plays', '')!r}, looks like times: {plays.texts[0]!r}; "
+            "say what the columns mean with --columns"
+        )
+        raise BadInputError(msg)
+    # what a person has named, or left out by a place, needs no warning
+    numbers = tuple(name for name, values in free.items() if _is_amount(name, values)) if not options.columns else ()
+    return found._replace(layout=replace(found.layout, unit=unit, recent=recent), numbers=numbers)
+
+
+def _is_amount(name: str, values: Values) -> bool:
+    """Say whether a column that is not used may hold amounts: numbers, and neither ids nor times."""
+    return values.is_number and not values.is_time and not values.counts_lines and not name.lower().endswith("id")
+
+
+def _unit(options: Options, found: Detected, times: Values | None) -> tuple[str, bool]:
+    """Find the unit of times that are numbers, and whether times must lie between 1995 and 2100.
+
+    Raises
+    ------
+    BadInputError
+        If none of them does.
+    """
+    if options.time_unit != "auto":
+        return options.time_unit, False
+    if times is None or not times.texts:
+        return "", True
+    if not times.is_time:
+        name = found.names.get("timestamp", "")
+        msg = (
+            f"{found.path}: the column of times{f', {name!r},' if name else ''} holds no times from 1995 to 2100: "
+            f"{times.texts[0]!r}; say what the columns mean with --columns, or what such a number is with --time-unit "
+            f"{'|'.join(UNITS)}"
+        )
+        raise BadInputError(msg)
+    return times.unit if times.unit in UNITS else "", True

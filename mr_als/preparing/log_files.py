@@ -34,11 +34,13 @@ class Logs:
     """The log files of a run, as the input of a job that reads logs.
 
     left_out : what was named, lies in a directory, and is not read; and why
+    kinds : number of the layout of each file, in the order of the paths; none: all have the first
     """
 
     paths: tuple[str, ...]
     form: str = REFERENCES
     left_out: dict[str, str] = field(default_factory=dict, compare=False)
+    kinds: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, patterns: Sequence[str], form: str = REFERENCES) -> Logs:
@@ -85,7 +87,9 @@ class Logs:
 
     def write_input(self, directory: str, n_files: int) -> list[str]:
         """List the files themselves, or write and list the line files that name ranges of them."""
-        return list(self.paths) if self.form == LINES else write_ranges(fetch_logs(self.paths, directory), directory, n_files)
+        if self.form == LINES:
+            return list(self.paths)
+        return write_ranges(fetch_logs(self.paths, directory), directory, n_files, self.kinds)
 
 
 @contextlib.contextmanager
@@ -168,15 +172,18 @@ def fingerprint(paths: Sequence[str]) -> dict[str, Any]:
     return {path: storage_of(path).identify(path) for path in paths}
 
 
-def write_ranges(paths: Sequence[str], directory: str, tasks: int) -> list[str]:
-    """Cut the logs into ranges of bytes and deal them to map tasks; compressed files stay whole."""
+def write_ranges(paths: Sequence[str], directory: str, tasks: int, kinds: Sequence[int] = ()) -> list[str]:
+    """Cut the logs into ranges of bytes and deal them to map tasks; compressed files stay whole.
+
+    `kinds` are the numbers of their layouts, 0 where there are none.
+    """
     ranges: list[Reference] = []
     total = sum(os.stat(p).st_size for p in paths)
     size = max(1 << 20, min(RANGE_BYTES, -(-total // tasks)))
-    for path in paths:
+    for path, kind in zip(paths, kinds or [0] * len(paths), strict=True):
         length = os.stat(path).st_size
         step = max(length, 1) if path.endswith(COMPRESSED) else size
-        ranges += [Reference(at, min(step, length - at), 0, path) for at in range(0, max(length, 1), step)]
+        ranges += [Reference(at, min(step, length - at), kind, path) for at in range(0, max(length, 1), step)]
     loads: list[list[tuple[int, Reference]]] = [[] for _ in range(max(1, min(tasks, len(ranges))))]
     sizes = [(0, n) for n in range(len(loads))]
     for number, reference in sorted(enumerate(ranges), key=lambda row: -row[1].length):

@@ -36,7 +36,7 @@ def prepare_new(model: Model, logs: Sequence[str], directory: str, engine: Engin
     """Read the plays of new users, any log format, with the model's salt."""
     given = model.info["options"]["inputs"]
     inputs = replace(InputOptions(), salt=given["salt"], min_ms_played=given["min_ms_played"], duplicates=duplicates_of(model))
-    return prepare(logs, directory, inputs, engine, progress)
+    return prepare(logs, directory, inputs, engine, progress, ratings=model.weights.explicit)
 
 
 def duplicates_of(model: Model) -> str:
