@@ -15,7 +15,7 @@ from mr_als.engine.job import ALSJob, Pair
 from mr_als.logs.badlines import BadLines
 from mr_als.logs.formats import read_chunks
 from mr_als.logs.logs import FORMATS, Filter, Layout, chunks, parse_layout
-from mr_als.logs.parse import joined
+from mr_als.logs.parse import Tally, joined
 from mr_als.records.lines import LINES, Reference, decode, encode
 
 from mrjob.compat import jobconf_from_env  # isort: skip  (after mr_als.engine.job)
@@ -28,15 +28,10 @@ class Table(Protocol):
 
     bad: BadLines
     layout: Layout
+    tally: Tally
 
     def add_chunk(self, chunk: Any, source: str, first_line: int) -> int:
         """Add the plays of a chunk of whole lines; give its number of lines."""
-
-    def counts(self) -> dict[str, int]:
-        """Return the number of lines, of good lines that the filter left out, and what became of each that is no play."""
-
-    def span(self) -> tuple[float, float] | None:
-        """Return the first and the last time read; None if there is none."""
 
     @property
     def full(self) -> bool:
@@ -113,20 +108,23 @@ class LogJob(ALSJob):
     def mapper_final(self) -> Iterator[Pair]:
         """Empty the table, and say what became of the lines."""
         yield from self.flush()
-        report = {"bad": self.table.bad.to_dict(), "lines": self.lines, "counts": self.table.counts(), "times": self.table.span()}
+        tally = self.table.tally
+        report = {"bad": self.table.bad.to_dict(), "lines": self.lines, "counts": tally.counts, "others": tally.others}
+        report |= {"times": tally.span}
         yield REPORTS, (b"0", encode(json.dumps(report).encode()))
 
     def reduce_reports(self, values: Iterator[tuple[bytes, bytes]]) -> Iterator[Pair]:
         """Add up what the map tasks reported."""
         bad = BadLines()
         lines: dict[str, int] = {}
-        counts: dict[str, int] = {}
+        counts: dict[str, dict[str, int]] = {"counts": {}, "others": {}}
         span = None
         for _, text in values:
             report = json.loads(decode(text))
             bad.merge(BadLines.from_dict(report["bad"]))
             lines |= report["lines"]
-            counts |= {name: counts.get(name, 0) + n for name, n in report["counts"].items()}
+            for name, added in counts.items():
+                added |= {what: added.get(what, 0) + n for what, n in report[name].items()}
             span = joined(span, report["times"])
-        merged = {"bad": bad.to_dict(), "lines": lines, "counts": counts, "times": span}
+        merged = {"bad": bad.to_dict(), "lines": lines, **counts, "times": span}
         yield from self.write_record(REPORTS.decode(), 0, json.dumps(merged).encode())

@@ -26,9 +26,9 @@ from mr_als.errors import BadInputError, UsageError
 from mr_als.logs.times import parse_moment
 from mr_als.options import InputOptions, SplitOptions
 from mr_als.plays.partition import PARTS
-from mr_als.preparing.inputs import Understood, check_engine, find_layouts, log_arguments, read_as, warnings
+from mr_als.preparing.inputs import Understood, check_engine, find_layouts, log_arguments
 from mr_als.preparing.log_files import Logs, by_archive
-from mr_als.preparing.prepare import check_lines, check_usable, count_blocks, lines_said, windows_said
+from mr_als.preparing.prepare import check_lines, check_usable, count_blocks, tell_lines
 from mr_als.progress import Progress
 from mr_als.records.blocks import STRENGTH_UNIT, unpack
 from mr_als.storage.places import storage_of
@@ -77,10 +77,7 @@ def split(
         cuts = check_rule(rule, understood, with_validation="validation" in outputs)
         directories = {part: stack.enter_context(_whole(part, path)) for part, path in sorted(outputs.items())}
         place = stack.enter_context(engine.workplace(outputs["train"], work))
-        for text in read_as(understood):
-            progress.say(text)
-        for text in warnings(understood):
-            progress.warn(text)
+        understood.tell(progress, "split")
         progress.say(f"split: {len(paths)} log file(s), by {rule.by}, job mr_split on {engine.runner}")
         parts = run_job(
             "mr_split",
@@ -104,9 +101,7 @@ def split(
             progress.say(f"split: {said}")
         else:
             storage.remove(quarantine)
-        for text in windows_said(info, inputs):
-            progress.warn(text)
-        progress.say(f"split: {lines_said(info)}")
+        tell_lines(info, inputs, progress, "split")
         check_usable(info, sum(info[part]["plays"] for part in PARTS))
         check_parts(info, outputs)
         made = {"inputs": named.fingerprint(), "rule": asdict(rule), "options": asdict(inputs), "totals": info}

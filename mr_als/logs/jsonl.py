@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from mr_als.errors import BadInputError
 from mr_als.logs.badlines import LATE
-from mr_als.logs.columns import known_names
 from mr_als.logs.logs import CHUNK, MAX_LINE, ByteRange, Layout, chunks
+from mr_als.logs.meaning.columns import known_names
 from mr_als.logs.plain import SEPARATOR, Plain, Report
 from mr_als.logs.streams import HEAD
 

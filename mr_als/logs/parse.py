@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mr_als.logs.badlines import OTHER_HEADER, BadLines, Sample, escaped
-from mr_als.logs.columns import known_names
 from mr_als.logs.formats import to_plain
 from mr_als.logs.logs import MAX_LINE, Filter, Layout
+from mr_als.logs.meaning.columns import known_names
+from mr_als.logs.meaning.evidence import is_value
 from mr_als.logs.numbers import PAD, numbers, padded, words_at
 from mr_als.logs.plain import SEPARATOR, Plain
 from mr_als.logs.times import RECENT, times
@@ -62,19 +63,23 @@ class Parsed(NamedTuple):
 class Tally:
     """What became of the lines of many chunks.
 
-    counts : lines, good lines that the filter left out, and those that are no plays, by what became of them
+    counts : lines, and good lines that the filter left out
+    others : good lines that are no plays, by what became of them
     span : first and last time read
     """
 
     def __init__(self) -> None:
         self.counts = {"lines": 0, "filtered": 0}
+        self.others: dict[str, int] = {}
         self.span: tuple[float, float] | None = None
 
     def add(self, parsed: Parsed) -> None:
         """Add those of a chunk."""
-        for name, n in {"lines": parsed.lines, "filtered": parsed.filtered, **parsed.others}.items():
+        self.counts["lines"] += parsed.lines
+        self.counts["filtered"] += parsed.filtered
+        for name, n in parsed.others.items():
             if n:
-                self.counts[name] = self.counts.get(name, 0) + n
+                self.others[name] = self.others.get(name, 0) + n
         self.span = joined(self.span, parsed.span)
 
 
@@ -306,7 +311,8 @@ def _other_headers(lines: _Lines, numbers: Array, layout: Layout) -> list[int]:
     for line in numbers[lines.good[numbers]].tolist():
         fields = lines.text(line).decode("utf-8", "replace").split(lines.plain.delimiter.decode())
         known = known_names(fields)
-        named = {name: column for column, name in known.of.items()}
-        if known.complete and tuple(named.get(name, "-") for name in fields) != layout.columns:
+        columns = {name: column for column, name in known.of.items()}
+        named = known.complete and not any(map(is_value, fields))
+        if named and tuple(columns.get(name, "-") for name in fields) != layout.columns:
             found.append(line)
     return found

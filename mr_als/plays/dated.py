@@ -119,7 +119,7 @@ class DatedTable:
     def __init__(self, layout: Layout, wanted: Filter, salt: int, when_of: Callable[[Array | None, int], Array]) -> None:
         self.layout, self._filter, self._salt, self._when_of = layout, wanted, salt, when_of
         self.bad = BadLines()
-        self._tally = Tally()
+        self.tally = Tally()
         self._clear()
 
     def _clear(self) -> None:
@@ -142,7 +142,7 @@ class DatedTable:
         amounts = np.ones(n) if parsed.amounts is None else parsed.amounts
         self._rows.append((users, items, self._when_of(parsed.seconds, n), np.rint(amounts * STRENGTH_UNIT).astype(np.int64)))
         self._n += n
-        self._tally.add(parsed)
+        self.tally.add(parsed)
         return parsed.lines
 
     @property
@@ -163,11 +163,3 @@ class DatedTable:
         )
         self._clear()
         return users, items, user_place[user], item_place[item], when, units
-
-    def span(self) -> tuple[float, float] | None:
-        """Return the first and the last time read; None if there is none."""
-        return self._tally.span
-
-    def counts(self) -> dict[str, int]:
-        """Return the number of lines, of good lines that the filter left out, and what became of each that is no play."""
-        return self._tally.counts

@@ -190,7 +190,7 @@ class Aggregator:
         self.layout, self._filter, self._salt = layout, wanted, salt
         self._capacity = max(memory - _BASE, memory // 4) // _PEAK
         self.bad = BadLines()
-        self._tally = Tally()
+        self.tally = Tally()
         # a chunk goes into the table while the next one is parsed: NumPy lets both run at once
         self._pool = ThreadPoolExecutor(1)
         self._adding: Future[bool] | None = None
@@ -216,7 +216,7 @@ class Aggregator:
         self._adding = self._pool.submit(self._add, parsed)
         if near:  # it may be full then: nothing more is parsed before that is known
             self._finish()
-        self._tally.add(parsed)
+        self.tally.add(parsed)
         return parsed.lines
 
     def _finish(self) -> None:
@@ -249,11 +249,3 @@ class Aggregator:
         pairs = self._pairs.take(user_place, item_place)
         self._clear()
         return Grouped(users, items, pairs, self._pool.submit(by_columns, pairs, len(items.hashes)))
-
-    def span(self) -> tuple[float, float] | None:
-        """Return the first and the last time read; None if there is none."""
-        return self._tally.span
-
-    def counts(self) -> dict[str, int]:
-        """Return the number of lines, of good lines that the filter left out, and what became of each that is no play."""
-        return self._tally.counts

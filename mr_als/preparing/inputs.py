@@ -9,20 +9,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mr_als.errors import BadInputError, UsageError
-from mr_als.logs.columns import RATINGS, differ, plain_name, write_columns
-from mr_als.logs.detect import Detected, detect
 from mr_als.logs.formats import SYNTAXES
 from mr_als.logs.logs import Layout
+from mr_als.logs.meaning.columns import RATINGS, differ, plain_name, write_columns
+from mr_als.logs.meaning.detect import Detected, detect
 from mr_als.logs.streams import HEAD, as_utf8, open_log
-from mr_als.logs.times import UNITS, in_words, parse_moment, parse_time
+from mr_als.logs.times import in_words, parse_moment, parse_time
 from mr_als.options import InputOptions, check_decay, check_times
+from mr_als.progress import Progress
 from mr_als.records.lines import LINES
 from mr_als.storage.places import scheme_of, storage_of
 
 if TYPE_CHECKING:
     from mr_als.engine.engine import Engine
 
-__all__ = ["Understood", "check_engine", "find_layouts", "log_arguments", "read_as", "warnings"]
+__all__ = ["Understood", "check_engine", "find_layouts", "log_arguments"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,13 @@ class Understood:
     def layouts(self) -> list[Layout]:
         """The layouts, each once."""
         return [example.layout for example in self.examples]
+
+    def tell(self, progress: Progress, command: str) -> None:
+        """Say how the files of each layout are read, and warn of numbers that are not used, though they may be meant to be."""
+        for text in read_as(self):
+            progress.say(f"{command}: {text}")
+        for text in warnings(self):
+            progress.warn(f"warning: {command}: {text}")
 
     def without(self, column: str) -> Detected | None:
         """Find a file that does not have a column."""
@@ -217,7 +225,7 @@ def _shown(layout: Layout, first: dict[str, str]) -> Iterator[str]:
 
 def _time(text: str, unit: str) -> str:
     try:
-        return in_words(parse_time(text, unit if unit in UNITS else ""))
+        return in_words(parse_time(text, unit))
     except (ValueError, OverflowError):
         return text
 
@@ -230,6 +238,6 @@ def warnings(understood: Understood) -> Iterator[str]:
             given = ",".join(f"{column}={name}" for column, name in columns.items())
             what = "each line counts as one play" if "plays" not in example.names else "plays are those of another column"
             yield (
-                f"warning: {example.path}: numbers that are not used: {', '.join(example.numbers)}; {what}. "
+                f"{example.path}: numbers that are not used: {', '.join(example.numbers)}; {what}. "
                 f"If they are numbers of plays, say --columns {given}"
             )

@@ -25,7 +25,7 @@ from mr_als.logs.times import in_words, parse_moment
 from mr_als.options import InputOptions, PlanOptions, check_times
 from mr_als.planning.choices import COMPRESSION, choose_blocks, fitting_blocks, given_or
 from mr_als.planning.sizes import counted
-from mr_als.preparing.inputs import Understood, check_engine, find_layouts, log_arguments, read_as, warnings
+from mr_als.preparing.inputs import Understood, check_engine, find_layouts, log_arguments
 from mr_als.preparing.log_files import Logs, by_archive, unpacking
 from mr_als.preparing.plays import SIDES, Plays, read_plays
 from mr_als.progress import Progress
@@ -96,10 +96,7 @@ def _prepare(
     understood = find_layouts(found_logs.paths, options, ratings=ratings)
     check_engine(understood, engine)
     found_logs = replace(found_logs, kinds=understood.kinds)
-    for text in read_as(understood):
-        progress.say(text)
-    for text in warnings(understood):
-        progress.warn(text)
+    understood.tell(progress, "prepare")
     progress.say(
         f"prepare: {len(found_logs.paths)} log file(s); job mr_ingest: "
         "mappers parse and sum plays, the shuffle brings each block of users and each block of items to a reducer, which merges it"
@@ -119,9 +116,7 @@ def _prepare(
     info = ingest(count_blocks(found_logs.paths, options, plan.task_memory))
     if said := check_lines(info, options, os.path.join(directory, "bad-lines.tsv"), storage):
         progress.say(f"prepare: {said}")
-    for text in windows_said(info, options):
-        progress.warn(text)
-    progress.say(f"prepare: {lines_said(info)}")
+    tell_lines(info, options, progress, "prepare")
     check_usable(info, info["plays"] and info["n_users"] and info["n_items"])
     if rank and (fitting := [*fitting_blocks(counted(info, rank), options, plan)]) != info["blocks"]:
         rows = f"{info['n_users']} users and {info['n_items']} items"
@@ -203,7 +198,7 @@ def add_up(output: Output) -> dict[str, Any]:
     info |= {"n_users": totals["users"][0], "n_items": totals["items"][0]}
     info |= {"pairs": totals["users"][1], "plays": totals["users"][2] / STRENGTH_UNIT}
     used = (
-        info["counts"]["lines"] - info["counts"]["filtered"] - info["counts"].get(HEADER, 0) - sum(info["bad"]["counts"].values())
+        info["counts"]["lines"] - info["counts"]["filtered"] - info["others"].get(HEADER, 0) - sum(info["bad"]["counts"].values())
     )
     info["repeated"] = used - totals["users"][4]
     # distinct columns of every block, added up: the vectors that travel in a half whose join is a shuffle
@@ -257,13 +252,20 @@ def check_lines(info: dict[str, Any], options: InputOptions, quarantine: str, st
     return f"{n_bad} of {n_lines} lines are bad ({reasons}) and left out; samples in {quarantine}" if n_bad else ""
 
 
+def tell_lines(info: dict[str, Any], options: InputOptions, progress: Progress, command: str) -> None:
+    """Say what became of all lines, and where a window of time did nothing."""
+    for text in windows_said(info, options):
+        progress.warn(f"warning: {command}: {text}")
+    progress.say(f"{command}: {lines_said(info)}")
+
+
 def lines_said(info: dict[str, Any]) -> str:
     """Say what became of all lines: a sum."""
-    counts, n_bad = info["counts"], sum(info["bad"]["counts"].values())
-    others = {name: counts[name] for name in (SHORT, OUTSIDE, NOBODY, ZERO, HEADER) if counts.get(name)}
+    n_lines, n_bad = info["counts"]["lines"], sum(info["bad"]["counts"].values())
+    others = {name: info["others"][name] for name in (SHORT, OUTSIDE, NOBODY, ZERO, HEADER) if name in info["others"]}
     others |= {"bad": n_bad} if n_bad else {}
-    n_plays = counts["lines"] - sum(others.values())
-    return f"{counts['lines']} lines = {' + '.join([f'{n_plays} plays', *(f'{n} {name}' for name, n in others.items())])}"
+    n_plays = n_lines - sum(others.values())
+    return f"{n_lines} lines = {' + '.join([f'{n_plays} plays', *(f'{n} {name}' for name, n in others.items())])}"
 
 
 def windows_said(info: dict[str, Any], options: InputOptions) -> Iterator[str]:
@@ -284,7 +286,7 @@ def windows_said(info: dict[str, Any], options: InputOptions) -> Iterator[str]:
     for flag, text in given.items():
         if (ends := inside[flag]) and ends[0] == ends[1]:
             what = "nothing" if ends[0] else "everything"
-            yield f"warning: {flag} {text} leaves out {what}: times are from {in_words(first)} to {in_words(last)}"
+            yield f"{flag} {text} leaves out {what}: times are from {in_words(first)} to {in_words(last)}"
 
 
 def check_usable(info: dict[str, Any], plays: float) -> None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from mr_als.logs.numbers import NUMBER
 from mr_als.logs.times import unit_of
 
-__all__ = ["SHAPES", "Shape", "Values", "fitting", "guessed"]
+__all__ = ["SHAPES", "Shape", "Values", "fitting", "guessed", "is_value"]
 
 DAY = 86_400_000
 _NUMBER = re.compile(NUMBER.pattern.decode())
@@ -109,6 +109,11 @@ class Values:
     def all_match(self, pattern: re.Pattern[str]) -> bool:
         """Say whether most match a pattern."""
         return 2 * sum(bool(pattern.fullmatch(text)) for text in self.texts) > len(self.texts)
+
+
+def is_value(text: str) -> bool:
+    """Say whether a field is a number or a time, which no name is."""
+    return text[:1].isdigit() or bool(_NUMBER.fullmatch(text) or unit_of(text))
 
 
 class Shape(NamedTuple):

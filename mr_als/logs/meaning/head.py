@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mr_als.errors import BadInputError
-from mr_als.logs.columns import KNOWN, RATINGS, known_names, plain_name
-from mr_als.logs.evidence import Values
+from mr_als.logs.meaning.columns import KNOWN, RATINGS, known_names, plain_name
+from mr_als.logs.meaning.evidence import Values, is_value
 
 __all__ = ["Cut", "Head", "look"]
 
@@ -106,8 +106,8 @@ def _is_record(line: bytes) -> bool:
 def _no_comments(lines: Sequence[bytes], rows: Sequence[list[str]], used: Sequence[int], width: int) -> list[int]:
     """Find the lines that begin like comments and are records all the same: an id may begin with #, too."""
     like = [n for n, line in enumerate(lines) if line.startswith(b"#") and len(rows[n]) == width > 1]
-    valued = any(_is_value(field) for n in used for field in rows[n])
-    return [n for n in like if not valued or any(_is_value(field) for field in rows[n])]
+    valued = any(is_value(field) for n in used for field in rows[n])
+    return [n for n in like if not valued or any(is_value(field) for field in rows[n])]
 
 
 def _cut(lines: Sequence[bytes], delimiter: bytes, syntax: str) -> Cut:
@@ -153,7 +153,7 @@ def _header(rows: Sequence[list[str]], used: Sequence[int], width: int, path: st
         names = [name.strip() for name in _names(rows[n])]
         if (n not in used and not known_names(names).complete) or not names:
             continue
-        if any(_is_value(name) for name in names):
+        if any(is_value(name) for name in names):
             continue
         if len(names) == width:
             below = [rows[m] for m in used if m > n and len(rows[m]) == width]
@@ -175,11 +175,6 @@ def _header(rows: Sequence[list[str]], used: Sequence[int], width: int, path: st
     return None
 
 
-def _is_value(text: str) -> bool:
-    """Say whether a field is a number or a time, which no name is."""
-    return text[:1].isdigit() or Values([text]).is_number or Values([text]).is_time
-
-
 def _is_other(names: Sequence[str], below: Sequence[list[str]]) -> bool:
     """Say whether a line differs from those below it as names differ from values: a column of theirs is of numbers or times."""
     if not all(names[1:]) or len(set(names)) < len(names):
@@ -187,4 +182,5 @@ def _is_other(names: Sequence[str], below: Sequence[list[str]]) -> bool:
     columns = [Values(texts) for texts in zip(*below, strict=True)]
     if any(values.is_number or values.is_time for values in columns):
         return True
-    return bool(names) and all(plain_name(name) in _LOOKS_LIKE_A_NAME for name in names)
+    known = sum(plain_name(name) in _LOOKS_LIKE_A_NAME for name in names)
+    return 2 * known > len(names)

@@ -12,10 +12,10 @@ from typing import NamedTuple, Protocol
 
 from mr_als.errors import BadInputError, UsageError
 from mr_als.logs import jsonl, parquet
-from mr_als.logs.columns import choose_columns, is_known, is_named, known_names, listed, not_understood
-from mr_als.logs.evidence import Values, fitting, guessed
-from mr_als.logs.head import Head, look
 from mr_als.logs.logs import COLUMNS, COMPRESSED, FORMATS, Layout, parse_layout
+from mr_als.logs.meaning.columns import choose_columns, is_known, is_named, known_names, listed, not_understood
+from mr_als.logs.meaning.evidence import Values, fitting, guessed
+from mr_als.logs.meaning.head import Head, look
 from mr_als.logs.plain import SEPARATOR
 from mr_als.logs.times import UNITS
 
@@ -254,14 +254,14 @@ def _described(values: Sequence[Values]) -> str:
 
 
 def _checked(options: Options, found: Detected, used: dict[str, Values], free: dict[str, Values]) -> Detected:
-    """Check the values of columns against what they should be, and find the unit of times.
+    """Check the values of columns against what they should be.
 
     Raises
     ------
     BadInputError
         If a column of times holds none, or one of plays holds times.
     """
-    unit, recent = _unit(options, found, used.get("timestamp"))
+    _check_times(options, found, used.get("timestamp"))
     plays = used.get("plays")
     if plays and plays.is_time and found.layout.found:
         msg = (
@@ -271,7 +271,9 @@ def _checked(options: Options, found: Detected, used: dict[str, Values], free: d
         raise BadInputError(msg)
     # what a person has named, or left out by a place, needs no warning
     numbers = tuple(name for name, values in free.items() if _is_amount(name, values)) if not options.columns else ()
-    return found._replace(layout=replace(found.layout, unit=unit, recent=recent), numbers=numbers)
+    auto = options.time_unit == "auto"
+    layout = replace(found.layout, unit="" if auto else options.time_unit, recent=auto)
+    return found._replace(layout=layout, numbers=numbers)
 
 
 def _is_amount(name: str, values: Values) -> bool:
@@ -279,19 +281,15 @@ def _is_amount(name: str, values: Values) -> bool:
     return values.is_number and not values.is_time and not values.counts_lines and not name.lower().endswith("id")
 
 
-def _unit(options: Options, found: Detected, times: Values | None) -> tuple[str, bool]:
-    """Find the unit of times that are numbers, and whether times must lie between 1995 and 2100.
+def _check_times(options: Options, found: Detected, times: Values | None) -> None:
+    """Check that a column of times holds some, unless --time-unit says what they are.
 
     Raises
     ------
     BadInputError
-        If none of them does.
+        If most are no times from 1995 to 2100.
     """
-    if options.time_unit != "auto":
-        return options.time_unit, False
-    if times is None or not times.texts:
-        return "", True
-    if not times.is_time:
+    if options.time_unit == "auto" and times and times.texts and not times.is_time:
         name = found.names.get("timestamp", "")
         msg = (
             f"{found.path}: the column of times{f', {name!r},' if name else ''} holds no times from 1995 to 2100: "
@@ -299,4 +297,3 @@ def _unit(options: Options, found: Detected, times: Values | None) -> tuple[str,
             f"{'|'.join(UNITS)}"
         )
         raise BadInputError(msg)
-    return times.unit if times.unit in UNITS else "", True
