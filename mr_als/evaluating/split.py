@@ -16,7 +16,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mr_als.engine.datasets import read_parts, shard_arguments
@@ -69,11 +69,11 @@ def split(
     with ExitStack() as stack:
         work = stack.enter_context(tempfile.TemporaryDirectory(prefix="mr-als-split-"))
         found = named.unpacked(work)
+        understood = find_layouts(found.paths, inputs, ratings=ratings)
+        check_engine(understood, engine)
+        found = found.understood(understood.kinds, understood.left_out)
         found.tell(progress, "split")
         paths = found.paths
-        understood = find_layouts(paths, inputs, ratings=ratings)
-        check_engine(understood, engine)
-        found = replace(found, kinds=understood.kinds)
         cuts = check_rule(rule, understood, with_validation="validation" in outputs)
         directories = {part: stack.enter_context(_whole(part, path)) for part, path in sorted(outputs.items())}
         place = stack.enter_context(engine.workplace(outputs["train"], work))

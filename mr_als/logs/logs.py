@@ -39,6 +39,7 @@ class Layout:
     unit : what a number means that is a time, a key of `mr_als.logs.numbers.UNITS`; empty: by its size
     recent : whether a time outside 1995 to 2100 is none
     found : whether the columns were found by names, not given: then a name that comes later is not passed over
+    user : who has played all of it, where no column is of users
     """
 
     columns: tuple[str, ...]
@@ -49,19 +50,20 @@ class Layout:
     unit: str = ""
     recent: bool = False
     found: bool = False
+    user: str = ""
 
     def to_text(self) -> str:
         """Write as one word of ASCII, which `from_text` reads."""
         texts = [self.delimiter, *self.header]
-        rest = [self.columns, self.syntax, self.keys, self.unit, self.recent, self.found]
+        rest = [self.columns, self.syntax, self.keys, self.unit, self.recent, self.found, self.user]
         return quote(json.dumps([*rest, *(text.decode("latin-1") for text in texts)]), safe="")
 
     @classmethod
     def from_text(cls, text: str) -> Layout:
         """Read what `to_text` wrote."""
-        columns, syntax, keys, unit, recent, found, *texts = json.loads(unquote(text))
+        columns, syntax, keys, unit, recent, found, user, *texts = json.loads(unquote(text))
         delimiter, *header = (text.encode("latin-1") for text in texts)
-        return cls(tuple(columns), delimiter, syntax, tuple(keys), tuple(header), unit, recent, found)
+        return cls(tuple(columns), delimiter, syntax, tuple(keys), tuple(header), unit, recent, found, user)
 
 
 class Filter(NamedTuple):
@@ -79,8 +81,8 @@ class Filter(NamedTuple):
     half_life: float | None = None
 
 
-def parse_layout(form: str, columns: str = "", delimiter: str = "tab") -> Layout:
-    """Make a layout of the options --format, --columns and --delimiter.
+def parse_layout(form: str, columns: str = "", delimiter: str = "tab", user: str = "") -> Layout:
+    """Make a layout of the options --format, --columns and --delimiter, and of the user of all records, if there is one.
 
     Raises
     ------
@@ -92,6 +94,8 @@ def parse_layout(form: str, columns: str = "", delimiter: str = "tab") -> Layout
         msg = f"--delimiter: {delimiter!r} is not one printable ASCII character, nor a few of them; give such, or 'tab'"
         raise UsageError(msg)
     names = tuple(columns.split(",")) if columns else FORMATS[form]
+    if user and not columns:
+        names = tuple("-" if name == "user" else name for name in names)
     for name in names:
         if name not in COLUMNS:
             msg = f"--columns: unknown column {name!r}; known are {', '.join(COLUMNS[:-1])}, and '-' for one to ignore"
@@ -100,10 +104,13 @@ def parse_layout(form: str, columns: str = "", delimiter: str = "tab") -> Layout
             msg = f"--columns: {name} is named {names.count(name)} times in {columns!r}; name it once"
             raise UsageError(msg)
     for name in ("user", "item"):
-        if name not in names:
+        if name not in names and not (user and name == "user"):
             msg = f"--columns: no column is named {name} in {columns!r}; user and item are needed"
             raise UsageError(msg)
-    return Layout(names, between)
+    if user and "user" in names:
+        msg = f"--columns: user is named twice, as a column of {columns!r} and as {user!r}; name it once"
+        raise UsageError(msg)
+    return Layout(names, between, user=user)
 
 
 class ByteRange:

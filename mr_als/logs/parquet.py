@@ -84,11 +84,11 @@ def sample(path: str, names: Sequence[str]) -> list[dict[str, str]]:
 
 def read(path: str, offset: int, length: int, layout: Layout) -> Iterator[Any]:
     """Yield the rows of the row groups that begin in a range of a file, in batches."""
-    keys = [key for key in layout.keys if key[0] != "="]
+    keys = list(layout.keys)
     with _open(path) as file:
         known = set(_names(file.schema_arrow))
         for column, key in zip(layout.columns, layout.keys, strict=True):
-            if key[0] != "=" and key not in known:
+            if key not in known:
                 msg = f"{path}: no column {key!r} for the {column}; its columns are {', '.join(sorted(known))}"
                 raise BadInputError(msg)
         groups = [n for n in range(file.num_row_groups) if offset <= _start(file.metadata.row_group(n)) < offset + length]
@@ -117,7 +117,7 @@ def translate(batch: Any, layout: Layout, report: Report) -> Plain:
     """Make plain lines of a batch of rows."""
     pa = _pyarrow()
     columns = list(zip(layout.columns, layout.keys, strict=True))
-    texts = [_constant(key[1:], batch) if key[0] == "=" else _text(_column(batch, key), column) for column, key in columns]
+    texts = [_text(_column(batch, key), column) for column, key in columns]
     absent = [text.is_null() for text, column in zip(texts, layout.columns, strict=True) if column in ("user", "item")]
     done = np.flatnonzero(functools.reduce(pa.compute.or_, absent).to_numpy(zero_copy_only=False)).tolist()
     texts = [_on_one_line(text) for text in texts]
@@ -126,11 +126,6 @@ def translate(batch: Any, layout: Layout, report: Report) -> Plain:
     ended = pa.compute.binary_join_element_wise(joined, nothing, end)
     data, offsets = ended.buffers()[2], np.frombuffer(ended.buffers()[1], np.int64)
     return Plain(data[int(offsets[0]) : int(offsets[len(ended)])].to_pybytes(), SEPARATOR, done, len(done))
-
-
-def _constant(text: str, batch: Any) -> Any:
-    pa = _pyarrow()
-    return pa.repeat(pa.scalar(text.encode(), pa.large_binary()), batch.num_rows)
 
 
 def _column(batch: Any, key: str) -> Any:

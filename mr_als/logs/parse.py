@@ -234,8 +234,10 @@ def _edges(starts: Array, ends: Array, between: Array) -> tuple[Array, Array]:
 def _read_fields(lines: _Lines, rows: Array, starts: Array, ends: Array, layout: Layout, wanted: Filter) -> Parsed:
     """Read the fields of the lines `rows` (n,), columns by lines, and leave out what is not wanted."""
     place = {name: column for column, name in enumerate(layout.columns)}
+    alone = _left_out(lines, rows, place, ends - starts) if layout.user else 0
     for name in ("user", "item"):
-        _check_ids(lines, rows, starts[place[name]], ends[place[name]], name)
+        if name in place:
+            _check_ids(lines, rows, starts[place[name]], ends[place[name]], name)
     seconds: Array | None = None
     if "timestamp" in place:
         seconds, wrong = times(lines.buffer, starts[place["timestamp"]], ends[place["timestamp"]], layout.unit)
@@ -258,7 +260,12 @@ def _read_fields(lines: _Lines, rows: Array, starts: Array, ends: Array, layout:
     kept = good & long
     n_good, n_long = int(good.sum()), int(kept.sum())
     kept &= _in_window(seconds, wanted)
-    others = {HEADER: lines.plain.headers, NOBODY: lines.plain.left_out, SHORT: n_good - n_long, OUTSIDE: n_long - int(kept.sum())}
+    others = {
+        HEADER: lines.plain.headers,
+        NOBODY: lines.plain.left_out + alone,
+        SHORT: n_good - n_long,
+        OUTSIDE: n_long - int(kept.sum()),
+    }
     if amounts is not None:
         others[ZERO] = int(np.count_nonzero(amounts[kept] == 0))
     span = None if seconds is None or not n_good else (float(seconds[good].min()), float(seconds[good].max()))
@@ -266,9 +273,23 @@ def _read_fields(lines: _Lines, rows: Array, starts: Array, ends: Array, layout:
         # before the moment itself; what comes after it is left out, and would overflow here
         strength = np.exp2(np.minimum(seconds - wanted.as_of, 0.0) / wanted.half_life)
         amounts = strength if amounts is None else amounts * strength
-    users, items = ((starts[c][kept], (ends[c] - starts[c])[kept]) for c in (place["user"], place["item"]))
+    users, items = ((starts[c][kept], (ends[c] - starts[c])[kept]) for c in (place.get("user", 0), place["item"]))
+    buffer = lines.buffer
+    if layout.user:
+        user = np.frombuffer(layout.user.encode(), np.uint8)
+        users = np.full(len(items[0]), len(buffer)), np.full(len(items[0]), len(user))
+        buffer = np.concatenate([buffer, user, np.zeros(PAD, np.uint8)])
     amounts, seconds = (None if values is None else values[kept] for values in (amounts, seconds))
-    return Parsed(lines.buffer, users, items, amounts, seconds, len(lines.good), others, span)
+    return Parsed(buffer, users, items, amounts, seconds, len(lines.good), others, span)
+
+
+def _left_out(lines: _Lines, rows: Array, place: dict[str, int], lengths: Array) -> int:
+    """Leave out what is no play in a log of one person, records without an item or a length, and return their number."""
+    empty = lengths[place["item"]] == 0
+    if "ms_played" in place:
+        empty |= lengths[place["ms_played"]] == 0
+    lines.good[rows[empty]] = False
+    return int(empty.sum())
 
 
 def _check_ids(lines: _Lines, rows: Array, starts: Array, ends: Array, field: str) -> None:
@@ -310,7 +331,7 @@ def _other_headers(lines: _Lines, numbers: Array, layout: Layout) -> list[int]:
     found = []
     for line in numbers[lines.good[numbers]].tolist():
         fields = lines.text(line).decode("utf-8", "replace").split(lines.plain.delimiter.decode())
-        known = known_names(fields)
+        known = known_names(fields, layout.user)
         columns = {name: column for column, name in known.of.items()}
         named = known.complete and not any(map(is_value, fields))
         if named and tuple(columns.get(name, "-") for name in fields) != layout.columns:

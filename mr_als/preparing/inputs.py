@@ -5,17 +5,18 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
 
 from mr_als.errors import BadInputError, UsageError
 from mr_als.logs.formats import SYNTAXES
 from mr_als.logs.logs import Layout
-from mr_als.logs.meaning.columns import RATINGS, differ, plain_name, write_columns
+from mr_als.logs.meaning.columns import RATINGS, constant_user, differ, plain_name, write_columns
 from mr_als.logs.meaning.detect import Detected, detect
 from mr_als.logs.streams import HEAD, as_utf8, open_log
 from mr_als.logs.times import in_words, parse_moment, parse_time
 from mr_als.options import InputOptions, check_decay, check_times
+from mr_als.preparing.personal import Refused, check_twice, export_in, looked_at, none_of_the_plays, said_of
 from mr_als.progress import Progress
 from mr_als.records.lines import LINES
 from mr_als.storage.places import scheme_of, storage_of
@@ -26,18 +27,23 @@ if TYPE_CHECKING:
 __all__ = ["Understood", "check_engine", "find_layouts", "log_arguments"]
 
 
+Look = TypeVar("Look")
+
+
 @dataclass(frozen=True)
 class Understood:
     """What the records of logs mean.
 
     examples : of each layout, the first file that has it
     kinds : number of the layout of each file, in the order of the paths; that of an empty one does not matter
+    left_out : files that hold no plays, and what they are instead; their kind is -1
     unfit : what keeps them from being read as lines, as Hadoop hands them to tasks; empty if nothing does
     """
 
     examples: tuple[Detected, ...]
     kinds: tuple[int, ...]
     unfit: str = ""
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def layouts(self) -> list[Layout]:
@@ -69,26 +75,34 @@ def find_layouts(paths: Sequence[str], options: InputOptions, *, ratings: bool =
         If all are empty, one of them is not understood, or they do not fit together.
     """
 
-    def found(path: str) -> Detected | None:
+    def look(path: str) -> Detected | Refused | None:
         head = read_head(path)
-        return detect(options, path, head, ratings=ratings) if head else None
+        if not head:
+            return None
+        return looked_at(path, head, lambda: detect(options, path, head, ratings=ratings), given=given)
 
-    every = list(_each(found, paths))
+    given = bool(constant_user(options.columns)[0])
+    every = list(_each(look, paths))
+    left_out = none_of_the_plays(every)
+    found = [one for one in every if isinstance(one, Detected) and one.path not in left_out]
     examples: dict[Layout, Detected] = {}
-    for one in every:
-        if one is not None:
-            examples.setdefault(one.layout, one)
+    for one in found:
+        examples.setdefault(one.layout, one)
     if not examples:
         msg = f"{paths[0]}: empty, and so are all other logs; there is nothing to learn from"
         raise BadInputError(msg)
-    if not options.columns:
+    if not given:
         _check_fit([*examples.values()])
+        check_twice([*examples.values()])
     numbers = {layout: number for number, layout in enumerate(examples)}
-    kinds = tuple(numbers[one.layout] if one else 0 for one in every)
-    return Understood(tuple(examples.values()), kinds, _unfit([one for one in every if one], len(examples)))
+    kinds = tuple(
+        -1 if path in left_out else numbers[one.layout] if isinstance(one, Detected) else 0
+        for path, one in zip(paths, every, strict=True)
+    )
+    return Understood(tuple(examples.values()), kinds, _unfit(found, len(examples)), left_out)
 
 
-def _each(found: Callable[[str], Detected | None], paths: Sequence[str]) -> Iterator[Detected | None]:
+def _each(found: Callable[[str], Look], paths: Sequence[str]) -> Iterator[Look]:
     """Look at each file, at several at a time where they are not here."""
     if all(scheme_of(path) == "file" for path in paths):
         yield from map(found, paths)
@@ -209,6 +223,7 @@ def read_as(understood: Understood) -> Iterator[str]:
         place += f", and {more} more file{'s' * (more > 1)}" if more else ""
         place += f"; not used: {', '.join(example.unused)}" if example.unused else ""
         yield f"read as: {', '.join(_shown(example.layout, first)) or 'no record yet'} ({place})"
+        yield from said_of(example)
 
 
 def _shown(layout: Layout, first: dict[str, str]) -> Iterator[str]:
@@ -233,7 +248,12 @@ def _time(text: str, unit: str) -> str:
 def warnings(understood: Understood) -> Iterator[str]:
     """Say which columns of numbers are not used, though they may be meant to be."""
     for example in understood.examples:
-        if example.numbers:
+        if example.layout.user and not example.names and example.layout.found:
+            yield (
+                f"warning: {example.path}: read as Last.fm's scrobbles, artist, album, track and time, all of one user, "
+                f"{example.layout.user!r}. If the first column is of users, say --columns user,item,-,timestamp"
+            )
+        if example.numbers and not export_in(example):
             columns = {column: name for column, name in example.names.items() if column != "plays"} | {"plays": example.numbers[0]}
             given = ",".join(f"{column}={name}" for column, name in columns.items())
             what = "each line counts as one play" if "plays" not in example.names else "plays are those of another column"

@@ -25,8 +25,8 @@ from mr_als.storage.storage import AGAIN, HIDDEN
 RANGE_BYTES = 256 << 20
 # where archives are unpacked, beside what is made of them
 UNPACKED = "unpacked"
-# names shown of what is left out for one reason
-SHOWN = 5
+# names shown of what is left out for one reason, which the names themselves say or not
+BY_NAME, SHOWN = 5, 20
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,12 @@ class Logs:
         place, left_out = os.path.join(os.path.abspath(directory), UNPACKED), dict(self.left_out)
         files = [_members(path, place, left_out) if is_archive(path) else [path] for path in self.paths]
         return replace(self, paths=tuple(path for paths in files for path in paths), left_out=left_out)
+
+    def understood(self, kinds: Sequence[int], left_out: dict[str, str]) -> Logs:
+        """Return the files that hold plays, with the number of the layout of each; -1 is that of others, which `left_out` names."""
+        kept = [(path, kind) for path, kind in zip(self.paths, kinds, strict=True) if kind >= 0]
+        paths, others = tuple(path for path, _ in kept), tuple(kind for _, kind in kept)
+        return replace(self, paths=paths, kinds=others, left_out=self.left_out | left_out)
 
     def write_input(self, directory: str, n_files: int) -> list[str]:
         """List the files themselves, or write and list the line files that name ranges of them."""
@@ -163,8 +169,9 @@ def _listed(left_out: dict[str, str]) -> list[str]:
     for path, why in sorted(left_out.items()):
         here = os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
         reasons.setdefault(why, []).append(here)
-    more = {why: f" and {len(paths) - SHOWN} more" * (len(paths) > SHOWN) for why, paths in reasons.items()}
-    return [f"{', '.join(paths[:SHOWN])}{more[why]}: {why}" for why, paths in reasons.items()]
+    most = {why: BY_NAME if why in (HIDDEN, AGAIN) else SHOWN for why in reasons}
+    more = {why: f" and {len(paths) - most[why]} more" * (len(paths) > most[why]) for why, paths in reasons.items()}
+    return [f"{', '.join(paths[: most[why]])}{more[why]}: {why}" for why, paths in reasons.items()]
 
 
 def fingerprint(paths: Sequence[str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mr_als.engine.engine import Engine, Output, Written
@@ -92,10 +92,10 @@ def _prepare(
         storage.remove(os.path.join(directory, "plays.json"))
     started = time.monotonic()
     found_logs = found_logs.unpacked(directory)
-    found_logs.tell(progress, "prepare")
     understood = find_layouts(found_logs.paths, options, ratings=ratings)
     check_engine(understood, engine)
-    found_logs = replace(found_logs, kinds=understood.kinds)
+    found_logs = found_logs.understood(understood.kinds, understood.left_out)
+    found_logs.tell(progress, "prepare")
     understood.tell(progress, "prepare")
     progress.say(
         f"prepare: {len(found_logs.paths)} log file(s); job mr_ingest: "

@@ -1,8 +1,8 @@
 """What the fields of a record mean: the option --columns, and names that are known without it.
 
 --columns says it in one of two forms: by place, `user,-,item,plays`, or by name, `user=username,item=artist`, where
-records name their fields: in the header of a CSV file, the keys of JSON, the columns of Parquet. In the second form
-`user==me` gives all records the user `me`, for JSON and Parquet.
+records name their fields: in the header of a CSV file, the keys of JSON, the columns of Parquet. In both, and alone,
+`user==me` gives all records the user `me`, whatever the format.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 from mr_als.errors import BadInputError, UsageError
 from mr_als.logs.logs import COLUMNS, Layout
+from mr_als.logs.meaning.exports import ME, export_of
 
 __all__ = [
     "KNOWN", "RATINGS", "Names", "choose_columns", "differ", "is_known", "is_named", "known_columns", "known_names", "listed",
-    "named_columns", "not_understood", "plain_name", "read_columns", "write_columns",
+    "named_columns", "not_understood", "plain_name", "write_columns",
 ]  # fmt: skip
 
 # names of each column in files people have, the first one found counts; in lower case, without _, - and blanks
@@ -29,16 +30,17 @@ KNOWN = {
         "item", "itemid", "itemname", "items",
         "mastermetadataalbumartistname",  # Spotify, extended streaming history
         "trackmetadata.artistname",  # ListenBrainz
+        "subtitles.0.name",  # YouTube
         "artist", "artistname", "artistid",
-        "track", "trackname", "trackid", "song", "songname", "songtitle", "songid", "title",
+        "track", "trackname", "trackid", "song", "songname", "songtitle", "songid", "contentname", "title",
         "movie", "movieid", "movietitle",  # MovieLens
         "product", "productid", "productname", "asin", "isbn",
     ),
     "timestamp": (
         "timestamp", "time", "ts", "listenedat", "playedat", "endtime", "date", "datetime", "unixtime", "unixtimestamp", "epoch",
-        "uts", "utctime", "reviewtime", "unixreviewtime",
+        "uts", "utctime", "reviewtime", "unixreviewtime", "eventendtimestamp", "eventstarttimestamp",
     ),
-    "ms_played": ("msplayed", "playedms", "playdurationms"),
+    "ms_played": ("msplayed", "playedms", "playdurationms", "playdurationmilliseconds"),
     "plays": (
         "plays", "playcount", "playscount", "playcounts", "numplays", "nplays", "numberofplays", "totalplays",
         "listens", "listencount", "numlistens", "totallistens", "streams", "streamcount", "totalstreams",
@@ -48,8 +50,8 @@ KNOWN = {
 }  # fmt: skip
 # a rating is no play: whoever gave one star did not like it a little
 RATINGS = ("rating", "ratings", "stars", "starrating", "score", "overall")
-# files of one person, which do not say whose they are: the user is called `me`
-_OF_ONE_PERSON = ("master_metadata_album_artist_name", "artistName")
+# lastfmstats.com: the column of times, and behind it whose they are
+_DATE_AND_USER = "date#"
 _SUBJECTS = ("artist", "track", "song", "movie", "product")
 
 
@@ -70,8 +72,29 @@ def is_named(columns: str) -> bool:
     return "=" in columns
 
 
-def named_columns(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Read `user=name,item=name`: the columns, and the name of each in the log.
+def constant_user(text: str) -> tuple[str, str]:
+    """Take `user==NAME` out of --columns; NAME is empty where there is none.
+
+    Raises
+    ------
+    UsageError
+        If it gives more than one, or what can be no id.
+
+    Examples
+    --------
+    >>> constant_user("user==ann,item=artist"), constant_user("user==ann"), constant_user("user,item")
+    (('item=artist', 'ann'), ('', 'ann'), ('user,item', ''))
+    """
+    parts = text.split(",")
+    users = [part.removeprefix("user==") for part in parts if part.startswith("user==")]
+    if len(users) > 1 or not all(user.isprintable() and user for user in users):
+        msg = f"--columns: {text!r}: expected one user==NAME, with a name of printable characters"
+        raise UsageError(msg)
+    return ",".join(part for part in parts if not part.startswith("user==")), "".join(users)
+
+
+def named_columns(text: str, user: str = "") -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Read `user=name,item=name`: the columns, and the name of each in the log; no user if all records have the same.
 
     Raises
     ------
@@ -95,15 +118,18 @@ def named_columns(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
             raise UsageError(msg)
         columns.append(column)
         keys.append(key)
+    if user and "user" in columns:
+        msg = f"--columns: user is named twice, in {text!r} and as {user!r}; name it once"
+        raise UsageError(msg)
     for column in ("user", "item"):
-        if column not in columns:
+        if column not in columns and not (user and column == "user"):
             msg = f"--columns: {text!r} does not say which is the {column}; add {column}=NAME"
             raise UsageError(msg)
     return tuple(columns), tuple(keys)
 
 
-def known_names(names: Iterable[str]) -> Names:
-    """Find what is known among the names of a log.
+def known_names(names: Iterable[str], user: str = "") -> Names:
+    """Find what is known among the names of a log; the user of all records is `=NAME`.
 
     >>> known_names(["userId", "movieId", "rating", "timestamp"])
     Names(of={'user': 'userId', 'item': 'movieId', 'timestamp': 'timestamp'}, rating='rating')
@@ -111,14 +137,19 @@ def known_names(names: Iterable[str]) -> Names:
     plain: dict[str, str] = {}
     for name in names:
         plain.setdefault(plain_name(name), name)
+    if dated := next((name for name in plain.values() if name.lower().startswith(_DATE_AND_USER)), ""):
+        plain["date"], user = dated, user or dated[len(_DATE_AND_USER) :]
+        del plain[plain_name(dated)]
     found = {column: plain[known] for column, every in KNOWN.items() for known in reversed(every) if known in plain}
-    if found.get("item") in _OF_ONE_PERSON and "ms_played" in found:
-        found.setdefault("user", "=me")
+    if user or ("user" not in found and export_of(plain)):
+        found["user"] = f"={user or ME}"
     ordered = {column: found[column] for column in KNOWN if column in found}
     return Names(ordered, next((plain[name] for name in RATINGS if name in plain), ""))
 
 
-def known_columns(names: Iterable[str], path: str, *, ratings: bool) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+def known_columns(
+    names: Iterable[str], path: str, user: str = "", *, ratings: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """Choose columns among the names of a log; None where no user or no item is among them.
 
     Parameters
@@ -135,7 +166,7 @@ def known_columns(names: Iterable[str], path: str, *, ratings: bool) -> tuple[tu
     >>> known_columns(["userId", "movieId", "rating", "timestamp"], "ratings.csv", ratings=True)
     (('user', 'item', 'timestamp', 'plays'), ('userId', 'movieId', 'timestamp', 'rating'))
     """
-    known = known_names(names)
+    known = known_names(names, user)
     if not known.complete:
         return None
     found = dict(known.of)
@@ -193,50 +224,63 @@ def differ(column: str, name: str, other: str) -> bool:
     return False
 
 
-def choose_columns(columns: str, names: Sequence[str], path: str, *, ratings: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def choose_columns(
+    columns: str, names: Sequence[str], path: str, user: str = "", *, ratings: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Take columns from --columns, or choose them among the names of a log, of which user and item are known.
+
+    The name of the user is `=NAME` where all records have the same; `user` is that one if it is given.
 
     Raises
     ------
     BadInputError
         If a name is not in the log, or ratings are, which may not.
     """
-    if not columns and (known := known_columns(names, path, ratings=ratings)):
+    if not columns and (known := known_columns(names, path, user, ratings=ratings)):
         return known
-    given = named_columns(columns)
+    given = named_columns(columns, user)
     for column, key in zip(*given, strict=True):
-        if key[0] != "=" and key not in names:
+        if key not in names:
             msg = f"{path}: nothing is named {key!r}, which --columns gives for the {column}; its names are {listed(names)}"
             raise BadInputError(msg)
-    return given
+    return (("user", *given[0]), (f"={user}", *given[1])) if user else given
 
 
-def not_understood(names: Sequence[str], path: str, texts: Sequence[str], numbers: Sequence[str]) -> str:
+def apart(columns: Sequence[str], keys: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """Split what `choose_columns` gives into columns that records have, their names, and the user of all records, if there is one.
+
+    >>> apart(("user", "item"), ("=me", "artist"))
+    (('item',), ('artist',), 'me')
+    """
+    pairs = [(column, key) for column, key in zip(columns, keys, strict=True) if not key.startswith("=")]
+    user = "".join(key[1:] for key in keys if key.startswith("="))
+    return tuple(column for column, _ in pairs), tuple(key for _, key in pairs), user
+
+
+def not_understood(names: Sequence[str], path: str, texts: Sequence[str], numbers: Sequence[str], user: str = "") -> str:
     """Say that names are not known, with a --columns line to copy.
 
     `texts` and `numbers` are the names of columns of text and of numbers, from which it guesses what the others are.
     """
-    known = known_names(names)
+    known = known_names(names, user)
     free = [name for name in (*texts, *numbers) if name and name not in known.of.values() and "," not in name]
+    free.sort(key=lambda name: any(word in plain_name(name) for word in (*_SUBJECTS, "album", "title")))  # none is likely a user
     guessed = {column: known.of[column] if column in known.of else free.pop(0) if free else "NAME" for column in ("user", "item")}
     guessed |= {column: name for column, name in known.of.items() if column not in guessed}
     amounts = [name for name in numbers if name not in guessed.values() and not name.lower().endswith("id")]
     if amounts and not {"plays", "ms_played"} & guessed.keys():
         guessed["plays"] = amounts[0]
     missing = " and ".join(f"{article} {column}" for article, column in (("a", "user"), ("an", "item")) if column not in known.of)
+    alone = "" if "user" in known.of else f", or whose plays all of them are, --columns user=={ME}"
     return (
         f"{path}: none of its names is known as that of {missing}; "
-        f"say which they are, as in --columns {given_as(guessed)}; its names are {listed(names)}"
+        f"say which they are, as in --columns {given_as(guessed)}{alone}; its names are {listed(names)}"
     )
 
 
 def write_columns(layout: Layout) -> str:
     """Write the columns of a layout as --columns has them."""
+    user = [f"user=={layout.user}"] if layout.user else []
     if not layout.keys:
-        return ",".join(layout.columns)
-    return ",".join(f"{column}={key}" for column, key in zip(layout.columns, layout.keys, strict=True))
-
-
-def read_columns(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Read what `write_columns` wrote."""
-    return named_columns(text) if is_named(text) else (tuple(text.split(",")), ())
+        return ",".join([*user, *layout.columns])
+    return ",".join([*user, *(f"{column}={key}" for column, key in zip(layout.columns, layout.keys, strict=True))])

@@ -13,8 +13,17 @@ from typing import NamedTuple, Protocol
 from mr_als.errors import BadInputError, UsageError
 from mr_als.logs import jsonl, parquet
 from mr_als.logs.logs import COLUMNS, COMPRESSED, FORMATS, Layout, parse_layout
-from mr_als.logs.meaning.columns import choose_columns, is_known, is_named, known_names, listed, not_understood
-from mr_als.logs.meaning.evidence import Values, fitting, guessed
+from mr_als.logs.meaning.columns import (
+    apart,
+    choose_columns,
+    constant_user,
+    is_known,
+    is_named,
+    known_names,
+    listed,
+    not_understood,
+)
+from mr_als.logs.meaning.evidence import Shape, Values, fitting, guessed
 from mr_als.logs.meaning.head import Head, look
 from mr_als.logs.plain import SEPARATOR
 from mr_als.logs.times import UNITS
@@ -42,6 +51,16 @@ class Options(Protocol):
     @property
     def time_unit(self) -> str:
         """Value of --time-unit."""
+
+
+class _Asked(NamedTuple):
+    """The options, with the user of all records apart from the columns."""
+
+    format: str
+    columns: str
+    delimiter: str
+    time_unit: str
+    user: str
 
 
 class Detected(NamedTuple):
@@ -81,12 +100,12 @@ def detect(options: Options, path: str, head: bytes, *, ratings: bool = False) -
         If what the file holds is not known, or is not what it is called.
     """
     head = head.removeprefix(_BOM)
+    columns, user = constant_user(options.columns)
+    asked = _Asked(options.format, columns, options.delimiter, options.time_unit, user)
     form = options.format if options.format != "auto" else _format(head)
     if form in ("jsonl", "parquet"):
-        found = _named(options, form, path, head, ratings=ratings)
-    else:
-        found = _lines(options, form, path, head, ratings=ratings)
-    return found
+        return _named(asked, form, path, head, ratings=ratings)
+    return _lines(asked, form, path, head, ratings=ratings)
 
 
 def _format(head: bytes) -> str:
@@ -96,7 +115,7 @@ def _format(head: bytes) -> str:
     return "jsonl" if re.match(rb"\s*(\[\s*)?\{", head) and jsonl.names(head) else "auto"
 
 
-def _named(options: Options, form: str, path: str, head: bytes, *, ratings: bool) -> Detected:
+def _named(options: _Asked, form: str, path: str, head: bytes, *, ratings: bool) -> Detected:
     """Find the layout of records that name their fields."""
     if options.columns and not is_named(options.columns):
         msg = f"--columns: {options.columns!r} names columns by place, but {path} is {form}; use user=NAME,item=NAME"
@@ -105,19 +124,20 @@ def _named(options: Options, form: str, path: str, head: bytes, *, ratings: bool
     rows = jsonl.sample(head, names) if form == "jsonl" else parquet.sample(path, names)
     values = {name: Values([row[name] for row in rows if name in row]) for name in names}
     _check_known(options, names, path, values)
-    columns, keys = choose_columns(options.columns, names, path, ratings=ratings)
+    columns, keys = choose_columns(options.columns, names, path, options.user, ratings=ratings)
     called = dict(zip(columns, keys, strict=True))
+    columns, keys, user = apart(columns, keys)
     number, row = next(((n, row) for n, row in enumerate(rows, 1) if row.get(called["item"])), (0, {}))
     first = {column: row.get(key, "") if key[0] != "=" else key[1:] for column, key in called.items()}
     free = {name: value for name, value in values.items() if name not in keys and value.texts}
-    layout = Layout(columns, SEPARATOR, form, keys, found=not options.columns)
+    layout = Layout(columns, SEPARATOR, form, keys, found=not options.columns, user=user)
     found = Detected(
         path, layout, called, (number, first if number else {}), tuple(free), (), form == "jsonl" and jsonl.is_array(head)
     )
     return _checked(options, found, {column: values[key] for column, key in called.items() if key in values}, free)
 
 
-def _check_known(options: Options, names: Sequence[str], path: str, values: dict[str, Values]) -> None:
+def _check_known(options: _Asked, names: Sequence[str], path: str, values: dict[str, Values]) -> None:
     """Check that the user and the item are known by their names, where --columns does not give them.
 
     Raises
@@ -125,14 +145,14 @@ def _check_known(options: Options, names: Sequence[str], path: str, values: dict
     BadInputError
         If they are not.
     """
-    if options.columns or known_names(names).complete:
+    if options.columns or known_names(names, options.user).complete:
         return
     texts = [name for name, value in values.items() if value.texts and not value.is_number and not value.is_time]
     numbers = [name for name, value in values.items() if value.is_number and not value.is_time]
-    raise BadInputError(not_understood(names, path, texts, numbers))
+    raise BadInputError(not_understood(names, path, texts, numbers, options.user))
 
 
-def _lines(options: Options, form: str, path: str, head: bytes, *, ratings: bool) -> Detected:
+def _lines(options: _Asked, form: str, path: str, head: bytes, *, ratings: bool) -> Detected:
     """Find the layout of lines of fields with something between them, and their header, if there is one."""
     delimiter = b"" if options.delimiter == "auto" else parse_layout("counts", "", options.delimiter).delimiter
     syntax = "csv" if form == "csv" else "plain" if form in FORMATS else ""
@@ -145,13 +165,15 @@ def _lines(options: Options, form: str, path: str, head: bytes, *, ratings: bool
                 f"{path}: line {number} has a carriage return in its middle; write the file with one line end a record, LF or CRLF"
             )
             raise BadInputError(msg)
-    columns = _columns(options, form, path, top, ratings=ratings)
-    layout = Layout(columns, *top.cut, (), top.above, found=not options.columns)
-    called = {column: name for column, name in zip(columns, top.names, strict=False) if column != "-"}
+    columns, user = _columns(options, form, path, top, ratings=ratings)
+    layout = Layout(columns, *top.cut, (), top.above, found=not options.columns, user=user)
+    called = {"user": f"={user}"} if user and top.names else {}
+    called |= {column: name for column, name in zip(columns, top.names, strict=False) if column != "-"}
     values = dict(zip(columns, top.values(), strict=False))
     free = {name: value for name, column, value in zip(top.names, columns, top.values(), strict=False) if column == "-" and name}
     number, fields = top.records[0] if top.records else (0, [])
-    first = {column: text for column, text in zip(columns, fields, strict=False) if column != "-"}
+    first = {"user": user} if user and fields else {}
+    first |= {column: text for column, text in zip(columns, fields, strict=False) if column != "-"}
     return _checked(options, Detected(path, layout, called, (number, first), tuple(free)), values, free)
 
 
@@ -159,38 +181,39 @@ def _plain_name(path: str) -> str:
     return next((path[: -len(end)] for end in COMPRESSED if path.endswith(end)), path).lower()
 
 
-def _columns(options: Options, form: str, path: str, top: Head, *, ratings: bool) -> tuple[str, ...]:
-    """Find what the columns of lines mean."""
+def _columns(options: _Asked, form: str, path: str, top: Head, *, ratings: bool) -> tuple[tuple[str, ...], str]:
+    """Find what the columns of lines mean, and the user of all of them, if there is one."""
     if is_named(options.columns):
-        return _by_name(options.columns, path, top, ratings=ratings)
+        return _by_name(options, path, top, ratings=ratings)
     if options.columns or form in FORMATS:
-        columns = parse_layout(form if form in FORMATS else "counts", options.columns).columns
+        layout = parse_layout(form if form in FORMATS else "counts", options.columns, user=options.user)
         if not options.columns:
-            _check_names(columns, path, top)
-        return columns
+            _check_names(layout.columns, path, top)
+        return layout.columns, layout.user
     if top.names:
         _check_known(options, top.names, path, dict(zip(top.names, top.values(), strict=False)))
-        return _by_name("", path, top, ratings=ratings)
-    return _by_values(path, top, ratings=ratings)
+        return _by_name(options, path, top, ratings=ratings)
+    shape = _by_values(path, top, ratings=ratings)
+    if options.user:
+        return tuple("-" if column == "user" else column for column in shape.columns), options.user
+    return shape.columns, shape.user
 
 
-def _by_name(columns: str, path: str, top: Head, *, ratings: bool) -> tuple[str, ...]:
+def _by_name(options: _Asked, path: str, top: Head, *, ratings: bool) -> tuple[tuple[str, ...], str]:
     """Find columns by the names in a header."""
+    columns = options.columns
     if not top.names:
         first = listed(top.records[0][1] if top.records else [])
         msg = (
             f"{path}: --columns {columns} gives names, but no line names its columns; it begins with {first}; give columns by place"
         )
         raise BadInputError(msg)
-    found, keys = choose_columns(columns, top.names, path, ratings=ratings)
-    if any(key[0] == "=" for key in keys):
-        msg = f"--columns: {columns!r} names a user for all lines, which only jsonl and parquet can have, not {path}"
-        raise UsageError(msg)
+    found, keys, user = apart(*choose_columns(columns, top.names, path, options.user, ratings=ratings))
     if twice := [key for key in keys if top.names.count(key) > 1]:
         msg = f"{path}: two columns are named {twice[0]!r}; give columns by place, with '-' for one to ignore"
         raise BadInputError(msg)
     places = {top.names.index(key): column for column, key in zip(found, keys, strict=True)}
-    return tuple(places.get(n, "-") for n in range(len(top.names)))
+    return tuple(places.get(n, "-") for n in range(len(top.names))), user
 
 
 def _check_names(columns: Sequence[str], path: str, top: Head) -> None:
@@ -211,7 +234,7 @@ def _check_names(columns: Sequence[str], path: str, top: Head) -> None:
             raise BadInputError(msg)
 
 
-def _by_values(path: str, top: Head, *, ratings: bool) -> tuple[str, ...]:
+def _by_values(path: str, top: Head, *, ratings: bool) -> Shape:
     """Find columns by their values.
 
     Raises
@@ -223,7 +246,7 @@ def _by_values(path: str, top: Head, *, ratings: bool) -> tuple[str, ...]:
     shapes = fitting(values)
     between = "TAB" if top.cut.delimiter == b"\t" else repr(top.cut.delimiter.decode())
     if len(shapes) == 1 and (ratings or not shapes[0].ratings):
-        return shapes[0].columns
+        return shapes[0]
     if len(shapes) == 1:
         place, columns = shapes[0].columns.index("plays") + 1, ",".join(shapes[0].columns)
         msg = (
@@ -253,7 +276,7 @@ def _described(values: Sequence[Values]) -> str:
     return f", and these are {', '.join(words)}, which fit none of them"
 
 
-def _checked(options: Options, found: Detected, used: dict[str, Values], free: dict[str, Values]) -> Detected:
+def _checked(options: _Asked, found: Detected, used: dict[str, Values], free: dict[str, Values]) -> Detected:
     """Check the values of columns against what they should be.
 
     Raises
@@ -281,7 +304,7 @@ def _is_amount(name: str, values: Values) -> bool:
     return values.is_number and not values.is_time and not values.counts_lines and not name.lower().endswith("id")
 
 
-def _check_times(options: Options, found: Detected, times: Values | None) -> None:
+def _check_times(options: _Asked, found: Detected, times: Values | None) -> None:
     """Check that a column of times holds some, unless --time-unit says what they are.
 
     Raises

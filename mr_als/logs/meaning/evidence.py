@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from mr_als.logs.meaning.exports import ME
 from mr_als.logs.numbers import NUMBER
 from mr_als.logs.times import unit_of
 
@@ -121,13 +122,16 @@ class Shape(NamedTuple):
 
     fits : says whether the values of the columns do
     ratings : whether it holds ratings, which are no plays
+    user : whose plays all of them are, where no column is of users
     """
 
     columns: tuple[str, ...]
     fits: Callable[[Sequence[Values]], bool]
     ratings: bool = False
+    user: str = ""
 
 
+_SCROBBLED = re.compile("[0-9]{1,2} [A-Z][a-z]{2} [0-9]{4},? [0-9]{2}:[0-9]{2}")
 _HASH = re.compile("[0-9a-f]{40}")
 SHAPES = (
     # --format events
@@ -145,6 +149,12 @@ SHAPES = (
         ("user", "item", "plays", "timestamp"),
         lambda v: v[0].is_user and v[1].is_item and v[2].is_rating and v[3].is_time,
         ratings=True,
+    ),
+    # Last.fm to CSV: artist, album (often empty), track, time as in 24 Jan 2023 09:42
+    Shape(
+        ("item", "-", "-", "timestamp"),
+        lambda v: v[0].is_user and v[2].is_user and not (v[0].is_number or v[2].is_number) and v[3].all_match(_SCROBBLED),
+        user=ME,
     ),
     # Last.fm-360K: hash of the user, artist id, artist, plays
     Shape(
