@@ -113,13 +113,19 @@ class InputOptions:
     format: str = option(
         "auto",
         "events: timestamp user item ms_played; counts: user item plays; csv, jsonl, parquet: files that name their fields; "
-        "auto: by the first bytes of the first file",
+        "auto: by the first bytes of each file",
         choices=("auto", "events", "counts", "csv", "jsonl", "parquet"),
     )
     columns: str = option(
         "", "columns in order, '-' for one to ignore, e.g. user,-,item,plays; or by name, e.g. user=user_id,item=artist"
     )
-    delimiter: str = option("auto", "the one character between columns, or 'tab'; auto: a tab, in csv what its first line has")
+    delimiter: str = option("auto", "what stands between columns, such as ';' or '::', or 'tab'; auto: by the first lines")
+    time_unit: str = option(
+        "auto",
+        "what a number means that is a time: s, ms or us since 1970, or date, YYYYMMDD; auto: what makes it a time from 1995 "
+        "to 2100, outside of which there is none",
+        choices=("auto", "s", "ms", "us", "date"),
+    )
     min_ms_played: int = option(30000, "a shorter play does not count", type=whole, check=_NOT_NEGATIVE)
     since: str = option("", "ignore plays before this time, e.g. 2024-03-01 or 2024-03-01T12:00:00Z (UTC)")
     until: str = option("", "ignore plays from this time on")

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from mr_als.logs.badlines import BadLines
 from mr_als.logs.formats import read_chunks
 from mr_als.logs.logs import Filter
-from mr_als.logs.numbers import parse_time
 from mr_als.logs.parse import parse_chunk
+from mr_als.logs.times import parse_moment
 from mr_als.options import InputOptions, check_decay, check_times
-from mr_als.preparing.inputs import find_layout
+from mr_als.preparing.inputs import find_layouts
 
 
 class Read(NamedTuple):
@@ -23,11 +23,13 @@ class Read(NamedTuple):
     left_out: int
 
 
-def read(path, *, step=None, **options):
+def read(path, *, step=None, ratings=False, **options):
     """Read a log in ranges of `step` bytes, by the input options given."""
     options = InputOptions(**options)
-    layout = find_layout([str(path)], options)
-    wanted = Filter(options.min_ms_played, *check_times(options, parse_time), *(check_decay(options, parse_time) or (None, None)))
+    layout = find_layouts([str(path)], options, ratings=ratings).layouts[0]
+    wanted = Filter(
+        options.min_ms_played, *check_times(options, parse_moment), *(check_decay(options, parse_moment) or (None, None))
+    )
     size = Path(path).stat().st_size
     plays, bad, n_lines, left_out = [], [], 0, 0
     for offset in range(0, size, step or size):

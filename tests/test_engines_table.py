@@ -15,8 +15,10 @@ from mr_als.engine.engine import Engine
 from mr_als.engine.runners import hadoop
 from mr_als.errors import UsageError
 from mr_als.options import InputOptions
-from mr_als.preparing.inputs import check_engine, find_layout
+from mr_als.preparing.inputs import check_engine, find_layouts
+from mr_als.preparing.log_files import Logs
 from mr_als.records.lines import LINES
+from tests.logs.test_archives import make_tar, make_zip
 from tests.toy import toy_lines, write
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,6 +62,7 @@ FROM_S3 = "tests/emr/test_s3_models.py::test_training_from_and_to_s3_ends_with_t
 HELD = {
     "logs: columns, CSV, JSON lines": {"hadoop": LINES_ARE_READ, "emr": LINES_ARE_READ, "spark": KILLED_ON_SPARK},
     "logs: `.gz`, `.bz2`": {"hadoop": COMPRESSED_ON_HADOOP, "emr": TRAINED_ON_EMR, "spark": KILLED_ON_SPARK},
+    "logs: `.zip`, `.tar.gz`": {"spark": KILLED_ON_SPARK},
     "logs: `.zst`": {"spark": KILLED_ON_SPARK},
     "logs: Parquet, JSON arrays": {"spark": SPLIT_ON_SPARK},
     "logs, plays and model on this machine": {"spark": ON_SPARK + "the_broadcast_join_gives_the_bytes_of_inline"},
@@ -129,6 +132,10 @@ def parquet(path):
 def make_logs(feature, place):
     """Write logs of the kinds that a feature names."""
     text = "".join(toy_lines()).encode()
+    if ".zip" in feature:
+        make_zip(place / "log.zip", {"log.tsv": text})
+        make_tar(place / "log.tar.gz", {"log.tsv": text})
+        return [str(place / "log.zip"), str(place / "log.tar.gz")]
     if "Parquet" in feature:
         parquet(place / "log.parquet")
         return [str(place / "log.parquet")]
@@ -183,7 +190,12 @@ def test_what_the_table_refuses_is_refused_before_anything_starts(feature, engin
     if ".zst" in feature or "Parquet" in feature:
         logs = make_logs(feature, tmp_path)
         with pytest.raises(UsageError, match=f"which -r {engine} cannot read"):
-            check_engine(find_layout(logs, InputOptions()), logs, Engine(engine, LINES))
+            check_engine(find_layouts(logs, InputOptions()), Engine(engine, LINES))
+        return
+    if ".zip" in feature:
+        for log in make_logs(feature, tmp_path):
+            with pytest.raises(UsageError, match="archives are read by the engines of one machine only"):
+                Logs.of([log], LINES)
         return
     if "HDFS" in feature:
         with pytest.raises(UsageError, match=f"-r {engine}.*s3://BUCKET/m"):

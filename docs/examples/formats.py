@@ -16,6 +16,7 @@ LISTEN = {
     "track_metadata": {"artist_name": "Sigur Rós", "track_name": "Svefn-g-englar"},
 }
 STREAM = {"ts": "2024-03-01T09:30:00Z", "ms_played": 201000, "master_metadata_album_artist_name": "Sigur Rós", "episode_name": None}
+ACCOUNT = {"endTime": "2024-03-01 09:30", "artistName": "Sigur Rós", "trackName": "Svefn-g-englar", "msPlayed": 201000}
 LASTFM = "user_000001\t2009-05-04T23:08:57Z\tf1b1cf71\tDeep Dish\t\tFlashdance\n"
 
 
@@ -27,6 +28,7 @@ def main() -> None:
         "named.csv": 'id,artist,username,plays\n1,"Tyler, The Creator",ann,1\n2,"Ke$ha ""live""",bob,2\n',
         "listens.jsonl": json.dumps(LISTEN, ensure_ascii=False) + "\n",
         "streaming_history.json": json.dumps([STREAM], ensure_ascii=False) + "\n",
+        "StreamingHistory_music_0.json": json.dumps([ACCOUNT], ensure_ascii=False) + "\n",
         "lastfm-1k.tsv": LASTFM,
     }
     for name, text in files.items():

@@ -116,7 +116,10 @@ def _sizes(args: argparse.Namespace, options: Training) -> tuple[Sizes, str]:
         return sizes_of(read_plays(args.plays), rank), f"from {args.plays}"
     if args.logs:
         with tempfile.TemporaryDirectory() as work:
-            plays = prepare(args.logs, work, options.inputs, progress=progress_of(args), plan=options.plan, rank=rank)
+            ratings = options.weights.feedback == "explicit"
+            plays = prepare(
+                args.logs, work, options.inputs, progress=progress_of(args), plan=options.plan, rank=rank, ratings=ratings
+            )
             return sizes_of(plays, rank), "counted in the logs"
     users, items, pairs = numbers
     if pairs > users * items:

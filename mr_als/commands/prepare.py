@@ -9,6 +9,7 @@ from typing import Any
 from mr_als.commands.shared import (
     add_command,
     add_engine,
+    add_feedback,
     add_options,
     add_task_memory,
     engine_of,
@@ -39,6 +40,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("logs", nargs="+", metavar="LOGS", help="log files, directories or globs")
     parser.add_argument("--plays", required=True, metavar="DIR", help="directory to write (no default: must be given)")
     add_task_memory(parser, "; with less of it there are more blocks")
+    add_feedback(parser)
     add_options(parser, "what counts as a play", InputOptions)
     add_engine(parser)
     parser.set_defaults(run=run)
@@ -51,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
 
     # the rank that they will be trained with is not known yet: that of most trainings
     plan, rank = PlanOptions(task_memory=args.task_memory), SolverOptions().rank
-    plays = prepare(args.logs, args.plays, from_namespace(InputOptions, args), engine, progress, plan, rank)
+    options, ratings = from_namespace(InputOptions, args), args.feedback == "explicit"
+    plays = prepare(args.logs, args.plays, options, engine, progress, plan, rank, ratings=ratings)
     totals = {"users": plays.n_users, "items": plays.n_items, "pairs": plays.pairs, "plays": plays.plays}
     totals |= {"lines": plays.info["counts"]["lines"], "bad_lines": sum(plays.info["bad"]["counts"].values())}
     if args.json:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mr_als import __version__
 from mr_als.engine.runners.runner import RUNNERS, runner_of
 from mr_als.errors import UsageError
-from mr_als.options import TASK_MEMORY, add_arguments, memory
+from mr_als.options import FEEDBACKS, TASK_MEMORY, add_arguments, memory
 
 if TYPE_CHECKING:
     from mr_als.engine.engine import Engine
@@ -91,6 +91,14 @@ def add_options(parser: argparse.ArgumentParser, title: str, kind: type[Any], hi
             group.add_argument(flag, **keys)
 
     add_arguments(kind, add)
+
+
+def add_feedback(parser: argparse.ArgumentParser) -> None:
+    """Add --feedback of a command that only reads logs: whether they may hold ratings."""
+    parser.add_argument(
+        "--feedback", choices=FEEDBACKS, default="implicit",
+        help="explicit: the logs hold ratings, which are no plays and are refused without it (default: implicit)",
+    )  # fmt: skip
 
 
 def count(text: str) -> int:

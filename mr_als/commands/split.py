@@ -9,6 +9,7 @@ from typing import Any
 from mr_als.commands.shared import (
     add_command,
     add_engine,
+    add_feedback,
     add_options,
     add_task_memory,
     engine_of,
@@ -57,6 +58,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--test", required=True, metavar="DIR", help="new directory of the test part (no default: must be given)")
     parser.add_argument("--validation", metavar="DIR", help="new directory of a validation part (default: none)")
     add_options(parser, "what is held out", SplitOptions)
+    add_feedback(parser)
     add_options(parser, "what counts as a play", InputOptions, hidden=HIDDEN)
     add_task_memory(parser, "; with less of it the parts are in more files")
     add_engine(parser)
@@ -70,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
 
     outputs = {part: getattr(args, part) for part in ("train", "validation", "test") if getattr(args, part)}
     rule, inputs = from_namespace(SplitOptions, args), from_namespace(InputOptions, args)
-    info = split(args.logs, outputs, rule, inputs, engine, progress, args.task_memory)
+    explicit = args.feedback == "explicit"
+    info = split(args.logs, outputs, rule, inputs, engine, progress, args.task_memory, ratings=explicit)
     if args.json:
         print_json({"outputs": outputs, **info})
     else:

@@ -1,7 +1,7 @@
 """The base class of jobs that read play logs: options, ranges of files or whole lines, and what became of the lines.
 
-Input   `range <TAB> number <TAB> offset,length,0,path`: the log lines that start in a range of bytes (references), or
-        the log lines themselves (lines).
+Input   `range <TAB> number <TAB> offset,length,layout,path`: the log lines that start in a range of bytes, and which of
+        the layouts they have (references), or the log lines themselves, all of one layout (lines).
 Output  of each map task, beside its records: `bad <TAB> 0 <TAB> ...`, which `reduce_reports` adds up.
 """
 
@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Protocol
-from urllib.parse import unquote_to_bytes
 
 from mr_als.engine.job import ALSJob, Pair
 from mr_als.logs.badlines import BadLines
-from mr_als.logs.columns import read_columns
-from mr_als.logs.formats import SYNTAXES, read_chunks
-from mr_als.logs.logs import Filter, Layout, chunks
+from mr_als.logs.formats import read_chunks
+from mr_als.logs.logs import FORMATS, Filter, Layout, chunks, parse_layout
+from mr_als.logs.parse import Tally, joined
 from mr_als.records.lines import LINES, Reference, decode, encode
 
 from mrjob.compat import jobconf_from_env  # isort: skip  (after mr_als.engine.job)
@@ -28,12 +27,11 @@ class Table(Protocol):
     """What collects the plays of a map task."""
 
     bad: BadLines
+    layout: Layout
+    tally: Tally
 
     def add_chunk(self, chunk: Any, source: str, first_line: int) -> int:
         """Add the plays of a chunk of whole lines; give its number of lines."""
-
-    def counts(self) -> dict[str, int]:
-        """Return the number of lines and of good lines that the filter left out."""
 
     @property
     def full(self) -> bool:
@@ -50,10 +48,10 @@ class LogJob(ALSJob):
     def configure_args(self) -> None:
         """Add what a line means and what counts."""
         super().configure_args()
-        self.add_passthru_arg("--syntax", default="plain", choices=sorted(SYNTAXES), help="how records are cut into fields")
-        self.add_passthru_arg("--columns", default="timestamp,user,item,ms_played", help="the columns, in order or by name")
-        self.add_passthru_arg("--header", default="", help="a line that is no play, percent-encoded")
-        self.add_passthru_arg("--delimiter", default="9", type=int, help="code of the byte between columns")
+        self.add_passthru_arg("--layout", action="append", default=[], help="a layout, as `Layout.to_text` writes it; one or more")
+        self.add_passthru_arg(
+            "--columns", default=",".join(FORMATS["events"]), help="without --layout: columns in order, tabs between"
+        )
         self.add_passthru_arg("--min-ms-played", type=int, default=30000)
         self.add_passthru_arg("--since", type=float, default=None, help="epoch seconds")
         self.add_passthru_arg("--until", type=float, default=None, help="epoch seconds")
@@ -72,16 +70,16 @@ class LogJob(ALSJob):
     def mapper_init(self) -> None:
         """Start with an empty table."""
         o = self.options
-        columns, keys = read_columns(o.columns)
-        self.layout = Layout(columns, bytes([o.delimiter]), o.syntax, keys, unquote_to_bytes(o.header))
-        self.table: Any = self.make_table(self.layout, Filter(o.min_ms_played, o.since, o.until, o.as_of, o.half_life))
+        self.layouts = [Layout.from_text(text) for text in o.layout] or [parse_layout("events", o.columns)]
+        self.table: Any = self.make_table(self.layouts[0], Filter(o.min_ms_played, o.since, o.until, o.as_of, o.half_life))
         self.lines: dict[str, int] = {}
 
     def mapper(self, kind: bytes, value: tuple[bytes, bytes]) -> Iterator[Pair]:
         """Read one range of a log."""
         reference = Reference.parse(value[1])
         source = f"{reference.path}@{reference.offset}"
-        yield from self.read(read_chunks(reference.path, reference.offset, reference.length, self.layout), source)
+        self.table.layout = self.layouts[reference.crc]
+        yield from self.read(read_chunks(reference.path, reference.offset, reference.length, self.table.layout), source)
 
     def read(self, pieces: Iterable[Any], source: str) -> Iterator[Pair]:
         """Add all records of some chunks to the table, and empty it whenever it is full."""
@@ -110,18 +108,23 @@ class LogJob(ALSJob):
     def mapper_final(self) -> Iterator[Pair]:
         """Empty the table, and say what became of the lines."""
         yield from self.flush()
-        report = {"bad": self.table.bad.to_dict(), "lines": self.lines, "counts": self.table.counts()}
+        tally = self.table.tally
+        report = {"bad": self.table.bad.to_dict(), "lines": self.lines, "counts": tally.counts, "others": tally.others}
+        report |= {"times": tally.span}
         yield REPORTS, (b"0", encode(json.dumps(report).encode()))
 
     def reduce_reports(self, values: Iterator[tuple[bytes, bytes]]) -> Iterator[Pair]:
         """Add up what the map tasks reported."""
         bad = BadLines()
         lines: dict[str, int] = {}
-        counts: dict[str, int] = {}
+        counts: dict[str, dict[str, int]] = {"counts": {}, "others": {}}
+        span = None
         for _, text in values:
             report = json.loads(decode(text))
             bad.merge(BadLines.from_dict(report["bad"]))
             lines |= report["lines"]
-            counts = {name: counts.get(name, 0) + n for name, n in report["counts"].items()}
-        merged = {"bad": bad.to_dict(), "lines": lines, "counts": counts}
+            for name, added in counts.items():
+                added |= {what: added.get(what, 0) + n for what, n in report[name].items()}
+            span = joined(span, report["times"])
+        merged = {"bad": bad.to_dict(), "lines": lines, **counts, "times": span}
         yield from self.write_record(REPORTS.decode(), 0, json.dumps(merged).encode())

@@ -63,12 +63,13 @@ class Reading:
             min_item_plays=0.0,
         )
         self._engine, self._progress, self._work, self._place = engine, progress, work, place
-        self._plan = PlanOptions(task_memory=task_memory)
+        self._plan, self._ratings = PlanOptions(task_memory=task_memory), model.weights.explicit
 
     def plays(self, name: str, logs: Sequence[str], inputs: InputOptions | None = None) -> Plays:
         """Prepare logs."""
         place = os.path.join(self._place, name)
-        return prepare(logs, place, inputs or self._inputs, self._engine, self._progress, self._plan)
+        chosen = inputs or self._inputs
+        return prepare(logs, place, chosen, self._engine, self._progress, self._plan, ratings=self._ratings)
 
     def candidates(self, path: str) -> Plays:
         """Prepare the candidates in a file."""

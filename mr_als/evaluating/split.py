@@ -23,13 +23,12 @@ from mr_als.engine.datasets import read_parts
 from mr_als.engine.engine import Engine, Job
 from mr_als.engine.outputs import new_output
 from mr_als.errors import BadInputError, UsageError
-from mr_als.logs.logs import Layout
-from mr_als.logs.numbers import parse_time
+from mr_als.logs.times import parse_moment
 from mr_als.options import TASK_MEMORY, InputOptions, SplitOptions
 from mr_als.plays.partition import PARTS
-from mr_als.preparing.inputs import check_engine, described, find_layout, log_arguments
+from mr_als.preparing.inputs import Understood, check_engine, find_layouts, log_arguments
 from mr_als.preparing.log_files import Logs, by_archive
-from mr_als.preparing.prepare import check_lines, check_usable, count_blocks
+from mr_als.preparing.prepare import check_lines, check_usable, count_blocks, tell_lines
 from mr_als.progress import Progress
 from mr_als.records.blocks import STRENGTH_UNIT, unpack
 from mr_als.storage.places import storage_of
@@ -48,8 +47,12 @@ def split(
     engine: Engine,
     progress: Progress,
     task_memory: int = TASK_MEMORY,
+    *,
+    ratings: bool = False,
 ) -> dict[str, Any]:
     """Split logs into the directories `outputs`, by part: "train", "test" and perhaps "validation"; give what is in them.
+
+    With `ratings` logs may hold ratings instead of plays.
 
     Raises
     ------
@@ -64,15 +67,17 @@ def split(
     with ExitStack() as stack:
         work = stack.enter_context(tempfile.TemporaryDirectory(prefix="mr-als-split-"))
         found = named.unpacked(work)
+        understood = find_layouts(found.paths, inputs, ratings=ratings)
+        check_engine(understood, engine)
+        found = found.understood(understood.kinds, understood.left_out)
         found.tell(progress, "split")
         paths = found.paths
-        layout = find_layout(paths, inputs)
-        check_engine(layout, paths, engine)
-        cuts = check_rule(rule, layout, with_validation="validation" in outputs)
+        cuts = check_rule(rule, understood, with_validation="validation" in outputs)
         directories = {part: stack.enter_context(_whole(part, path)) for part, path in sorted(outputs.items())}
         place = stack.enter_context(engine.workplace(outputs["train"], work))
-        progress.say(f"split: {len(paths)} log file(s), {described(layout)}, by {rule.by}, job mr_split on {engine.runner}")
-        arguments = [*log_arguments(inputs, layout), *_arguments(rule, cuts, "validation" in outputs)]
+        understood.tell(progress, "split")
+        progress.say(f"split: {len(paths)} log file(s), by {rule.by}, job mr_split on {engine.runner}")
+        arguments = [*log_arguments(inputs, understood), *_arguments(rule, cuts, "validation" in outputs)]
         arguments.append(f"--user-blocks={count_blocks(found, inputs, task_memory)[0]}")
         job = Job("mr_split", [found], arguments, task_memory=task_memory)
         info = by_archive(lay_down(engine.run(job, place).parts, engine.form, directories), work)
@@ -82,6 +87,7 @@ def split(
             progress.say(f"split: {said}")
         else:
             storage.remove(quarantine)
+        tell_lines(info, inputs, progress, "split")
         check_usable(info, sum(info[part]["plays"] for part in PARTS))
         check_parts(info, outputs)
         made = {"inputs": named.fingerprint(), "rule": asdict(rule), "options": asdict(inputs), "totals": info}
@@ -105,7 +111,7 @@ def check_apart(outputs: dict[str, str]) -> None:
             raise UsageError(msg)
 
 
-def check_rule(rule: SplitOptions, layout: Layout, *, with_validation: bool) -> list[float]:
+def check_rule(rule: SplitOptions, understood: Understood, *, with_validation: bool) -> list[float]:
     """Check that the rule fits the logs; give the cut-offs, ascending.
 
     Raises
@@ -114,8 +120,9 @@ def check_rule(rule: SplitOptions, layout: Layout, *, with_validation: bool) -> 
         If not.
     """
     timed = rule.by in ("time", "last")
-    if timed and "timestamp" not in layout.columns:
-        msg = f"--by {rule.by} needs a timestamp, but the logs' columns are {', '.join(layout.columns)}; use --by random or users"
+    if timed and (other := understood.without("timestamp")):
+        columns = ", ".join(other.layout.columns)
+        msg = f"--by {rule.by} needs a timestamp, but the columns are {columns} in {other.path}; use --by random or users"
         raise UsageError(msg)
     wanted = ["validation_cut", "cut"] if with_validation else ["cut"]
     cuts = []
@@ -125,7 +132,7 @@ def check_rule(rule: SplitOptions, layout: Layout, *, with_validation: bool) -> 
             msg = f"{flag} goes with --by time{' and --validation' if name == 'validation_cut' else ''}, and must be given then"
             raise UsageError(msg)
         try:
-            cuts += [parse_time(text)] if text else []
+            cuts += [parse_moment(text)] if text else []
         except ValueError:
             msg = f"{flag}: {text!r} is not a time such as 2024-03-07 or 2024-03-07T12:00:00Z"
             raise UsageError(msg) from None

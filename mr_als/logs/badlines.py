@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-__all__ = ["SAMPLES", "BadLines", "Sample", "escaped", "quarantine_table"]
+__all__ = ["LATE", "OTHER_HEADER", "SAMPLES", "BadLines", "Sample", "escaped", "numbered", "quarantine_table"]
 
 # samples kept of each reason: enough to see what is wrong, few enough to hold a million bad lines
 SAMPLES = 20
+# reasons for which no share of lines is small enough: all lines from there on may mean something else
+LATE, OTHER_HEADER = "a column that the first records do not name", "a header of other columns"
 # characters of a bad line shown
 SHOWN = 200
 
@@ -83,8 +86,8 @@ def _place(sample: Sample) -> tuple[str, int, int]:
     return path, int(offset) if offset.isdigit() else 0, sample.line
 
 
-def quarantine_table(bad: BadLines, lines: dict[str, int]) -> str:
-    """Format the samples as a table of file, line, reason, field and text.
+def numbered(bad: BadLines, lines: dict[str, int]) -> Iterator[tuple[str, int, Sample]]:
+    """Yield each sample with its file and the number of its line in it.
 
     Parameters
     ----------
@@ -92,9 +95,14 @@ def quarantine_table(bad: BadLines, lines: dict[str, int]) -> str:
         Number of lines of each range of a file, by its source `path@offset`; a sample counts lines from its range's start.
     """
     ranges = {source: _place(Sample(source, 0, "", "", ""))[:2] for source in lines}
-    rows = ["file\tline\treason\tfield\ttext"]
     for sample in bad.samples:
         path, offset, line = _place(sample)
         earlier = sum(n for source, n in lines.items() if ranges[source][0] == path and ranges[source][1] < offset)
-        rows.append(f"{path}\t{earlier + line}\t{sample.reason}\t{sample.field}\t{sample.text}")
+        yield path, earlier + line, sample
+
+
+def quarantine_table(bad: BadLines, lines: dict[str, int]) -> str:
+    """Format the samples as a table of file, line, reason, field and text; `lines` as for `numbered`."""
+    rows = ["file\tline\treason\tfield\ttext"]
+    rows += [f"{path}\t{line}\t{sample.reason}\t{sample.field}\t{sample.text}" for path, line, sample in numbered(bad, lines)]
     return "\n".join(rows) + "\n"

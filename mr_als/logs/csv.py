@@ -29,7 +29,7 @@ def unquote(chunk: bytes, delimiter: bytes, report: Report, done: Sequence[int] 
     b'u\x1fTyler, The Creator\x1f1\n'
     """
     if b'"' not in chunk:
-        return Plain(chunk, delimiter, done)
+        return Plain(chunk, delimiter, done, headers=len(done))
     buffer = np.frombuffer(chunk, np.uint8)
     ends = np.flatnonzero(buffer == _LF)
     starts = np.concatenate([[0], ends[:-1] + 1])
@@ -58,7 +58,7 @@ def unquote(chunk: bytes, delimiter: bytes, report: Report, done: Sequence[int] 
     plain[between[earlier % 2 == 0]] = SEPARATOR[0]
     keep = np.ones(len(buffer), bool)
     keep[quotes[~kept]] = False
-    return Plain(plain[keep].tobytes(), SEPARATOR, np.flatnonzero(wrong).tolist(), raw=raw)
+    return Plain(plain[keep].tobytes(), SEPARATOR, np.flatnonzero(wrong).tolist(), raw=raw, headers=len(done))
 
 
 def _roles(buffer: Array, quotes: Array, starts: Array, first: Array, delimiter: int) -> tuple[Array, Array]:

@@ -8,14 +8,18 @@ To add a format, write these two functions and add a row to `SYNTAXES`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from mr_als.logs import csv, jsonl, parquet
 from mr_als.logs.logs import ByteRange, Layout, chunks
-from mr_als.logs.plain import Plain, Report
+from mr_als.logs.plain import SEPARATOR, Plain, Report
 
 __all__ = ["SYNTAXES", "Syntax", "read_chunks", "to_plain"]
+
+
+_EMPTY = re.compile(rb"(?m)^(?=\r?\n)")
 
 
 class Syntax(NamedTuple):
@@ -39,23 +43,38 @@ def _read_lines(path: str, offset: int, length: int, layout: Layout) -> Iterator
 
 
 def _as_it_is(chunk: bytes, layout: Layout, report: Report) -> Plain:
-    return Plain(chunk, layout.delimiter, _headers(chunk, layout.header))
+    done = _headers(chunk, layout.header)
+    if len(layout.delimiter) == 1:
+        return Plain(chunk, layout.delimiter, done, headers=len(done))
+    # no field may hold what will stand between them: another control character makes its line a bad one as well
+    text = chunk.replace(SEPARATOR, b"\v").replace(layout.delimiter, SEPARATOR)
+    return Plain(text, SEPARATOR, done, headers=len(done))
 
 
 def _without_quotes(chunk: bytes, layout: Layout, report: Report) -> Plain:
     return csv.unquote(chunk, layout.delimiter, report, _headers(chunk, layout.header))
 
 
-def _headers(chunk: bytes, header: bytes) -> list[int]:
-    """Find the lines of a chunk that equal a header."""
-    found: list[int] = []
-    at = chunk.find(header) if header else -1
+def _headers(chunk: bytes, header: Sequence[bytes]) -> list[int]:
+    """Find the lines of a chunk that equal one of the header's, ascending."""
+    starts = sorted({at for line in header for at in _places(chunk, line)})
+    numbers: list[int] = []
+    for before, at in zip([0, *starts], starts, strict=False):
+        numbers.append(chunk.count(b"\n", before, at) + (numbers[-1] if numbers else 0))
+    return numbers
+
+
+def _places(chunk: bytes, line: bytes) -> Iterator[int]:
+    """Yield where lines begin that equal `line`."""
+    if not line:
+        yield from (match.start() for match in _EMPTY.finditer(chunk))
+        return
+    at = chunk.find(line)
     while at >= 0:
-        end = at + len(header)
+        end = at + len(line)
         if (at == 0 or chunk[at - 1 : at] == b"\n") and (chunk[end : end + 1] == b"\n" or chunk[end : end + 2] == b"\r\n"):
-            found.append(chunk.count(b"\n", 0, at))
-        at = chunk.find(header, end)
-    return found
+            yield at
+        at = chunk.find(line, end)
 
 
 SYNTAXES = {

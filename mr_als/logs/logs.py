@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
 
 from mr_als.errors import BadInputError, UsageError
 from mr_als.logs.streams import COMPRESSED, open_recoded
 
-__all__ = ["COMPRESSED", "FORMATS", "MAX_LINE", "ByteRange", "Filter", "Layout", "chunks", "parse_layout", "sniff"]
+__all__ = ["COMPRESSED", "FORMATS", "MAX_LINE", "ByteRange", "Filter", "Layout", "chunks", "parse_layout"]
 
 FORMATS = {"events": ("timestamp", "user", "item", "ms_played"), "counts": ("user", "item", "plays")}
 COLUMNS = ("timestamp", "user", "item", "ms_played", "plays", "-")
@@ -30,17 +32,38 @@ class Layout:
     """What the records of a log mean.
 
     columns : the meaning of each field, in order; "-" is ignored
-    delimiter : the byte between fields
+    delimiter : what stands between fields, one byte or more
     syntax : how a record is cut into fields, a key of `mr_als.logs.formats.SYNTAXES`
     keys : where records name their fields: the name of each column, such as track_metadata.artist_name
-    header : a line that names the columns, without its end; lines equal to it are no plays
+    header : lines without their ends: one that names the columns, and those above it; lines equal to one are no plays
+    unit : what a number means that is a time, a key of `mr_als.logs.numbers.UNITS`; empty: by its size
+    recent : whether a time outside 1995 to 2100 is none
+    found : whether the columns were found by names, not given: then a name that comes later is not passed over
+    user : who has played all of it, where no column is of users
     """
 
     columns: tuple[str, ...]
     delimiter: bytes = b"\t"
     syntax: str = "plain"
     keys: tuple[str, ...] = ()
-    header: bytes = b""
+    header: tuple[bytes, ...] = ()
+    unit: str = ""
+    recent: bool = False
+    found: bool = False
+    user: str = ""
+
+    def to_text(self) -> str:
+        """Write as one word of ASCII, which `from_text` reads."""
+        texts = [self.delimiter, *self.header]
+        rest = [self.columns, self.syntax, self.keys, self.unit, self.recent, self.found, self.user]
+        return quote(json.dumps([*rest, *(text.decode("latin-1") for text in texts)]), safe="")
+
+    @classmethod
+    def from_text(cls, text: str) -> Layout:
+        """Read what `to_text` wrote."""
+        columns, syntax, keys, unit, recent, found, user, *texts = json.loads(unquote(text))
+        delimiter, *header = (text.encode("latin-1") for text in texts)
+        return cls(tuple(columns), delimiter, syntax, tuple(keys), tuple(header), unit, recent, found, user)
 
 
 class Filter(NamedTuple):
@@ -58,19 +81,21 @@ class Filter(NamedTuple):
     half_life: float | None = None
 
 
-def parse_layout(form: str, columns: str = "", delimiter: str = "tab") -> Layout:
-    """Make a layout of the options --format, --columns and --delimiter.
+def parse_layout(form: str, columns: str = "", delimiter: str = "tab", user: str = "") -> Layout:
+    """Make a layout of the options --format, --columns and --delimiter, and of the user of all records, if there is one.
 
     Raises
     ------
     UsageError
         If a column is unknown, or user or item is missing or named twice, or the delimiter is not one character.
     """
-    byte = b"\t" if delimiter == "tab" else delimiter.encode()
-    if len(byte) != 1 or (byte[0] < 32 and byte != b"\t") or byte[0] == 127:
-        msg = f"--delimiter: {delimiter!r} is not one printable ASCII character; give one, or 'tab'"
+    between = b"\t" if delimiter == "tab" else delimiter.encode()
+    if not 1 <= len(between) <= 8 or (between != b"\t" and not all(32 <= byte < 127 for byte in between)):
+        msg = f"--delimiter: {delimiter!r} is not one printable ASCII character, nor a few of them; give such, or 'tab'"
         raise UsageError(msg)
     names = tuple(columns.split(",")) if columns else FORMATS[form]
+    if user and not columns:
+        names = tuple("-" if name == "user" else name for name in names)
     for name in names:
         if name not in COLUMNS:
             msg = f"--columns: unknown column {name!r}; known are {', '.join(COLUMNS[:-1])}, and '-' for one to ignore"
@@ -79,37 +104,13 @@ def parse_layout(form: str, columns: str = "", delimiter: str = "tab") -> Layout
             msg = f"--columns: {name} is named {names.count(name)} times in {columns!r}; name it once"
             raise UsageError(msg)
     for name in ("user", "item"):
-        if name not in names:
+        if name not in names and not (user and name == "user"):
             msg = f"--columns: no column is named {name} in {columns!r}; user and item are needed"
             raise UsageError(msg)
-    return Layout(names, byte)
-
-
-def sniff(head: bytes, delimiter: str, path: str) -> Layout:
-    """Guess the format of a log from its first lines: most of them have three or four columns.
-
-    Raises
-    ------
-    BadInputError
-        If they have another number.
-    """
-    byte = parse_layout("events", "", delimiter).delimiter
-    lines = head.removeprefix(_BOM).split(b"\n")[:100]
-    widths = [line.count(byte) + 1 for line in lines if line.strip()]
-    usual = max(set(widths), key=widths.count) if widths else 0
-    for form, columns in FORMATS.items():
-        if len(columns) == usual:
-            return parse_layout(form, "", delimiter)
-    separator = "TAB" if byte == b"\t" else repr(byte.decode())
-    msg = (
-        f"{path}: its lines have {usual} fields separated by {separator}; expected {_described()}. "
-        "Name the columns with --columns, and what separates them with --delimiter"
-    )
-    raise BadInputError(msg)
-
-
-def _described() -> str:
-    return " or ".join(f"{len(columns)} ({' '.join(columns)})" for columns in FORMATS.values())
+    if user and "user" in names:
+        msg = f"--columns: user is named twice, as a column of {columns!r} and as {user!r}; name it once"
+        raise UsageError(msg)
+    return Layout(names, between, user=user)
 
 
 class ByteRange:

@@ -1,4 +1,4 @@
-"""Numbers and times of many fields at once, from the bytes of a chunk.
+"""Numbers of many fields at once, from the bytes of a chunk.
 
 A chunk is read as 64-bit words at any byte: eight digits are one word, and three multiplications turn it into a
 number. What is neither up to sixteen digits nor such digits with a point among them (signs, exponents, mistakes) is
@@ -9,40 +9,19 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
 from mr_als.maths.array import Array
 
-__all__ = ["PAD", "numbers", "padded", "parse_time", "runs_at", "times", "words_at"]
+__all__ = ["NUMBER", "PAD", "numbers", "padded", "runs_at", "words_at"]
 
 # zero bytes before and after a chunk, so that a word may begin before it or end behind it
 PAD = 16
 
-_NUMBER = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+NUMBER = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NAN = re.compile(rb"[+-]?nan", re.IGNORECASE)
 _INFINITY = re.compile(rb"[+-]?inf(?:inity)?", re.IGNORECASE)
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-# above this an epoch is in milliseconds: 1e11 seconds is the year 5138
-_MILLISECONDS = 1e11
-_ISO = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
-    r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?(?:Z|([+-])([0-9]{2}):?([0-9]{2}))?)?",
-    re.IGNORECASE,
-)
-# 0001-01-01 in days since 1970
-_DAY_ONE = -719162
-_SIXES, _HIGH_HALVES = np.uint64(0x0606060606060606), np.uint64(0xF0F0F0F0F0F0F0F0)
-
-
-def _form(text: str) -> tuple[np.uint64, np.uint64, np.uint64]:
-    """Encode eight characters of a form as words: the characters; 255 at each digit; 255 except at wildcards (dots)."""
-    masks = bytes(255 * (c == "0") for c in text), bytes(255 * (c != ".") for c in text)
-    return tuple(np.uint64(int.from_bytes(word, "little")) for word in (text.encode(), *masks))  # type: ignore[return-value]
-
-
-_FORM = (_form("0000-00-"), _form("00.00:00"), _form(":00....."))
 
 
 def padded(chunk: bytes) -> Array:
@@ -136,119 +115,9 @@ def _eight_digits(buffer: Array, ends: Array, lengths: Array) -> tuple[Array, Ar
 
 def _number(text: bytes) -> tuple[float, str]:
     """Read one field: its value, or 0 and what is wrong with it."""
-    if not _NUMBER.fullmatch(text):
+    if not NUMBER.fullmatch(text):
         return 0.0, "NaN" if _NAN.fullmatch(text) else "infinity" if _INFINITY.fullmatch(text) else "not a number"
     value = float(text)
     if math.isinf(value):
         return 0.0, "infinity"
     return (0.0, "negative") if value < 0 else (value, "")
-
-
-def times(buffer: Array, starts: Array, ends: Array) -> tuple[Array, dict[int, str]]:
-    """Read the fields [starts, ends) as times, in seconds since 1970 UTC.
-
-    A time is a number of seconds, or of milliseconds if above 1e11, or ISO 8601 such as 2024-03-01T12:30:00Z; see `parse_time`.
-
-    Returns
-    -------
-    seconds : float64 (n,)
-    bad : "not a time", by place
-    """
-    lengths = ends - starts
-    iso = (lengths == 19) | ((lengths == 20) & (buffer[ends - 1] == ord("Z")))
-    bad: dict[int, str] = {}
-    if iso.all():
-        seconds, iso = _iso_times(buffer, starts)
-    else:
-        seconds, some = np.zeros(len(starts)), np.flatnonzero(iso)
-        seconds[some], iso[some] = _iso_times(buffer, starts[some])
-    if iso.all():
-        return seconds, bad
-    rest = np.flatnonzero(~iso)
-    values, wrong = numbers(buffer, starts[rest], ends[rest])
-    seconds[rest] = np.where(values > _MILLISECONDS, values / 1000.0, values)
-    for place in wrong:
-        row = int(rest[place])
-        try:
-            seconds[row] = parse_time(bytes(buffer[starts[row] : ends[row]]).decode("ascii"))
-        except ValueError:
-            bad[row] = "not a time"
-    return seconds, bad
-
-
-def _iso_times(buffer: Array, starts: Array) -> tuple[Array, Array]:
-    """Read YYYY-MM-DDTHH:MM:SS at each start: seconds, and which fields are of that form and in range."""
-    words = runs_at(buffer, starts, 3).view("<u8").reshape(-1, 3)
-    between = (words[:, 1] >> np.uint64(16)) & np.uint64(255)
-    fine: Array = (between == ord("T")) | (between == ord(" "))
-    pairs = []  # each byte with the next one, read as a number of two digits
-    for word, (form, digits, used) in zip(words.T, _FORM, strict=True):
-        # what should be a digit becomes its value, and what should be a mark zero
-        values = (word ^ form) & used
-        # 6 is added to digits only: it takes what is above 9 above 15
-        fine &= ((values | (values + (digits & _SIXES))) & (~digits | _HIGH_HALVES)) == 0
-        pairs.append(values * np.uint64(10) + (values >> np.uint64(8)))
-    (century, year, month), (day, hour, minute), (second,) = (
-        [(pair >> np.uint64(8 * byte)) & np.uint64(255) for byte in bytes_]
-        for pair, bytes_ in zip(pairs, ((0, 2, 5), (0, 3, 6), (1,)), strict=True)
-    )
-    fine &= (month <= 12) & (day <= 31) & (hour < 24) & (minute < 60) & (second < 60)
-    date = np.where(fine, ((century * np.uint64(100) + year) << np.uint64(9)) | (month << np.uint64(5)) | day, 0).astype(np.int64)
-    days = _days_of(date)
-    fine &= days >= _DAY_ONE
-    seconds = (hour * np.uint64(60) + minute) * np.uint64(60) + second
-    return days * 86400.0 + seconds, fine
-
-
-def _days_of(dates: Array) -> Array:
-    """Convert dates, int64 (n,), (year << 9) + (month << 5) + day, to days since 1970; before _DAY_ONE if not a date."""
-    first = int(dates.min(initial=0))
-    # there are few different dates in a log: the calendar is asked once for each
-    seen = np.zeros(int(dates.max(initial=0)) - first + 1, bool)
-    seen[dates - first] = True
-    date = np.flatnonzero(seen) + first
-    year, month, day = date >> 9, (date >> 5) & 15, date & 31
-    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
-    in_month = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0, 0, 0])[month] + (leap & (month == 2))
-    # the civil calendar, years beginning in March
-    shifted = year - (month <= 2)
-    month_of = (month + 9) % 12
-    days = shifted * 365 + shifted // 4 - shifted // 100 + shifted // 400 + (153 * month_of + 2) // 5 + day - 1 - 719468
-    table = np.zeros(len(seen), np.int64)
-    table[seen] = np.where((year >= 1) & (day >= 1) & (day <= in_month), days, _DAY_ONE - 1)
-    found: Array = table[dates - first]
-    return found
-
-
-def parse_time(text: str) -> float:
-    """Read one time, as seconds since 1970 UTC.
-
-    A number, or YYYY-MM-DD with an optional HH:MM, HH:MM:SS or HH:MM:SS.fraction behind a T or a blank, and then an
-    optional Z or +HH:MM; without a zone it is UTC. The same on every version of Python, whose `fromisoformat` is not.
-
-    Raises
-    ------
-    ValueError
-        If it is none.
-
-    Examples
-    --------
-    >>> parse_time("1970-01-02"), parse_time("1970-01-01T01:00:00+01:00")
-    (86400.0, 0.0)
-    """
-    value = float(text) if _NUMBER.fullmatch(text.encode()) else math.nan
-    if math.isfinite(value):
-        return value / 1000.0 if value > _MILLISECONDS else value
-    found = _ISO.fullmatch(text)
-    if not found:
-        msg = f"{text!r} is not a time"
-        raise ValueError(msg)
-    *fields, fraction, sign, hours, minutes = found.groups()
-    year, month, day, hour, minute, second = (int(field or 0) for field in fields)
-    moment = datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc)
-    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
-    if offset >= timedelta(days=1) or int(minutes or 0) > 59:
-        msg = f"{text!r}: no zone is so far from UTC"
-        raise ValueError(msg)
-    seconds = (moment - _EPOCH).total_seconds() - (-1 if sign == "-" else 1) * offset.total_seconds()
-    return seconds + float(f"0.{fraction or 0}")

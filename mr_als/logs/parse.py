@@ -6,18 +6,27 @@ bytes; only lines that are not what they should be are looked at one by one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mr_als.logs.badlines import BadLines, Sample, escaped
+from mr_als.logs.badlines import OTHER_HEADER, BadLines, Sample, escaped
 from mr_als.logs.formats import to_plain
 from mr_als.logs.logs import MAX_LINE, Filter, Layout
-from mr_als.logs.numbers import PAD, numbers, padded, times
+from mr_als.logs.meaning.columns import known_names
+from mr_als.logs.meaning.evidence import is_value
+from mr_als.logs.numbers import PAD, numbers, padded, words_at
 from mr_als.logs.plain import SEPARATOR, Plain
+from mr_als.logs.times import RECENT, times
 from mr_als.maths.array import Array
 
-__all__ = ["MAX_PLAYS", "Parsed", "parse_chunk"]
+__all__ = ["HEADER", "MAX_PLAYS", "NOBODY", "OUTSIDE", "SHORT", "ZERO", "Parsed", "Tally", "joined", "parse_chunk"]
+
+# what becomes of good lines that are no plays
+HEADER, NOBODY, SHORT, OUTSIDE, ZERO = "header", "without user or item", "too short", "outside the window", "zero plays"
+# what programs write where there is no id, and nobody calls themselves
+_NO_ID = (b"NaN", b"NULL", b"\\N", b"<NA>")
 
 # plays of one line; the integers that sums are kept in hold 2^16 such lines, and `sum_pairs` notices more
 MAX_PLAYS = 2.0**31
@@ -32,7 +41,8 @@ class Parsed(NamedTuple):
     amounts : float64 (n,) plays of each line, decayed, or None where each is one play
     seconds : float64 (n,) time of each line since 1970 UTC, or None where lines have none
     lines : int, lines of the chunk
-    filtered : int, good lines that the filter left out
+    others : number of good lines that are no plays, by what became of them; of zero plays are among those that count
+    span : first and last time of all good lines, whether they count or not; None where lines have none
     """
 
     buffer: Array
@@ -41,7 +51,46 @@ class Parsed(NamedTuple):
     amounts: Array | None
     seconds: Array | None
     lines: int
-    filtered: int
+    others: dict[str, int]
+    span: tuple[float, float] | None
+
+    @property
+    def filtered(self) -> int:
+        """Number of good lines that the filter left out."""
+        return sum(self.others.get(name, 0) for name in (NOBODY, SHORT, OUTSIDE))
+
+
+class Tally:
+    """What became of the lines of many chunks.
+
+    counts : lines, and good lines that the filter left out
+    others : good lines that are no plays, by what became of them
+    span : first and last time read
+    """
+
+    def __init__(self) -> None:
+        self.counts = {"lines": 0, "filtered": 0}
+        self.others: dict[str, int] = {}
+        self.span: tuple[float, float] | None = None
+
+    def add(self, parsed: Parsed) -> None:
+        """Add those of a chunk."""
+        self.counts["lines"] += parsed.lines
+        self.counts["filtered"] += parsed.filtered
+        for name, n in parsed.others.items():
+            if n:
+                self.others[name] = self.others.get(name, 0) + n
+        self.span = joined(self.span, parsed.span)
+
+
+def joined(one: Sequence[float] | None, other: Sequence[float] | None) -> tuple[float, float] | None:
+    """Join two spans of times, each of which may be None.
+
+    >>> joined((1.0, 2.0), None), joined((1.0, 2.0), (0.0, 1.5)), joined(None, None)
+    ((1.0, 2.0), (0.0, 2.0), None)
+    """
+    spans = [span for span in (one, other) if span is not None]
+    return (min(span[0] for span in spans), max(span[1] for span in spans)) if spans else None
 
 
 class _Lines:
@@ -61,16 +110,18 @@ class _Lines:
         """Count lines, ascending, as bad for a reason, unless they were bad before."""
         lines = lines[self.good[lines]]
         for line in lines[: self._bad.wants(reason)].tolist():
-            sample = Sample(self._source, self._first + line + 1, reason, field, escaped(self._text(line)))
+            sample = Sample(self._source, self._first + line + 1, reason, field, escaped(self._shown(line)))
             self._bad.samples.append(sample)
         self._bad.count(reason, len(lines))
         self.good[lines] = False
 
-    def _text(self, line: int) -> bytes:
+    def text(self, line: int) -> bytes:
+        """Return a plain line."""
+        return bytes(self.buffer[self.starts[line] : self.ends[line]])
+
+    def _shown(self, line: int) -> bytes:
         """Return a line as it stands in the log; a table's row has tabs between its fields."""
-        if self.plain.raw:
-            return self.plain.raw(line)
-        return bytes(self.buffer[self.starts[line] : self.ends[line]]).replace(SEPARATOR, b"\t")
+        return self.plain.raw(line) if self.plain.raw else self.text(line).replace(SEPARATOR, b"\t")
 
     def of(self, places: Array) -> Array:
         """Find the lines that contain the bytes at `places`, each once."""
@@ -183,43 +234,106 @@ def _edges(starts: Array, ends: Array, between: Array) -> tuple[Array, Array]:
 def _read_fields(lines: _Lines, rows: Array, starts: Array, ends: Array, layout: Layout, wanted: Filter) -> Parsed:
     """Read the fields of the lines `rows` (n,), columns by lines, and leave out what is not wanted."""
     place = {name: column for column, name in enumerate(layout.columns)}
+    alone = _left_out(lines, rows, place, ends - starts) if layout.user else 0
     for name in ("user", "item"):
-        column = place[name]
-        lines.reject(rows[starts[column] == ends[column]], "empty id", name)
-    kept = np.ones(len(rows), bool)
-    amounts: Array | None = None
+        if name in place:
+            _check_ids(lines, rows, starts[place[name]], ends[place[name]], name)
     seconds: Array | None = None
     if "timestamp" in place:
-        column = place["timestamp"]
-        seconds, wrong = times(lines.buffer, starts[column], ends[column])
-        _reject_each(lines, rows, wrong, "timestamp")
-        kept &= True if wanted.since is None else seconds >= wanted.since
-        kept &= True if wanted.until is None else seconds < wanted.until
+        seconds, wrong = times(lines.buffer, starts[place["timestamp"]], ends[place["timestamp"]], layout.unit)
+        _reject_each(lines, rows, wrong, "timestamp", layout)
+        if layout.recent and len(seconds) and not (seconds.min() >= RECENT[0] and seconds.max() < RECENT[1]):
+            lines.reject(rows[(seconds < RECENT[0]) | (seconds >= RECENT[1])], "not a time", "timestamp")
+    amounts: Array | None = None
+    long = np.ones(len(rows), bool)
     for name in ("ms_played", "plays"):
         if name not in place:
             continue
-        column = place[name]
-        values, wrong = numbers(lines.buffer, starts[column], ends[column])
-        _reject_each(lines, rows, wrong, name)
+        values, wrong = numbers(lines.buffer, starts[place[name]], ends[place[name]])
+        _reject_each(lines, rows, wrong, name, layout)
         if name == "plays":
             lines.reject(rows[values > MAX_PLAYS], "out of range", name)
             amounts = values
         else:
-            kept &= values >= wanted.min_ms_played
+            long = values >= wanted.min_ms_played
+    good = lines.good[rows]
+    kept = good & long
+    n_good, n_long = int(good.sum()), int(kept.sum())
+    kept &= _in_window(seconds, wanted)
+    others = {
+        HEADER: lines.plain.headers,
+        NOBODY: lines.plain.left_out + alone,
+        SHORT: n_good - n_long,
+        OUTSIDE: n_long - int(kept.sum()),
+    }
+    if amounts is not None:
+        others[ZERO] = int(np.count_nonzero(amounts[kept] == 0))
+    span = None if seconds is None or not n_good else (float(seconds[good].min()), float(seconds[good].max()))
     if wanted.half_life is not None and wanted.as_of is not None and seconds is not None:
-        kept &= seconds <= wanted.as_of
         # before the moment itself; what comes after it is left out, and would overflow here
         strength = np.exp2(np.minimum(seconds - wanted.as_of, 0.0) / wanted.half_life)
         amounts = strength if amounts is None else amounts * strength
-    good = lines.good[rows]
-    kept &= good
-    users, items = ((starts[c][kept], (ends[c] - starts[c])[kept]) for c in (place["user"], place["item"]))
-    filtered = int(good.sum() - kept.sum()) + lines.plain.left_out
+    users, items = ((starts[c][kept], (ends[c] - starts[c])[kept]) for c in (place.get("user", 0), place["item"]))
+    buffer = lines.buffer
+    if layout.user:
+        user = np.frombuffer(layout.user.encode(), np.uint8)
+        users = np.full(len(items[0]), len(buffer)), np.full(len(items[0]), len(user))
+        buffer = np.concatenate([buffer, user, np.zeros(PAD, np.uint8)])
     amounts, seconds = (None if values is None else values[kept] for values in (amounts, seconds))
-    return Parsed(lines.buffer, users, items, amounts, seconds, len(lines.good), filtered)
+    return Parsed(buffer, users, items, amounts, seconds, len(lines.good), others, span)
 
 
-def _reject_each(lines: _Lines, rows: Array, wrong: dict[int, str], field: str) -> None:
+def _left_out(lines: _Lines, rows: Array, place: dict[str, int], lengths: Array) -> int:
+    """Leave out what is no play in a log of one person, records without an item or a length, and return their number."""
+    empty = lengths[place["item"]] == 0
+    if "ms_played" in place:
+        empty |= lengths[place["ms_played"]] == 0
+    lines.good[rows[empty]] = False
+    return int(empty.sum())
+
+
+def _check_ids(lines: _Lines, rows: Array, starts: Array, ends: Array, field: str) -> None:
+    """Reject lines without an id, and with what programs write in its place."""
+    lengths = ends - starts
+    lines.reject(rows[lengths == 0], "empty id", field)
+    short = np.flatnonzero(lengths <= max(map(len, _NO_ID)))
+    if not len(short):
+        return
+    words = words_at(lines.buffer, starts[short])
+    for text in _NO_ID:
+        mask = np.uint64((1 << 8 * len(text)) - 1)
+        like = short[(lengths[short] == len(text)) & ((words & mask) == np.uint64(int.from_bytes(text, "little")))]
+        if len(like):
+            lines.reject(rows[like], "missing id", field)
+
+
+def _in_window(seconds: Array | None, wanted: Filter) -> Array | bool:
+    """Say which times are wanted, bool (n,)."""
+    if seconds is None:
+        return True
+    inside: Array | bool = True if wanted.since is None else seconds >= wanted.since
+    inside &= True if wanted.until is None else seconds < wanted.until
+    inside &= True if wanted.as_of is None else seconds <= wanted.as_of
+    return inside
+
+
+def _reject_each(lines: _Lines, rows: Array, wrong: dict[int, str], field: str, layout: Layout) -> None:
+    """Reject the lines with what is no number or no time; one that names columns, others than those of the layout, is of no use."""
+    if layout.found and not layout.keys and (headers := _other_headers(lines, rows[sorted(wrong)], layout)):
+        lines.reject(np.array(headers, np.int64), OTHER_HEADER)
     for reason in sorted(set(wrong.values())):
         places = np.array(sorted(place for place, why in wrong.items() if why == reason), np.int64)
         lines.reject(rows[places], reason, field)
+
+
+def _other_headers(lines: _Lines, numbers: Array, layout: Layout) -> list[int]:
+    """Find the lines that name user and item, but not in their places."""
+    found = []
+    for line in numbers[lines.good[numbers]].tolist():
+        fields = lines.text(line).decode("utf-8", "replace").split(lines.plain.delimiter.decode())
+        known = known_names(fields, layout.user)
+        columns = {name: column for column, name in known.of.items()}
+        named = known.complete and not any(map(is_value, fields))
+        if named and tuple(columns.get(name, "-") for name in fields) != layout.columns:
+            found.append(line)
+    return found

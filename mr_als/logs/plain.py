@@ -22,6 +22,7 @@ class Plain(NamedTuple):
     done : lines that are no play or were found bad already, whatever they look like
     left_out : how many of these say in good form that there is no user or no item, as a podcast has no artist
     raw : gives the text of a record as it stands in the log; None where that is the plain line
+    headers : how many of the lines that are done belong to a header
     """
 
     text: bytes
@@ -29,3 +30,4 @@ class Plain(NamedTuple):
     done: Sequence[int] = ()
     left_out: int = 0
     raw: Callable[[int], bytes] | None = None
+    headers: int = 0

@@ -13,7 +13,7 @@ import numpy as np
 
 from mr_als.logs.badlines import BadLines
 from mr_als.logs.logs import Filter, Layout
-from mr_als.logs.parse import parse_chunk
+from mr_als.logs.parse import Tally, parse_chunk
 from mr_als.maths.array import Array
 from mr_als.options import TASK_MEMORY
 from mr_als.plays.grouping import Side, in_hash_order, merge_sides
@@ -114,6 +114,7 @@ class DatedTable:
 
     Parameters
     ----------
+    layout : what the records of the next chunk mean; may be changed between two
     when_of : function of seconds since 1970, float64 (n,), or None where lines have no time, and n, that gives int64 (n,)
     memory : bytes that the task may take; rows take an eighth of it, before they are sorted
     """
@@ -126,10 +127,10 @@ class DatedTable:
         when_of: Callable[[Array | None, int], Array],
         memory: int = TASK_MEMORY,
     ) -> None:
-        self._layout, self._filter, self._salt, self._when_of = layout, wanted, salt, when_of
+        self.layout, self._filter, self._salt, self._when_of = layout, wanted, salt, when_of
         self._most = min(_ROWS, memory // 8 // _ROW)
         self.bad = BadLines()
-        self._lines = self._filtered = 0
+        self.tally = Tally()
         self._clear()
 
     def _clear(self) -> None:
@@ -145,15 +146,14 @@ class DatedTable:
         HashCollisionError
             If two different ids have the same hash.
         """
-        parsed = parse_chunk(chunk, self._layout, self._filter, self.bad, source, first_line)
+        parsed = parse_chunk(chunk, self.layout, self._filter, self.bad, source, first_line)
         users = self._users.codes(ids_at(parsed.buffer, *parsed.users))
         items = self._items.codes(ids_at(parsed.buffer, *parsed.items))
         n = len(users)
         amounts = np.ones(n) if parsed.amounts is None else parsed.amounts
         self._rows.append((users, items, self._when_of(parsed.seconds, n), np.rint(amounts * STRENGTH_UNIT).astype(np.int64)))
         self._n += n
-        self._lines += parsed.lines
-        self._filtered += parsed.filtered
+        self.tally.add(parsed)
         return parsed.lines
 
     @property
@@ -174,7 +174,3 @@ class DatedTable:
         )
         self._clear()
         return users, items, user_place[user], item_place[item], when, units
-
-    def counts(self) -> dict[str, int]:
-        """Return the number of lines and of good lines that the filter left out."""
-        return {"lines": self._lines, "filtered": self._filtered}

@@ -15,7 +15,7 @@ import numpy as np
 from mr_als.logs.badlines import BadLines
 from mr_als.logs.logs import Filter, Layout
 from mr_als.logs.numbers import runs_at
-from mr_als.logs.parse import Parsed, parse_chunk
+from mr_als.logs.parse import Parsed, Tally, parse_chunk
 from mr_als.maths.array import Array
 from mr_als.options import TASK_MEMORY
 from mr_als.plays.buckets import Buckets
@@ -181,16 +181,17 @@ class Aggregator:
 
     Parameters
     ----------
+    layout : what the records of the next chunk mean; may be changed between two
     memory : int
         Bytes that the task may take. The table is `full` long before, as emptying it takes several times its size: that is
         when there is little to gain from summing any more.
     """
 
     def __init__(self, layout: Layout, wanted: Filter, salt: int = 0, memory: int = TASK_MEMORY) -> None:
-        self._layout, self._filter, self._salt = layout, wanted, salt
+        self.layout, self._filter, self._salt = layout, wanted, salt
         self._capacity = max(memory - _BASE, memory // 4) // _PEAK
         self.bad = BadLines()
-        self._lines = self._filtered = 0
+        self.tally = Tally()
         # a chunk goes into the table while the next one is parsed: NumPy lets both run at once
         self._pool = ThreadPoolExecutor(1)
         self._adding: Future[bool] | None = None
@@ -210,14 +211,13 @@ class Aggregator:
         HashCollisionError
             If two different ids have the same hash.
         """
-        parsed = parse_chunk(chunk, self._layout, self._filter, self.bad, source, first_line)
+        parsed = parse_chunk(chunk, self.layout, self._filter, self.bad, source, first_line)
         self._finish()
         near = self._held() + 2 * self._grown >= self._capacity
         self._adding = self._pool.submit(self._add, parsed)
         if near:  # it may be full then: nothing more is parsed before that is known
             self._finish()
-        self._lines += parsed.lines
-        self._filtered += parsed.filtered
+        self.tally.add(parsed)
         return parsed.lines
 
     def _finish(self) -> None:
@@ -250,7 +250,3 @@ class Aggregator:
         pairs = self._pairs.take(user_place, item_place)
         self._clear()
         return Grouped(users, items, pairs, self._pool.submit(by_columns, pairs, len(items.hashes)))
-
-    def counts(self) -> dict[str, int]:
-        """Return the number of lines and of good lines that the filter left out."""
-        return {"lines": self._lines, "filtered": self._filtered}

@@ -3,29 +3,159 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-from urllib.parse import quote_from_bytes
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
 
 from mr_als.errors import BadInputError, UsageError
-from mr_als.logs.columns import write_columns
-from mr_als.logs.detect import detect, only_from_files
+from mr_als.logs.formats import SYNTAXES
 from mr_als.logs.logs import Layout
-from mr_als.logs.numbers import parse_time
+from mr_als.logs.meaning.columns import RATINGS, constant_user, differ, plain_name, write_columns
+from mr_als.logs.meaning.detect import Detected, detect
 from mr_als.logs.streams import HEAD, as_utf8, open_log
+from mr_als.logs.times import in_words, parse_moment, parse_time
 from mr_als.options import InputOptions, check_decay, check_times
+from mr_als.preparing.personal import Refused, check_twice, export_in, looked_at, none_of_the_plays, said_of
+from mr_als.progress import Progress
 from mr_als.records.lines import LINES
-from mr_als.storage.places import storage_of
+from mr_als.storage.places import scheme_of, storage_of
 
 if TYPE_CHECKING:
     from mr_als.engine.engine import Engine
 
-__all__ = ["check_engine", "described", "find_layout", "log_arguments"]
+__all__ = ["Understood", "check_engine", "find_layouts", "log_arguments"]
 
 
-def find_layout(paths: Sequence[str], options: InputOptions) -> Layout:
-    """Find what the records of logs mean, from the options and the beginning of the first file that is not empty."""
-    return detect(options, paths, read_head)
+Look = TypeVar("Look")
+
+
+@dataclass(frozen=True)
+class Understood:
+    """What the records of logs mean.
+
+    examples : of each layout, the first file that has it
+    kinds : number of the layout of each file, in the order of the paths; that of an empty one does not matter
+    left_out : files that hold no plays, and what they are instead; their kind is -1
+    unfit : what keeps them from being read as lines, as Hadoop hands them to tasks; empty if nothing does
+    """
+
+    examples: tuple[Detected, ...]
+    kinds: tuple[int, ...]
+    unfit: str = ""
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def layouts(self) -> list[Layout]:
+        """The layouts, each once."""
+        return [example.layout for example in self.examples]
+
+    def tell(self, progress: Progress, command: str) -> None:
+        """Say how the files of each layout are read, and warn of numbers that are not used, though they may be meant to be."""
+        for text in read_as(self):
+            progress.say(f"{command}: {text}")
+        for text in warnings(self):
+            progress.warn(f"warning: {command}: {text}")
+
+    def without(self, column: str) -> Detected | None:
+        """Find a file that does not have a column."""
+        return next((example for example in self.examples if column not in example.layout.columns), None)
+
+
+def find_layouts(paths: Sequence[str], options: InputOptions, *, ratings: bool = False) -> Understood:
+    """Find what the records of logs mean, each file by itself, from the options and its beginning.
+
+    Parameters
+    ----------
+    ratings : whether they may hold ratings, which are then what their `plays` are
+
+    Raises
+    ------
+    BadInputError
+        If all are empty, one of them is not understood, or they do not fit together.
+    """
+
+    def look(path: str) -> Detected | Refused | None:
+        head = read_head(path)
+        if not head:
+            return None
+        return looked_at(path, head, lambda: detect(options, path, head, ratings=ratings), given=given)
+
+    given = bool(constant_user(options.columns)[0])
+    every = list(_each(look, paths))
+    left_out = none_of_the_plays(every)
+    found = [one for one in every if isinstance(one, Detected) and one.path not in left_out]
+    examples: dict[Layout, Detected] = {}
+    for one in found:
+        examples.setdefault(one.layout, one)
+    if not examples:
+        msg = f"{paths[0]}: empty, and so are all other logs; there is nothing to learn from"
+        raise BadInputError(msg)
+    if not given:
+        _check_fit([*examples.values()])
+        check_twice([*examples.values()])
+    numbers = {layout: number for number, layout in enumerate(examples)}
+    kinds = tuple(
+        -1 if path in left_out else numbers[one.layout] if isinstance(one, Detected) else 0
+        for path, one in zip(paths, every, strict=True)
+    )
+    return Understood(tuple(examples.values()), kinds, _unfit(found, len(examples)), left_out)
+
+
+def _each(found: Callable[[str], Look], paths: Sequence[str]) -> Iterator[Look]:
+    """Look at each file, at several at a time where they are not here."""
+    if all(scheme_of(path) == "file" for path in paths):
+        yield from map(found, paths)
+        return
+    with ThreadPoolExecutor(8) as pool:
+        yield from pool.map(found, paths)
+
+
+def _check_fit(examples: Sequence[Detected]) -> None:
+    """Check that files mean the same things.
+
+    Raises
+    ------
+    BadInputError
+        If they do not, or it is not known of one that has no header.
+    """
+    first, *others = examples
+    for other in others:
+        for column in ("user", "item"):
+            name, its = first.names.get(column, ""), other.names.get(column, "")
+            if name and its and differ(column, name, its):
+                _refuse(other, first, f"its {column} is {its!r}, that of {first.path} is {name!r}")
+        rated = [plain_name(one.names["plays"]) in RATINGS for one in (first, other) if "plays" in one.names]
+        if len(set(rated)) == 2:
+            _refuse(other, first, f"of it and {first.path}, one has ratings and the other plays")
+    named = next((one for one in examples if one.names and not one.layout.keys), None)
+    for other in examples:
+        if named and not other.names and other.layout.columns != named.layout.columns:
+            columns = ",".join(named.layout.columns)
+            same = len(other.layout.columns) == len(named.layout.columns)
+            advice = f"; if its columns are in that order, too, say --columns {columns} for all" if same else ""
+            _refuse(
+                other, named, f"it has no header, and its columns are not in the order of those of {named.path}, {columns}{advice}"
+            )
+
+
+def _refuse(other: Detected, first: Detected, why: str) -> None:
+    msg = f"{other.path}: {why}; say what is meant with --columns, or prepare files of two kinds by two commands"
+    raise BadInputError(msg)
+
+
+def _unfit(every: Sequence[Detected], n_layouts: int) -> str:
+    for one in every:
+        if not SYNTAXES[one.layout.syntax].lines:
+            return f"{one.path} is {one.layout.syntax}"
+        if one.path.endswith(".zst"):
+            return f"{one.path} is compressed by zstd"
+        if one.array:
+            return f"{one.path} is an array of JSON"
+    if n_layouts > 1:
+        other = next(one for one in every if one.layout != every[0].layout)
+        return f"{other.path} has other columns or another header than {every[0].path}"
+    return ""
 
 
 def read_head(path: str) -> bytes:
@@ -44,23 +174,23 @@ def read_head(path: str) -> bytes:
         raise BadInputError(msg) from None
 
 
-def check_engine(layout: Layout, paths: Sequence[str], engine: Engine) -> None:
+def check_engine(understood: Understood, engine: Engine) -> None:
     """Check that an engine can read the logs, before anything runs.
 
     Raises
     ------
     UsageError
-        If it hands lines to its tasks, and the records are not in lines.
+        If it hands lines to its tasks, and the records are not in lines, or not all of one layout.
     """
-    if engine.form == LINES and (reason := only_from_files(layout, paths, read_head)):
+    if engine.form == LINES and understood.unfit:
         msg = (
-            f"{reason}, which -r {engine.runner} cannot read: it hands lines to its tasks. Make the plays on one machine, "
-            f"`mr-als prepare ... -r local --plays DIR`, and train from them with --plays DIR"
+            f"{understood.unfit}, which -r {engine.runner} cannot read: it hands lines to its tasks. "
+            f"Make the plays on one machine, `mr-als prepare ... -r local --plays DIR`, and train from them with --plays DIR"
         )
         raise UsageError(msg)
 
 
-def log_arguments(options: InputOptions, layout: Layout) -> list[str]:
+def log_arguments(options: InputOptions, understood: Understood) -> list[str]:
     """Build the arguments for any job that reads logs.
 
     Raises
@@ -68,28 +198,66 @@ def log_arguments(options: InputOptions, layout: Layout) -> list[str]:
     UsageError
         If they need the times of plays, and the logs have none.
     """
-    since, until = check_times(options, parse_time)
-    decay = check_decay(options, parse_time)
-    if (since, until, decay) != (None, None, None) and "timestamp" not in layout.columns:
-        msg = f"--since, --until and --half-life need the time of each play, but the columns are {write_columns(layout)}"
+    since, until = check_times(options, parse_moment)
+    decay = check_decay(options, parse_moment)
+    if (since, until, decay) != (None, None, None) and (other := understood.without("timestamp")):
+        columns = write_columns(other.layout)
+        msg = f"--since, --until and --half-life need the time of each play, but the columns are {columns} in {other.path}"
         raise UsageError(msg)
-    arguments = [
-        f"--syntax={layout.syntax}",
-        f"--columns={write_columns(layout)}",
-        f"--delimiter={layout.delimiter[0]}",
-        f"--min-ms-played={options.min_ms_played}",
-        f"--salt={options.salt}",
-    ]
+    arguments = [f"--layout={layout.to_text()}" for layout in understood.layouts]
+    arguments += [f"--min-ms-played={options.min_ms_played}", f"--salt={options.salt}"]
     # Hadoop Streaming loses an empty argument
-    arguments += [f"--header={quote_from_bytes(layout.header)}"] if layout.header else []
     arguments += [f"--since={since}"] if since is not None else []
     arguments += [f"--until={until}"] if until is not None else []
     arguments += [f"--as-of={decay[0]}", f"--half-life={decay[1]}"] if decay else []
     return arguments
 
 
-def described(layout: Layout) -> str:
-    """Say how the logs are understood."""
-    name = {"plain": "columns", "csv": "CSV with columns", "jsonl": "JSON with", "parquet": "Parquet with"}[layout.syntax]
-    header = ", one of their lines a header" if layout.header else ""
-    return f"{name} {write_columns(layout).replace(',', ', ')}{header}"
+def read_as(understood: Understood) -> Iterator[str]:
+    """Say how the files of each layout are read, with the first record."""
+    for number, example in enumerate(understood.examples):
+        line, first = example.first
+        more = understood.kinds.count(number) - 1
+        place = example.path.rpartition("/")[2]
+        place += f", {'line' if not example.layout.keys else 'record'} {line}" if line else ""
+        place += f", and {more} more file{'s' * (more > 1)}" if more else ""
+        place += f"; not used: {', '.join(example.unused)}" if example.unused else ""
+        yield f"read as: {', '.join(_shown(example.layout, first)) or 'no record yet'} ({place})"
+        yield from said_of(example)
+
+
+def _shown(layout: Layout, first: dict[str, str]) -> Iterator[str]:
+    for column, text in first.items():
+        if column in ("user", "item"):
+            yield f"{column} {text!r}"
+        elif column == "timestamp":
+            yield f"time {_time(text, layout.unit)}"
+        else:
+            yield f"{column} {text}"
+    if first and "plays" not in first and "ms_played" not in first:
+        yield "one play"
+
+
+def _time(text: str, unit: str) -> str:
+    try:
+        return in_words(parse_time(text, unit))
+    except (ValueError, OverflowError):
+        return text
+
+
+def warnings(understood: Understood) -> Iterator[str]:
+    """Say which columns of numbers are not used, though they may be meant to be."""
+    for example in understood.examples:
+        if example.layout.user and not example.names and example.layout.found:
+            yield (
+                f"warning: {example.path}: read as Last.fm's scrobbles, artist, album, track and time, all of one user, "
+                f"{example.layout.user!r}. If the first column is of users, say --columns user,item,-,timestamp"
+            )
+        if example.numbers and not export_in(example):
+            columns = {column: name for column, name in example.names.items() if column != "plays"} | {"plays": example.numbers[0]}
+            given = ",".join(f"{column}={name}" for column, name in columns.items())
+            what = "each line counts as one play" if "plays" not in example.names else "plays are those of another column"
+            yield (
+                f"{example.path}: numbers that are not used: {', '.join(example.numbers)}; {what}. "
+                f"If they are numbers of plays, say --columns {given}"
+            )

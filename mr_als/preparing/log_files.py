@@ -26,8 +26,8 @@ from mr_als.storage.storage import AGAIN, HIDDEN
 RANGE_BYTES = 256 << 20
 # where archives are unpacked, beside what is made of them
 UNPACKED = "unpacked"
-# names shown of what is left out for one reason
-SHOWN = 5
+# names shown of what is left out for one reason, which the names themselves say or not
+BY_NAME, SHOWN = 5, 20
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,13 @@ class Logs:
     """The log files of a run, as the input of a job that reads logs.
 
     left_out : what was named, lies in a directory, and is not read; and why
+    kinds : number of the layout of each file, in the order of the paths; none: all have the first
     """
 
     paths: tuple[str, ...]
     form: str = REFERENCES
     left_out: dict[str, str] = field(default_factory=dict, compare=False)
+    kinds: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, patterns: Sequence[str], form: str = REFERENCES) -> Logs:
@@ -96,9 +98,17 @@ class Logs:
         files = [_members(path, place, left_out) if is_archive(path) else [path] for path in self.paths]
         return replace(self, paths=tuple(path for paths in files for path in paths), left_out=left_out)
 
+    def understood(self, kinds: Sequence[int], left_out: dict[str, str]) -> Logs:
+        """Return the files that hold plays, with the number of the layout of each; -1 is that of others, which `left_out` names."""
+        kept = [(path, kind) for path, kind in zip(self.paths, kinds, strict=True) if kind >= 0]
+        paths, others = tuple(path for path, _ in kept), tuple(kind for _, kind in kept)
+        return replace(self, paths=paths, kinds=others, left_out=self.left_out | left_out)
+
     def write_input(self, directory: str, n_files: int) -> list[str]:
         """List the files themselves, or write and list the line files that name ranges of them."""
-        return list(self.paths) if self.form == LINES else write_ranges(fetch_logs(self.paths, directory), directory, n_files)
+        if self.form == LINES:
+            return list(self.paths)
+        return write_ranges(fetch_logs(self.paths, directory), directory, n_files, self.kinds)
 
 
 @contextlib.contextmanager
@@ -172,8 +182,9 @@ def _listed(left_out: dict[str, str]) -> list[str]:
     for path, why in sorted(left_out.items()):
         here = os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
         reasons.setdefault(why, []).append(here)
-    more = {why: f" and {len(paths) - SHOWN} more" * (len(paths) > SHOWN) for why, paths in reasons.items()}
-    return [f"{', '.join(paths[:SHOWN])}{more[why]}: {why}" for why, paths in reasons.items()]
+    most = {why: BY_NAME if why in (HIDDEN, AGAIN) else SHOWN for why in reasons}
+    more = {why: f" and {len(paths) - most[why]} more" * (len(paths) > most[why]) for why, paths in reasons.items()}
+    return [f"{', '.join(paths[: most[why]])}{more[why]}: {why}" for why, paths in reasons.items()]
 
 
 def fingerprint(paths: Sequence[str]) -> dict[str, Any]:
@@ -181,15 +192,18 @@ def fingerprint(paths: Sequence[str]) -> dict[str, Any]:
     return {path: storage_of(path).identify(path) for path in paths}
 
 
-def write_ranges(paths: Sequence[str], directory: str, tasks: int) -> list[str]:
-    """Cut the logs into ranges of bytes and deal them to map tasks; compressed files stay whole."""
+def write_ranges(paths: Sequence[str], directory: str, tasks: int, kinds: Sequence[int] = ()) -> list[str]:
+    """Cut the logs into ranges of bytes and deal them to map tasks; compressed files stay whole.
+
+    `kinds` are the numbers of their layouts, 0 where there are none.
+    """
     ranges: list[Reference] = []
     total = sum(os.stat(p).st_size for p in paths)
     size = max(1 << 20, min(RANGE_BYTES, -(-total // tasks)))
-    for path in paths:
+    for path, kind in zip(paths, kinds or [0] * len(paths), strict=True):
         length = os.stat(path).st_size
         step = max(length, 1) if path.endswith(COMPRESSED) else size
-        ranges += [Reference(at, min(step, length - at), 0, path) for at in range(0, max(length, 1), step)]
+        ranges += [Reference(at, min(step, length - at), kind, path) for at in range(0, max(length, 1), step)]
     loads: list[list[tuple[int, Reference]]] = [[] for _ in range(max(1, min(tasks, len(ranges))))]
     sizes = [(0, n) for n in range(len(loads))]
     for number, reference in sorted(enumerate(ranges), key=lambda row: -row[1].length):

@@ -11,19 +11,21 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mr_als.engine.engine import Engine, Job, Output, Written
 from mr_als.engine.outputs import held
 from mr_als.errors import BadInputError, DamagedDataError, UsageError
-from mr_als.logs.badlines import BadLines, quarantine_table
-from mr_als.logs.logs import COMPRESSED, Layout
-from mr_als.options import InputOptions, PlanOptions
+from mr_als.logs.badlines import LATE, OTHER_HEADER, BadLines, numbered, quarantine_table
+from mr_als.logs.logs import COMPRESSED
+from mr_als.logs.parse import HEADER, NOBODY, OUTSIDE, SHORT, ZERO
+from mr_als.logs.times import in_words, parse_moment
+from mr_als.options import InputOptions, PlanOptions, check_times
 from mr_als.planning.choices import COMPRESSION, choose_blocks, fitting_blocks, given_or
 from mr_als.planning.sizes import counted
-from mr_als.preparing.inputs import check_engine, described, find_layout, log_arguments
+from mr_als.preparing.inputs import Understood, check_engine, find_layouts, log_arguments
 from mr_als.preparing.log_files import Logs, by_archive, unpacking
 from mr_als.preparing.plays import Plays, read_plays
 from mr_als.progress import Progress
@@ -43,12 +45,14 @@ def prepare(
     progress: Progress | None = None,
     plan: PlanOptions = PlanOptions(),
     rank: int = 0,
+    *,
+    ratings: bool = False,
 ) -> Plays:
     """Turn play logs into a plays directory; give it as it is if it is finished already.
 
     Numbers of blocks that are `auto` follow from the size of the logs and the memory of a task. How many rows that makes is
     known when the logs have been read: where factors of `rank` numbers would then not fit, the logs are read again, for more
-    blocks; not so with a rank of 0, for plays that nobody trains on.
+    blocks; not so with a rank of 0, for plays that nobody trains on. With `ratings` logs may hold ratings instead of plays.
 
     Raises
     ------
@@ -66,25 +70,35 @@ def prepare(
         raise UsageError(msg)
     storage_of(directory).make_directory(directory)
     with held(directory), unpacking(directory):
-        return _prepare(found_logs, directory, options, engine, progress, plan, rank)
+        return _prepare(found_logs, directory, options, engine, progress, plan, rank, ratings=ratings)
 
 
 def _prepare(
-    found_logs: Logs, directory: str, options: InputOptions, engine: Engine, progress: Progress, plan: PlanOptions, rank: int
+    found_logs: Logs,
+    directory: str,
+    options: InputOptions,
+    engine: Engine,
+    progress: Progress,
+    plan: PlanOptions,
+    rank: int,
+    *,
+    ratings: bool,
 ) -> Plays:
     """Prepare in a directory that is held."""
     storage, inputs, chosen = storage_of(directory), found_logs.fingerprint(), asdict(options)
     if (found := storage.read(os.path.join(directory, "plays.json"))) is not None:
-        if _same(found, inputs, chosen):
+        if _same(found, inputs, {"options": chosen, "ratings": ratings}):
             return read_plays(directory, engine)
         storage.remove(os.path.join(directory, "plays.json"))
     started = time.monotonic()
     found_logs = found_logs.unpacked(directory)
+    understood = find_layouts(found_logs.paths, options, ratings=ratings)
+    check_engine(understood, engine)
+    found_logs = found_logs.understood(understood.kinds, understood.left_out)
     found_logs.tell(progress, "prepare")
-    layout = find_layout(found_logs.paths, options)
-    check_engine(layout, found_logs.paths, engine)
+    understood.tell(progress, "prepare")
     progress.say(
-        f"prepare: {len(found_logs.paths)} log file(s), {described(layout)}; job mr_ingest: "
+        f"prepare: {len(found_logs.paths)} log file(s); job mr_ingest: "
         "mappers parse and sum plays, the shuffle brings each block of users and each block of items to a reducer, which merges it"
     )
 
@@ -95,19 +109,20 @@ def _prepare(
         attempt = f"attempt-{uuid.uuid4().hex[:8]}"
         base = os.path.join(directory, attempt)
         storage.make_directory(base)
-        arguments = job_arguments(options, layout, blocks)
+        arguments = job_arguments(options, understood, blocks)
         job = Job("mr_ingest", [found_logs], arguments, kinds=SIDES, written=written, task_memory=plan.task_memory)
         return {**by_archive(add_up(engine.run(job, base)), directory), "attempt": attempt, "blocks": blocks}
 
     info = ingest(count_blocks(found_logs, options, plan.task_memory))
     if said := check_lines(info, options, os.path.join(directory, "bad-lines.tsv"), storage):
         progress.say(f"prepare: {said}")
+    tell_lines(info, options, progress, "prepare")
     check_usable(info, info["plays"] and info["n_users"] and info["n_items"])
     if rank and (fitting := [*fitting_blocks(counted(info, rank), options, plan)]) != info["blocks"]:
         rows = f"{info['n_users']} users and {info['n_items']} items"
         progress.say(f"prepare: {rows} are too many for {info['blocks']} blocks; reading the logs again for {fitting}")
         info = ingest(fitting)
-    info |= {"inputs": inputs, "options": chosen, "columns": list(layout.columns)}
+    info |= {"inputs": inputs, "options": chosen, "ratings": ratings, "columns": list(understood.layouts[0].columns)}
     info["seconds"] = time.monotonic() - started
     storage.replace(os.path.join(directory, "plays.json"), json.dumps(info, indent=1).encode())
     plays = read_plays(directory, engine)
@@ -120,7 +135,9 @@ def _same(plays_json: bytes, inputs: dict[str, Any], options: dict[str, Any]) ->
     """Say whether finished plays are those of these inputs and options; a torn file is those of none."""
     try:
         info = json.loads(plays_json)
-        return bool(info["inputs"] == json.loads(json.dumps(inputs)) and info["options"] == options)
+        return bool(
+            info["inputs"] == json.loads(json.dumps(inputs)) and all(info[name] == value for name, value in options.items())
+        )
     except (ValueError, KeyError, TypeError):
         return False
 
@@ -133,7 +150,7 @@ def count_blocks(logs: Logs, options: InputOptions, task_memory: int) -> list[in
     return list(given_or((auto, auto), options))
 
 
-def job_arguments(options: InputOptions, layout: Layout, blocks: Sequence[int]) -> list[str]:
+def job_arguments(options: InputOptions, understood: Understood, blocks: Sequence[int]) -> list[str]:
     """Build the arguments of the ingest job.
 
     Raises
@@ -141,11 +158,12 @@ def job_arguments(options: InputOptions, layout: Layout, blocks: Sequence[int]) 
     UsageError
         If they need the times of plays, and the logs have none.
     """
-    if options.duplicates == "last" and "timestamp" not in layout.columns:
-        msg = f"--duplicates last needs the time of each rating, but the columns are {', '.join(layout.columns)}; use mean"
+    if options.duplicates == "last" and (other := understood.without("timestamp")):
+        columns = ", ".join(other.layout.columns)
+        msg = f"--duplicates last needs the time of each rating, but the columns are {columns} in {other.path}; use mean"
         raise UsageError(msg)
     return [
-        *log_arguments(options, layout),
+        *log_arguments(options, understood),
         f"--duplicates={options.duplicates}",
         f"--min-user-plays={options.min_user_plays}",
         f"--min-item-plays={options.min_item_plays}",
@@ -179,7 +197,9 @@ def add_up(output: Output) -> dict[str, Any]:
     check_sides(totals)
     info |= {"n_users": totals["users"][0], "n_items": totals["items"][0]}
     info |= {"pairs": totals["users"][1], "plays": totals["users"][2] / STRENGTH_UNIT}
-    used = info["counts"]["lines"] - info["counts"]["filtered"] - sum(info["bad"]["counts"].values())
+    used = (
+        info["counts"]["lines"] - info["counts"]["filtered"] - info["others"].get(HEADER, 0) - sum(info["bad"]["counts"].values())
+    )
     info["repeated"] = used - totals["users"][4]
     # distinct columns of every block, added up: the vectors that travel in a half whose join is a shuffle
     info["vectors"] = [totals[side][3] for side in SIDES]
@@ -212,11 +232,61 @@ def check_lines(info: dict[str, Any], options: InputOptions, quarantine: str, st
     storage.replace(quarantine, quarantine_table(bad, info["lines"]).encode("utf-8", "surrogateescape"))
     limit = options.max_bad_lines
     allowed = float(limit[:-1]) / 100 * n_lines if limit.endswith("%") else float(limit)
+    for path, line, sample in numbered(bad, info["lines"]):
+        if sample.reason == LATE:
+            msg = (
+                f"{path}, record {line}: it names {sample.field}, which none of the first records does, so what those mean is not "
+                "known; say which names count with --columns: a record without one of them is a bad line then"
+            )
+            raise BadInputError(msg)
+        if sample.reason == OTHER_HEADER:
+            msg = (
+                f"{path}, line {line}: it names other columns than the first lines have, so what follows is not known: "
+                f"{sample.text!r}; cut the file in two there"
+            )
+            raise BadInputError(msg)
     reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(bad.counts.items()))
     if n_bad > allowed:
         msg = f"{n_bad} of {n_lines} lines are bad ({reasons}), more than --max-bad-lines {limit}; see {quarantine}"
         raise BadInputError(msg)
     return f"{n_bad} of {n_lines} lines are bad ({reasons}) and left out; samples in {quarantine}" if n_bad else ""
+
+
+def tell_lines(info: dict[str, Any], options: InputOptions, progress: Progress, command: str) -> None:
+    """Say what became of all lines, and where a window of time did nothing."""
+    for text in windows_said(info, options):
+        progress.warn(f"warning: {command}: {text}")
+    progress.say(f"{command}: {lines_said(info)}")
+
+
+def lines_said(info: dict[str, Any]) -> str:
+    """Say what became of all lines: a sum."""
+    n_lines, n_bad = info["counts"]["lines"], sum(info["bad"]["counts"].values())
+    others = {name: info["others"][name] for name in (SHORT, OUTSIDE, NOBODY, ZERO, HEADER) if name in info["others"]}
+    others |= {"bad": n_bad} if n_bad else {}
+    n_plays = n_lines - sum(others.values())
+    return f"{n_lines} lines = {' + '.join([f'{n_plays} plays', *(f'{n} {name}' for name, n in others.items())])}"
+
+
+def windows_said(info: dict[str, Any], options: InputOptions) -> Iterator[str]:
+    """Say where a window of time leaves out nothing or all, with the first and last time read."""
+    given = {f"--{name.replace('_', '-')}": getattr(options, name) for name in ("since", "until", "as_of")}
+    given = {flag: text for flag, text in given.items() if text}
+    if not given or not info["times"]:
+        return
+    first, last = info["times"]
+    since, until = check_times(options, parse_moment)
+    as_of = parse_moment(options.as_of) if options.as_of else None
+    # whether the first and the last one are left in
+    inside = {
+        "--since": since is not None and (first >= since, last >= since),
+        "--until": until is not None and (first < until, last < until),
+        "--as-of": as_of is not None and (first <= as_of, last <= as_of),
+    }
+    for flag, text in given.items():
+        if (ends := inside[flag]) and ends[0] == ends[1]:
+            what = "nothing" if ends[0] else "everything"
+            yield f"{flag} {text} leaves out {what}: times are from {in_words(first)} to {in_words(last)}"
 
 
 def check_usable(info: dict[str, Any], plays: float) -> None:

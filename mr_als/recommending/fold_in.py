@@ -36,7 +36,8 @@ def prepare_new(
     """Read the plays of new users, any log format, with the model's salt."""
     given = model.info["options"]["inputs"]
     inputs = replace(InputOptions(), salt=given["salt"], min_ms_played=given["min_ms_played"], duplicates=duplicates_of(model))
-    return prepare(logs, directory, inputs, engine, progress, PlanOptions(task_memory=task_memory))
+    plan = PlanOptions(task_memory=task_memory)
+    return prepare(logs, directory, inputs, engine, progress, plan, ratings=model.weights.explicit)
 
 
 def duplicates_of(model: Model) -> str:

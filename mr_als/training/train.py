@@ -119,7 +119,8 @@ def describe(logs: Sequence[str], plays: str | None, options: Training) -> dict[
 def _plays_of(run: Run, logs: Sequence[str], plays: str | None, options: Training, engine: Engine, progress: Progress) -> Plays:
     if plays:
         return read_plays(plays, engine)
-    return prepare(logs, run.path("plays"), options.inputs, engine, progress, options.plan, options.solver.rank)
+    ratings = options.weights.feedback == "explicit"
+    return prepare(logs, run.path("plays"), options.inputs, engine, progress, options.plan, options.solver.rank, ratings=ratings)
 
 
 def _choices_of(run: Run, plays: Plays, options: Training, engine: Engine, progress: Progress, read_logs: bool) -> Choices:

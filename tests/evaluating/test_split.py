@@ -18,13 +18,14 @@ from mr_als.options import InputOptions, SplitOptions
 from mr_als.progress import Progress
 
 DAY = 86400
+START = 1_709_251_200  # 2024-03-01
 
 
 def events(seed=0, n=1500):
     """Generate (second, user, item) plays: some users come late, many plays are replays, and some share a second."""
     rng = np.random.default_rng(seed)
     users, items = rng.integers(0, 40, n), np.minimum(rng.geometric(0.08, n), 30)
-    seconds = rng.integers(0, 5 * DAY, n) // 3600 * 3600
+    seconds = START + rng.integers(0, 5 * DAY, n) // 3600 * 3600
     return [(int(s), f"user-{u}", f"item-{i}") for s, u, i in zip(seconds, users, items, strict=True)]
 
 
@@ -78,9 +79,9 @@ def first_plays():
 
 
 def test_by_time_a_pair_belongs_to_its_first_play_and_replays_are_left_out(logs, tmp_path):
-    expected, replays = by_hand(lambda user: (3 * DAY, 4 * DAY))
+    expected, replays = by_hand(lambda user: (START + 3 * DAY, START + 4 * DAY))
 
-    actual, info = run(logs, tmp_path, by="time", validation_cut="1970-01-04", cut="1970-01-05")
+    actual, info = run(logs, tmp_path, by="time", validation_cut="2024-03-04", cut="2024-03-05")
 
     assert actual == expected
     assert info["replays"]["plays"] == replays > 0
@@ -88,9 +89,9 @@ def test_by_time_a_pair_belongs_to_its_first_play_and_replays_are_left_out(logs,
 
 
 def test_by_time_without_validation_there_is_one_cut_off(logs, tmp_path):
-    expected, _ = by_hand(lambda user: (4 * DAY, 99 * DAY))
+    expected, _ = by_hand(lambda user: (START + 4 * DAY, START + 99 * DAY))
 
-    actual, _ = run(logs, tmp_path, parts=("train", "test"), by="time", cut="1970-01-05")
+    actual, _ = run(logs, tmp_path, parts=("train", "test"), by="time", cut="2024-03-05")
 
     assert actual == {"train": expected["train"], "test": expected["validation"]}
 
@@ -142,7 +143,7 @@ def test_by_last_nothing_played_after_the_first_held_out_item_is_seen_in_trainin
     actual, info = run(logs, tmp_path, parts=("train", "test"), by="last", last=3)
 
     first = first_plays()
-    cut = {user: min((first[user][item] for u, item in actual["test"] if u == user), default=99 * DAY) for user in first}
+    cut = {user: min((first[user][item] for u, item in actual["test"] if u == user), default=START + 99 * DAY) for user in first}
     expected = defaultdict(int)
     for second, user, item in events():
         if (user, item) in actual["train"]:
@@ -243,10 +244,10 @@ def test_a_job_that_reads_lines_gives_the_same_as_one_that_reads_ranges(logs, tm
     ("rule", "message"),
     [
         ({"by": "time"}, "goes with --by time and --validation, and must be given"),
-        ({"by": "random", "cut": "1970-01-05"}, "--cut goes with --by time"),
-        ({"by": "time", "cut": "1970-01-05"}, "--validation-cut goes with"),
-        ({"by": "time", "cut": "1970-01-04", "validation_cut": "1970-01-05"}, "is not before --cut"),
-        ({"by": "time", "cut": "soon", "validation_cut": "1970-01-04"}, "'soon' is not a time"),
+        ({"by": "random", "cut": "2024-03-05"}, "--cut goes with --by time"),
+        ({"by": "time", "cut": "2024-03-05"}, "--validation-cut goes with"),
+        ({"by": "time", "cut": "2024-03-04", "validation_cut": "2024-03-05"}, "is not before --cut"),
+        ({"by": "time", "cut": "soon", "validation_cut": "2024-03-04"}, "'soon' is not a time"),
     ],
 )
 def test_a_rule_that_says_too_little_or_too_much_is_refused(rule, message, logs, tmp_path):
@@ -271,17 +272,18 @@ def test_an_empty_part_is_an_error_and_leaves_nothing_behind(logs, tmp_path):
 
 
 def test_bad_lines_are_sampled_beside_the_training_part_and_fatal_when_too_many(logs, tmp_path):
-    (tmp_path / "bad.tsv").write_text("0\tuser\titem\tsoon\n" * 20)
+    with open(logs[0], "a") as file:
+        file.write(f"{START}\tuser\titem\tsoon\n" * 20)
 
     with pytest.raises(BadInputError, match=r"train-bad-lines\.tsv"):
-        run([*logs, str(tmp_path / "bad.tsv")], tmp_path)
+        run(logs, tmp_path)
 
     assert (tmp_path / "train-bad-lines.tsv").read_text().count("not a number") == 20
     assert not (tmp_path / "train").exists()
 
 
 def test_logs_without_a_usable_play_are_refused(tmp_path):
-    (tmp_path / "short.tsv").write_text("0\tuser\titem\t1000\n")
+    (tmp_path / "short.tsv").write_text(f"{START}\tuser\titem\t1000\n")
 
     with pytest.raises(BadInputError, match=r"no usable play in 1 lines \(1 left out by filters"):
         run([str(tmp_path / "short.tsv")], tmp_path)

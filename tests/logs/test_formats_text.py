@@ -15,7 +15,7 @@ from mr_als.errors import BadInputError, UsageError
 from mr_als.logs.csv import unquote
 from mr_als.logs.plain import SEPARATOR
 from mr_als.options import InputOptions
-from mr_als.preparing.inputs import find_layout
+from mr_als.preparing.inputs import find_layouts
 from tests.readlogs import read
 
 
@@ -191,15 +191,17 @@ def test_a_header_is_known_by_place_too(log):
 
 
 def test_a_play_of_user_named_user_is_no_header(log):
-    assert read(log("0\tuser\titem\t40000\n", "log.tsv")).plays == [("user", "item", 1.0)]
+    assert read(log("1709251200\tuser\titem\t40000\n", "log.tsv")).plays == [("user", "item", 1.0)]
 
 
-def test_files_with_other_headers_are_refused(log, tmp_path):
+def test_each_file_is_read_by_its_own_header(log, tmp_path):
     log("user,item,plays\na,b,1\n", "a.csv")
     log("item,user,plays\na,b,1\n", "b.csv")
 
-    with pytest.raises(BadInputError, match=r"b\.csv: its header is 'item,user,plays', that of .*a\.csv is 'user,item,plays'"):
-        find_layout([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")], InputOptions())
+    found = find_layouts([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")], InputOptions())
+
+    assert [layout.columns for layout in found.layouts] == [("user", "item", "plays"), ("item", "user", "plays")]
+    assert found.kinds == (0, 1)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -215,7 +217,9 @@ def test_columns_are_named_in_any_order_and_the_delimiter_is_seen(log, delimiter
 
 
 def test_movielens_ratings_are_read_as_they_are(log):
-    found = read(log("userId,movieId,rating,timestamp\n1,296,5.0,1147880044\n1,306,3.5,1147868817\n", "ratings.csv"))
+    path = log("userId,movieId,rating,timestamp\n1,296,5.0,1147880044\n1,306,3.5,1147868817\n", "ratings.csv")
+
+    found = read(path, ratings=True)
 
     assert found.plays == [("1", "296", 5.0), ("1", "306", 3.5)]
 
@@ -254,7 +258,8 @@ def test_lastfm_360k_is_read_as_it_is(log):
             {"columns": "user=a,item=c"},
             "nothing is named 'c', which --columns gives for the item; its names are a, b",
         ),
-        ("who,what\n1,2\n", {}, "2 fields separated by ','"),
+        ("1,2\n3,4\n", {}, "2 fields separated by ','"),
+        ("who,what\n1,2\n", {}, "known as that of a user and an item; .*; its names are who, what"),
         ("", {}, "empty, and so are all other logs"),
     ],
 )

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from mr_als.errors import BadInputError, UsageError
 from mr_als.logs import logs
 from mr_als.logs.badlines import SAMPLES, BadLines, Sample, escaped, quarantine_table
-from mr_als.logs.logs import ByteRange, Layout, chunks, parse_layout, sniff
+from mr_als.logs.logs import ByteRange, Layout, chunks, parse_layout
+from mr_als.logs.meaning.detect import detect
+from mr_als.options import InputOptions
 
 
 def lines_in(path, offset=0, length=1 << 40):
@@ -119,13 +121,24 @@ def test_compression_goes_by_the_name(tmp_path):
     ],
 )  # fmt: skip
 def test_the_format_is_that_of_most_of_the_first_lines(head, columns):
-    assert sniff(head, "tab", "log") == parse_layout(columns)
+    assert detect(InputOptions(), "log", head).layout.columns == parse_layout(columns).columns
 
 
-@pytest.mark.parametrize(("head", "found"), [(b"u,i,1\n", 1), (b"u\ti\n", 2), (b"a\tb\tc\td\te\n", 5), (b"\n \n", 0)])
+@pytest.mark.parametrize(("head", "found"), [(b"u i 1\n", 1), (b"u\ti\n", 2), (b"a\tb\tc\td\te\n", 5), (b"\n \n", 0)])
 def test_a_log_of_neither_format_is_bad_input_that_says_what_was_found(head, found):
     with pytest.raises(BadInputError, match=f"log: its lines have {found} fields separated by TAB; expected 4 .* or 3 .*--columns"):
-        sniff(head, "tab", "log")
+        detect(InputOptions(), "log", head)
+
+
+@pytest.mark.parametrize(
+    "layout", [parse_layout("events"), Layout(("user", "-"), b"::", "csv", ("a b", "é"), (b"\xff", b""), "ms", recent=True)]
+)
+def test_a_layout_travels_as_one_word(layout):
+    word = layout.to_text()
+
+    assert Layout.from_text(word) == layout
+    assert word.isascii()
+    assert not any(mark in word for mark in " \t\n'\"$\\")
 
 
 def test_columns_and_delimiter_make_a_layout():
@@ -137,7 +150,7 @@ def test_columns_and_delimiter_make_a_layout():
     [
         ("user,item,stars", "tab", "unknown column 'stars'"), ("user,item,user", "tab", "user is named 2 times"),
         ("user,plays", "tab", "no column is named item"), ("user, item", "tab", "unknown column ' item'"),
-        ("user,item", "", "'' is not one printable"), ("user,item", "::", "'::' is not one"), ("user,item", "é", "'é' is not one"),
+        ("user,item", "", "'' is not one printable"), ("user,item", "é", "'é' is not one"),
         ("user,item", "\n", "is not one"), ("user,item", "\0", "is not one"), ("user,item", "\x7f", "is not one"),
     ],
 )  # fmt: skip

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mr_als.logs.numbers import PAD, numbers, padded, parse_time, times
+from mr_als.logs.numbers import PAD, numbers, padded
+from mr_als.logs.times import parse_time, times
 
 
 def read(reader, *fields):

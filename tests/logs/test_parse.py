@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from mr_als.logs import logs, parse
 from mr_als.logs.badlines import SAMPLES, BadLines
 from mr_als.logs.logs import ByteRange, Filter, Layout, chunks, parse_layout
-from mr_als.logs.numbers import parse_time
 from mr_als.logs.parse import MAX_PLAYS, parse_chunk
+from mr_als.logs.times import parse_time
 
 EVENTS, COUNTS = parse_layout("events"), parse_layout("counts")
 EVERY = Filter()

@@ -13,7 +13,7 @@ from mr_als.engine.engine import Engine
 from mr_als.engine.launch import load_job
 from mr_als.errors import BadInputError, UsageError
 from mr_als.options import InputOptions
-from mr_als.preparing.inputs import check_engine, find_layout, log_arguments
+from mr_als.preparing.inputs import check_engine, find_layouts, log_arguments
 from mr_als.preparing.prepare import prepare
 from mr_als.records.blocks import PlaysBlock
 from mr_als.records.lines import LINES
@@ -121,7 +121,7 @@ def test_decay_and_windows_without_what_they_need_are_usage_errors(tmp_path, opt
     chosen = InputOptions(**options)
 
     with pytest.raises(UsageError, match=message):
-        log_arguments(chosen, find_layout([str(tmp_path / "log.tsv")], chosen))
+        log_arguments(chosen, find_layouts([str(tmp_path / "log.tsv")], chosen))
 
 
 ARRAY = '[{"user": "a", "item": "b"}]'
@@ -139,19 +139,19 @@ def test_what_a_cluster_cannot_read_is_refused_before_the_start(tmp_path, name, 
         )
     else:
         path.write_bytes(zstd.compress(b"a\tb\t1\n") if name.endswith("zst") else ARRAY.encode())
-    layout = find_layout([str(path)], InputOptions())
+    understood = find_layouts([str(path)], InputOptions())
 
     with pytest.raises(
         UsageError, match=rf"{name} {reason}, which -r hadoop cannot read.*`mr-als prepare \.\.\. -r local --plays DIR`"
     ):
-        check_engine(layout, [str(path)], Engine("hadoop", LINES))
-    check_engine(layout, [str(path)], Engine("local"))
+        check_engine(understood, Engine("hadoop", LINES))
+    check_engine(understood, Engine("local"))
 
 
 def test_lines_are_read_by_a_cluster(tmp_path):
     for name, text in (("a.csv", 'user,item\n"a",b\n'), ("b.jsonl", '{"user": "a", "item": "b"}\n'), ("c.tsv", "a\tb\t1\n")):
         (tmp_path / name).write_text(text)
-        check_engine(find_layout([str(tmp_path / name)], InputOptions()), [str(tmp_path / name)], Engine("hadoop", LINES))
+        check_engine(find_layouts([str(tmp_path / name)], InputOptions()), Engine("hadoop", LINES))
 
 
 @pytest.mark.parametrize(
@@ -167,10 +167,10 @@ def test_a_job_reads_lines_as_it_reads_ranges(tmp_path, name, text):
     path = tmp_path / name
     path.write_text(text, newline="")
     options = InputOptions(columns="" if name.endswith("jsonl") else "user,item,plays", max_bad_lines="9")
-    layout = find_layout([str(path)], options)
+    understood = find_layouts([str(path)], options)
     plays = prepare([str(path)], str(tmp_path / "plays"), options)
 
-    job = load_job("mr_ingest")(["-r", "inline", "--no-conf", "--input", LINES, *log_arguments(options, layout), str(path)])
+    job = load_job("mr_ingest")(["-r", "inline", "--no-conf", "--input", LINES, *log_arguments(options, understood), str(path)])
     with job.make_runner() as runner:
         runner.run()
         records = b"".join(runner.cat_output()).decode().splitlines()

@@ -276,7 +276,7 @@ def test_the_samples_are_the_first_bad_lines_however_the_logs_are_dealt(log, tmp
     [
         (["bad\n", "worse\n"], {"max_bad_lines": "100%"}), (["u\ti\t0\n"], {}), (["u\ti\t1\n"], {"min_user_plays": 2.0}),
         (["u\ti\t1\n"], {"min_item_plays": 2.0}),
-        (["1\tu\ti\t5\n"], {"format": "events"}), (["\n"], {"max_bad_lines": "1"}),
+        (["2024-03-01\tu\ti\t5\n"], {"format": "events"}), (["\n"], {"max_bad_lines": "1"}),
     ],
     ids=["all bad", "only zeros", "no user left", "no item left", "all too short", "an empty line"],
 )  # fmt: skip
@@ -293,11 +293,11 @@ def test_empty_logs_have_no_format(log, tmp_path):
 
 
 def test_a_damaged_compressed_log_is_named_on_every_runner(log, tmp_path):
-    path = log(some_lines(), "log.tsv.gz")
-    with open(path, "r+b") as file:
-        file.truncate(os.path.getsize(path) - 20)
-
-    for logs, told in (([path], "cannot be read, or its"), ([log(some_lines(), "first.tsv"), path], "its")):
+    longer = [f"user-{n}\titem-{n * n}\t1\n" for n in range(20_000)]
+    for lines, told in ((some_lines(), "cannot be read, or its"), (longer, "its")):
+        logs = [log(some_lines(), "first.tsv"), log(lines, "log.tsv.gz")]
+        with open(logs[1], "r+b") as file:
+            file.truncate(os.path.getsize(logs[1]) - 20)
         for runner in ("inline", "local"):
             with pytest.raises(BadInputError, match=rf"log\.tsv\.gz: {told} compressed data are damaged"):
                 prepare(logs, str(tmp_path / "plays"), OPTIONS, Engine(runner))

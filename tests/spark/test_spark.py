@@ -45,10 +45,12 @@ def logs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory):
-    """Write logs in every compression to a directory, and return its path."""
+    """Write logs in every compression and in an archive to a directory, and return its path."""
     place = tmp_path_factory.mktemp("packed")
     lines = [line.encode() for line in toy_lines()]
-    parts = [b"".join(lines[n::4]) for n in range(4)]
+    parts = [b"".join(lines[n::5]) for n in range(5)]
+    with zipfile.ZipFile(place / "counts.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("counts.tsv", parts.pop())
     for (end, pack), part in zip(
         {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".zst": zst_compress}.items(), parts, strict=True
     ):
