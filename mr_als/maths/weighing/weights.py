@@ -104,17 +104,29 @@ class Weights(WeightOptions):
         >>> Weights(regularization=0.1, regularization_scaling="count").row_regularization(np.array([0, 2, 9]), 10)
         array([0. , 0.2, 0.9])
         """
+        return self._scaled(self.regularization, n_observed, n_fixed)
+
+    def row_lengths(self, n_observed: Array, n_fixed: int) -> Array:
+        """Compute d, what lambda is multiplied by in each row: `row_regularization` at lambda 1.
+
+        >>> Weights(alpha=4.0).row_lengths(np.array([0, 2]), 40)
+        array([50., 60.])
+        """
+        return self._scaled(1.0, n_observed, n_fixed)
+
+    def _scaled(self, lam: float, n_observed: Array, n_fixed: int) -> Array:
+        """Multiply lambda by what it is multiplied by in each row."""
         n_observed = np.asarray(n_observed, np.float64)
         if self.regularization_scaling == "none":
-            return np.full(n_observed.shape, float(self.regularization))
+            return np.full(n_observed.shape, float(lam))
         if self.regularization_scaling == "count":
-            return self.regularization * n_observed
+            return lam * n_observed
         if self.explicit:
-            scaled: Array = self.regularization * n_observed**self.regularization_exponent
+            scaled: Array = lam * n_observed**self.regularization_exponent
             return scaled
         # n + N/alpha: every unobserved pair counts as 1/alpha of an observed one, so rows without any count too
         frequency = (n_observed + n_fixed / self.alpha) ** self.regularization_exponent
-        return self.regularization * (1.0 + self.alpha) * frequency
+        return lam * (1.0 + self.alpha) * frequency
 
 
 def _log1p(strength: Array, epsilon: float) -> Array:
