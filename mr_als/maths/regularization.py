@@ -70,12 +70,12 @@ NONE = 1e-3
 
 
 def multiply_block(
-    indptr: Array, indices: Array, strengths: Array, vectors: Any, n_fixed: int, weights: Weights,
+    indptr: Array, indices: Array, strengths: Array, vectors: Any, rank: int, n_fixed: int, weights: Weights,
     *, max_gather: int = MAX_GATHER, kernel: str = "numpy", threads: int = 1,
 ) -> Solved:  # fmt: skip
     """Multiply a block of W by the fixed vectors: x = sum c p y / d for each row, a half at lambda 1 without its solver.
 
-    The arguments are those of `mr_als.maths.solve.solve_block`; `vectors` are not those of an eigenbasis, but any.
+    The arguments are those of `mr_als.maths.solve.solve_block`; the `vectors` of length `rank` need no eigenbasis.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def multiply_block(
     gram : float64 (rank, rank), the sum of d x x'
     loss : Loss, of which only the numbers of rows and observed pairs are filled in
     """
-    degrees, rank = np.diff(indptr), vectors.shape[1]
+    degrees = np.diff(indptr)
     lengths = weights.row_lengths(degrees, n_fixed)
     options = Options(exact=False, tolerance=0.0, max_steps=0, max_gather=max_gather, threads=threads)
     problem = Problem(indptr, indices, strengths, vectors, np.zeros(rank), np.eye(rank), weights, lengths, options)
