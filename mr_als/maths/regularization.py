@@ -123,26 +123,25 @@ def singular_values(gram: Array) -> Array:
     return np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[::-1], 0.0))
 
 
-def choose_lambda(values: Array) -> tuple[float, int]:
+def choose_lambda(values: Array, times: float = 1.0) -> tuple[float, int]:
     """Compute lambda from singular values (rank,), the largest first; give also k, the number of the one that it is a share of.
 
     k is the rank, or less where the data have fewer dimensions.
 
-    >>> choose_lambda(np.array([0.5, 0.2, 0.1])), choose_lambda(np.array([0.5, 0.2, 1e-9]))
-    ((0.04, 3), (0.08, 2))
+    >>> choose_lambda(np.array([0.5, 0.2, 0.1])), choose_lambda(np.array([0.5, 0.2, 1e-9]), 0.5)
+    ((0.04, 3), (0.04, 2))
     """
     last = int(np.count_nonzero(values > NONE * values[0]))
-    return three_digits(SHARE * float(values[last - 1])), last
+    return three_digits(times * SHARE * float(values[last - 1])), last
 
 
-def choose_alpha(n_cells: int, n_pairs: int, excess: float) -> float:
-    """Compute alpha for `n_pairs` pairs among `n_cells`, users times items, whose excess confidence is `excess` in all at alpha 1.
+def choose_alpha(density: float, excess: float, times: float = 1.0) -> float:
+    """Compute alpha for a density of the played pairs among all, and their mean excess confidence at alpha 1.
 
-    >>> choose_alpha(1000 * 200, 4000, 4000.0), choose_alpha(1000 * 200, 40, 20.0)
-    (5.0, 200.0)
+    >>> choose_alpha(0.02, 1.0), choose_alpha(0.0002, 0.5), choose_alpha(0.5, 1.0, 2.0)
+    (5.0, 200.0, 6.0)
     """
-    mean = min(max(WEIGHT * n_cells / n_pairs, BOUNDS[0]), BOUNDS[1])
-    return three_digits(mean * n_pairs / excess)
+    return three_digits(times * min(max(WEIGHT / density, BOUNDS[0]), BOUNDS[1]) / excess)
 
 
 def three_digits(value: float) -> float:

@@ -29,8 +29,8 @@ from mr_als.storage.local import LocalStorage
 from mr_als.storage.mirror import mirror_of
 from mr_als.storage.places import storage_of
 from mr_als.training.gates import Gates
-from mr_als.training.half import name_of
 from mr_als.training.halves import Halves
+from mr_als.training.passes import BEGINNINGS, resolve
 
 # above this share of the objective of X = Y = 0 the factors have learnt nothing yet
 LEARNT = 0.999
@@ -81,7 +81,9 @@ def train(
         gates = Gates(model, rules)
         gates.check_size(data)
         choices = _choices_of(run, data, options, engine, progress, bool(logs))
-        return _alternate(Halves(run, data, options, engine, choices, progress), model, gates, rules.keep)
+        halves = Halves(run, data, options, engine, choices, progress)
+        resolve(halves)
+        return _alternate(halves, model, gates, rules.keep)
 
 
 def _begin(run: Run, plan: dict[str, Any], on_change: str, progress: Progress) -> bool:
@@ -124,8 +126,9 @@ def _plays_of(run: Run, logs: Sequence[str], plays: str | None, options: Trainin
 
 def _choices_of(run: Run, plays: Plays, options: Training, engine: Engine, progress: Progress, read_logs: bool) -> Choices:
     """Choose join and kernel, of which a resumed run keeps its own, and say what the run will take."""
-    sizes, begun = sizes_of(plays, options.solver.rank), run.record(name_of(0))
-    choices = choose(sizes, options.plan, engine.runner, begun["kernel"] if begun else "")
+    sizes = sizes_of(plays, options.solver.rank)
+    begun = next((record for name in BEGINNINGS if (record := run.record(name))), {"kernel": ""})
+    choices = choose(sizes, options.plan, engine.runner, begun["kernel"])
     choices = replace(choices, expected=expect(sizes, choices, engine, read_logs))
     for line in choices_in_words(sizes, choices):
         progress.say(line)

@@ -226,7 +226,7 @@ def test_alpha_makes_the_mean_excess_that_the_density_asks_for(density, expected
     strengths = rng.integers(1, 50, 1000).astype(float)
     unit = Weights(alpha=1.0)
 
-    alpha = choose_alpha(round(1000 / density), 1000, float(unit.terms(strengths).excess.sum()))
+    alpha = choose_alpha(density, float(unit.terms(strengths).excess.mean()))
 
     assert Weights(alpha=alpha).terms(strengths).excess.mean() == pytest.approx(expected, rel=5e-3)
 
