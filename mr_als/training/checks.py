@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from mr_als.errors import DamagedDataError, ObjectiveRoseError
+import numpy as np
 
-__all__ = ["check_half", "check_pairs"]
+from mr_als.errors import DamagedDataError, ObjectiveRoseError
+from mr_als.maths.array import Array
+
+__all__ = ["check_half", "check_pairs", "vanished"]
 
 # a rise of the objective that rounding and the solver's tolerance can explain, relative
 ROUNDING = 1e-5
+# squared length of a dimension over that of the longest, from which on it has as good as vanished
+VANISHED = 1e-4
 
 
 def check_pairs(before: dict[str, Any], now: dict[str, Any]) -> None:
@@ -41,3 +46,9 @@ def check_half(before: dict[str, Any], now: dict[str, Any]) -> None:
     if objective > was + ROUNDING * abs(was):
         msg = f"half {now['half']}: the objective rose from {was:.8g} to {objective:.8g}; try --solver cholesky, and report this"
         raise ObjectiveRoseError(msg)
+
+
+def vanished(gram: Array) -> int:
+    """Count the dimensions that have vanished from factors with this Gram matrix (rank, rank)."""
+    spectrum = np.linalg.eigvalsh(gram)
+    return int(np.count_nonzero(spectrum <= VANISHED * spectrum[-1]))

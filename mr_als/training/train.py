@@ -28,12 +28,16 @@ from mr_als.records.lines import LINES
 from mr_als.storage.local import LocalStorage
 from mr_als.storage.mirror import mirror_of
 from mr_als.storage.places import storage_of
+from mr_als.training.checks import vanished
 from mr_als.training.gates import Gates
+from mr_als.training.half import Half
 from mr_als.training.halves import Halves
 from mr_als.training.passes import BEGINNINGS, resolve
 
 # above this share of the objective of X = Y = 0 the factors have learnt nothing yet
 LEARNT = 0.999
+# share of the rank that may vanish without a warning
+WASTED = 0.1
 
 
 def train(
@@ -147,6 +151,8 @@ def _alternate(halves: Halves, model: str, gates: Gates, keep: int) -> dict[str,
         last = halves.solve(last.number + 1, last)
     progress.done()
     progress.say(f"stopped: {reason}")
+    if advice := _wasted(halves, last):
+        progress.say(advice)
     users, items = last, halves.load(last.number - 1)
     if items is None:
         msg = f"{halves.run.directory}: the item factors of half {last.number - 1} are gone; start again with --restart"
@@ -156,6 +162,17 @@ def _alternate(halves: Halves, model: str, gates: Gates, keep: int) -> dict[str,
     halves.run.remove()
     progress.say(f"published {model}: {info['n_users']} users, {info['n_items']} items, rank {info['options']['solver']['rank']}")
     return info
+
+
+def _wasted(halves: Halves, last: Half) -> str:
+    """Warn if much of the rank vanished for a lambda that was given as a number; of another it is known before."""
+    gone, weights = vanished(last.gram), halves.options.weights
+    if weights.feedback == "explicit" or "sigma_1" in halves.auto or gone <= WASTED * len(last.gram):
+        return ""
+    return (
+        f"warning: {gone} of {len(last.gram)} dimensions have vanished: lambda {weights.regularization:g} is above their singular "
+        "values, or the plays have no more of them; --regularization auto finds a lambda for all that there are"
+    )
 
 
 def finished(history: list[dict[str, Any]], loop: LoopOptions) -> str:
