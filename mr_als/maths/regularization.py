@@ -55,7 +55,17 @@ from mr_als.maths.solving.problem import Options, Problem, check_finite
 from mr_als.maths.weighing.loss import Loss
 from mr_als.maths.weighing.weights import Weights
 
-__all__ = ["EXPLICIT", "PASSES", "SHARE", "choose_alpha", "choose_lambda", "multiply_block", "orthonormal_basis", "singular_values"]
+__all__ = [
+    "EXPLICIT",
+    "PASSES",
+    "SHARE",
+    "choose_alpha",
+    "choose_lambda",
+    "mean_excess",
+    "multiply_block",
+    "orthonormal_basis",
+    "singular_values",
+]
 
 # passes in all, over users and items in turn
 PASSES = 4
@@ -135,13 +145,22 @@ def choose_lambda(values: Array, times: float = 1.0) -> tuple[float, int]:
     return three_digits(times * SHARE * float(values[last - 1])), last
 
 
+def mean_excess(density: float) -> float:
+    """Compute what the mean excess confidence of a played pair should be, for a density of the played pairs among all.
+
+    >>> mean_excess(0.02), mean_excess(0.5)
+    (5.0, 3.0)
+    """
+    return min(max(WEIGHT / density, BOUNDS[0]), BOUNDS[1])
+
+
 def choose_alpha(density: float, excess: float, times: float = 1.0) -> float:
-    """Compute alpha for a density of the played pairs among all, and their mean excess confidence at alpha 1.
+    """Compute alpha, for a density of the played pairs among all and their mean excess confidence at alpha 1.
 
     >>> choose_alpha(0.02, 1.0), choose_alpha(0.0002, 0.5), choose_alpha(0.5, 1.0, 2.0)
     (5.0, 200.0, 6.0)
     """
-    return three_digits(times * min(max(WEIGHT / density, BOUNDS[0]), BOUNDS[1]) / excess)
+    return three_digits(times * mean_excess(density) / excess)
 
 
 def three_digits(value: float) -> float:

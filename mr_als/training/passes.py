@@ -52,7 +52,8 @@ class Passes(Halves):
 
     def _report(self, half: Half) -> None:
         if half.number:
-            self.progress.say(f"pass {half.number}  {half.entry['solved']:5s} {half.entry['seconds']:.2f} s")
+            words = f"pass {half.number}  {half.entry['solved']:5s} {half.entry['seconds']:.2f} s"
+            self.progress.say(words, "pass", **half.entry)
 
 
 def _orthonormal(gram: Array) -> tuple[Array, Array]:
@@ -72,15 +73,16 @@ def resolve(halves: Halves) -> None:
     record = run.record(WEIGHTS)
     if record is None:
         numbers, found = _of_ratings(given) if given.feedback == "explicit" else _of_plays(halves)
-        record = {"kernel": halves.choices.kernel, "numbers": numbers, "auto": {**asked, **found}}
+        found = {**asked, **found, "said": in_words(numbers, {**asked, **found})}
+        record = {"kernel": halves.choices.kernel, "numbers": numbers, "auto": found}
         run.commit(WEIGHTS, record)
     for number in range(PASSES + 1):
         run.forget(Passes.name_of(number))
     weights, halves.auto = Weights(**{**vars(given), **record["numbers"]}), record["auto"]
     halves.options = replace(halves.options, weights=weights)
-    halves.progress.say(in_words(weights, halves.auto))
+    halves.progress.say(halves.auto["said"], "weights", **halves.auto)
     if advice := too_large(weights, halves.auto):
-        halves.progress.say(advice)
+        halves.progress.warn(advice)
 
 
 def _of_ratings(given: WeightOptions) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -124,14 +126,14 @@ def _counted(passes: Passes) -> dict[str, Any]:
     return {**found, "seconds": record["entry"]["seconds"]}
 
 
-def in_words(weights: Weights, auto: dict[str, Any]) -> str:
+def in_words(numbers: dict[str, Any], auto: dict[str, Any]) -> str:
     """Say in a line what `auto` became, and what it is made of."""
     words = []
     if share_of_auto(auto["regularization"]):
         of = f"{auto['share']:.3g} of sigma_{auto['dimension']}" if "share" in auto else "the default for ratings"
-        words.append(f"lambda {weights.regularization:g}: {of}")
+        words.append(f"lambda {numbers['regularization']:g}: {of}")
     if share_of_auto(auto["alpha"]) and "density" in auto:
-        words.append(f"alpha {weights.alpha:g}: {auto['density']:.3g} of all pairs were played")
+        words.append(f"alpha {numbers['alpha']:g}: {auto['density']:.3g} of all pairs were played")
     return "; ".join(words)
 
 

@@ -152,7 +152,7 @@ def _alternate(halves: Halves, model: str, gates: Gates, keep: int) -> dict[str,
     progress.done()
     progress.say(f"stopped: {reason}")
     if advice := _wasted(halves, last):
-        progress.say(advice)
+        progress.warn(advice)
     users, items = last, halves.load(last.number - 1)
     if items is None:
         msg = f"{halves.run.directory}: the item factors of half {last.number - 1} are gone; start again with --restart"
@@ -166,11 +166,13 @@ def _alternate(halves: Halves, model: str, gates: Gates, keep: int) -> dict[str,
 
 def _wasted(halves: Halves, last: Half) -> str:
     """Warn if much of the rank vanished for a lambda that was given as a number; of another it is known before."""
-    gone, weights = vanished(last.gram), halves.options.weights
-    if weights.feedback == "explicit" or "sigma_1" in halves.auto or gone <= WASTED * len(last.gram):
+    rank, weights = len(last.gram), halves.options.weights
+    usable = min(rank, halves.plays.n_users, halves.plays.n_items)
+    gone = vanished(last.gram) - (rank - usable)
+    if weights.feedback == "explicit" or "sigma_1" in halves.auto or gone <= WASTED * usable:
         return ""
     return (
-        f"warning: {gone} of {len(last.gram)} dimensions have vanished: lambda {weights.regularization:g} is above their singular "
+        f"warning: {gone} of {usable} dimensions have vanished: lambda {weights.regularization:g} is above their singular "
         "values, or the plays have no more of them; --regularization auto finds a lambda for all that there are"
     )
 
