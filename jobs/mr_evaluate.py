@@ -24,7 +24,6 @@ import numpy as np  # isort: skip
 from mr_als.evaluating.measure import Items, Sums, error_sums, measure
 from mr_als.maths.fold_in import fold_in
 from mr_als.maths.weighing.weights import Weights
-from mr_als.options import WeightOptions
 from mr_als.records.blocks import pack, unpack
 from mr_als.records.held_out import HELD_OUT, HeldOutBlock, Popularity
 from mr_als.records.lines import Record
@@ -41,7 +40,7 @@ class MREvaluate(ALSJob):
     def configure_args(self) -> None:
         """Add what is measured."""
         super().configure_args()
-        self.add_options(WeightOptions)
+        self.add_options(Weights)
         self.add_file_arg("--items", action="append", default=[], help="a tile of items; once for each, in order")
         self.add_file_arg("--shared", help="spectrum and basis of the items' Gram matrix")
         self.add_file_arg("--popularity", help="listeners of each item, and the items in that order")
@@ -59,7 +58,7 @@ class MREvaluate(ALSJob):
         self.basis = basis.reshape(len(self.spectrum), -1)
         with open(self.options.popularity, "rb") as file:
             self.popularity = Popularity.unpack(file.read())
-        self.weights = Weights(**vars(self.read_options(WeightOptions)))
+        self.weights: Weights = self.read_options(Weights)
         self.seen = np.zeros((2, len(self.options.k), len(self.items)), bool)
 
     def map_record(self, record: Record) -> Iterator[Pair]:

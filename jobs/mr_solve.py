@@ -14,7 +14,8 @@ Output  `factors <TAB> block <TAB> FactorBlock`, and at the end of each task `st
         for each, and `end <TAB> 0 <TAB> their length`.
 Shuffle per half at most min(pairs, rows x blocks) vectors of 4 rank bytes: each vector once per block that needs it.
 
-With `--init` the rows get their initial factors instead (half 0): nothing is joined.
+With `--init` the rows get their initial factors instead (half 0): nothing is joined. With `--first-order` nothing is solved
+either, but multiplied: a pass of `mr_als.maths.regularization`, for which the fixed side's basis is an orthonormal one.
 
     python jobs/mr_solve.py --input lines --join broadcast --fixed fixed.bin plays.lines        (a laptop)
     mr-als train hdfs:///logs --model hdfs:///model -r hadoop                                   (a cluster)
@@ -36,11 +37,12 @@ from mrjob.step import MRStep  # isort: skip
 
 from mr_als.errors import BadInputError
 from mr_als.maths.drawing.initial import initial_factors
+from mr_als.maths.regularization import multiply_block
 from mr_als.maths.solve import KERNELS, Solved, solve_block
 from mr_als.maths.solving.normal_equations import gram_matrix, project
 from mr_als.maths.weighing.loss import Loss
 from mr_als.maths.weighing.weights import Weights
-from mr_als.options import SolverOptions, WeightOptions
+from mr_als.options import SolverOptions
 from mr_als.records.blocks import FACTORS, PLAYS, STATS, FactorBlock, PlaysBlock, StatsBlock, pack, route_bits, unpack
 from mr_als.records.csr import sum_rows
 from mr_als.records.join import Joined, Scratch, join, match
@@ -67,7 +69,7 @@ class MRSolve(ALSJob):
         """Add what a half needs to know."""
         super().configure_args()
         self.add_options(SolverOptions)
-        self.add_options(WeightOptions)
+        self.add_options(Weights)
         self.add_passthru_arg("--kernel", choices=KERNELS, default="numpy", help="who does the arithmetic (default: numpy)")
         self.add_passthru_arg("--threads", type=int, default=1, help="threads that solve blocks; change no result (default: 1)")
         self.add_passthru_arg("--join", choices=("broadcast", "shuffle"), default="broadcast")
@@ -75,6 +77,7 @@ class MRSolve(ALSJob):
         self.add_passthru_arg("--init", default="", metavar="SIDE", help="write initial factors of this side instead")
         self.add_file_arg("--initial", help="for --init: hashes and factors to use instead of random ones")
         self.add_passthru_arg("--fill", action="store_true", help="for --initial: the rows it lacks get random ones")
+        self.add_passthru_arg("--first-order", action="store_true", help="do not solve: a pass that estimates singular values")
         self.add_passthru_arg("--n-fixed", type=int, default=0, help="number of rows of the fixed side")
         self.add_passthru_arg("--fixed-blocks", type=int, default=1, help="number of blocks of the fixed side")
         self.add_file_arg("--fixed", help="spectrum and basis; for broadcast also hashes and projected factors")
@@ -103,7 +106,7 @@ class MRSolve(ALSJob):
         """Read the options and the fixed side's spectrum and basis."""
         self.stats: list[Pair] = []
         self.solver: SolverOptions = self.read_options(SolverOptions)
-        self.weights = Weights(**vars(self.read_options(WeightOptions)))
+        self.weights: Weights = self.read_options(Weights)
         if self.options.init:
             return
         with open(self.options.fixed, "rb") as file:
@@ -188,13 +191,14 @@ class MRSolve(ALSJob):
             yield from self.write(self.packed(block, plays, solved))
 
     def solved(self, joined: Joined, vectors: Any) -> Solved:
-        """Solve all rows of a block."""
+        """Solve all rows of a block, or multiply it."""
         taken = Watched(vectors) if ON_HADOOP else vectors
-        return solve_block(
-            *joined, taken, self.spectrum, self.basis, self.options.n_fixed, self.weights, self.solver.solver,
-            max_gather=max(self.options.task_memory // 8, 1 << 20),
-            kernel=self.options.kernel, threads=self.options.threads,
-        )  # fmt: skip
+        how = {"kernel": self.options.kernel, "threads": self.options.threads}
+        how["max_gather"] = max(self.options.task_memory // 8, 1 << 20)
+        if self.options.first_order:
+            return multiply_block(*joined, taken, self.solver.rank, self.options.n_fixed, self.weights, **how)
+        problem = (*joined, taken, self.spectrum, self.basis, self.options.n_fixed, self.weights)
+        return solve_block(*problem, self.solver.solver, **how)
 
     def initialised(self, plays: PlaysBlock) -> Solved:
         """Assign rows their initial factors, a pure function of seed, side and id."""
@@ -204,6 +208,8 @@ class MRSolve(ALSJob):
         n_observed = sum_rows((plays.strengths > 0) | self.weights.explicit, plays.indptr, np.int64)
         penalty = self.weights.row_regularization(n_observed, self.options.n_fixed) @ np.square(factors, dtype=np.float64).sum(1)
         loss = Loss(penalty=float(penalty), observed=int(n_observed.sum()), rows=len(factors))
+        if self.options.first_order:
+            loss = loss._replace(confidence=self.weights.total_excess(plays.amounts))
         return Solved(factors, gram_matrix(factors), loss)
 
     def given(self, plays: PlaysBlock) -> npt.NDArray[np.float32]:

@@ -88,6 +88,31 @@ def share_if_any(text: str) -> str:
     return share(text) if text else text
 
 
+def auto_or_number(text: str) -> float | str:
+    """Check `auto`, or a multiple of it such as auto*0.5, kept as text; or read a number.
+
+    >>> auto_or_number("auto*0.5"), auto_or_number("0.01")
+    ('auto*0.5', 0.01)
+    """
+    if share_of_auto(text):
+        return text
+    try:
+        return number(text)
+    except ValueError:
+        msg = f"{text!r} is neither auto, nor a multiple of it such as auto*0.5, nor a number"
+        raise ValueError(msg) from None
+
+
+def share_of_auto(value: float | str) -> float:
+    """Return how many times `auto` a value is; 0 for anything else.
+
+    >>> share_of_auto("auto"), share_of_auto("auto*0.5"), share_of_auto(0.01)
+    (1.0, 0.5, 0.0)
+    """
+    match = re.fullmatch(r"auto(?:\*(\d+(?:\.\d*)?|\.\d+))?", str(value))
+    return float(match[1] or 1) if match else 0.0
+
+
 def blocks(text: str) -> str:
     """Check a number of blocks, or `auto`."""
     if text != "auto" and not 1 <= int(text) <= 100_000:
@@ -100,6 +125,8 @@ def blocks(text: str) -> str:
 _POSITIVE = (lambda v: 0 < v < math.inf, "a number above 0")
 _SIZE = (lambda v: v >= 1 << 20, "at least 1M")
 _NOT_NEGATIVE = (lambda v: 0 <= v < math.inf, "a number of at least 0")
+_AUTO_OR_POSITIVE = (lambda v: share_of_auto(v) > 0 or 0 < float(v) < math.inf, "auto or a number above 0")
+_AUTO_OR_NOT_NEGATIVE = (lambda v: share_of_auto(v) > 0 or 0 <= float(v) < math.inf, "auto or a number of at least 0")
 
 CONFIDENCES = ("log", "linear")
 SCALINGS = ("frequency", "count", "none")
@@ -168,12 +195,27 @@ class SplitOptions:
 
 @dataclass(frozen=True)
 class WeightOptions:
-    """Confidence and regularisation; `mr_als.maths.weighing.weights.Weights` is what they do to strengths."""
+    """Confidence and regularisation as they are asked for: what is `auto` becomes a number when the plays are known.
+
+    `mr_als.maths.weighing.weights.Weights` are the numbers, and what they do to strengths.
+    """
 
     confidence: str = option("log", "log: c = 1 + alpha log(1 + r/epsilon); linear: c = 1 + alpha r", choices=CONFIDENCES)
-    alpha: float = option(10.0, "how much a play adds to the confidence", type=number, check=_POSITIVE)
+    alpha: float | str = option(
+        "auto",
+        "how much a play adds to the confidence: a number, or auto: all pairs played shall weigh a tenth of all that were not",
+        type=auto_or_number,
+        check=_AUTO_OR_POSITIVE,
+    )
     epsilon: float = option(1.0, "plays at which the logarithm begins to bend", type=number, check=_POSITIVE)
-    regularization: float = option(0.003, "lambda", type=number, check=_NOT_NEGATIVE)
+    regularization: float | str = option(
+        "auto",
+        "lambda: a number; auto, or a multiple such as auto*0.5: a share of the singular value below which the last of --rank "
+        "dimensions would vanish, found by four passes over the plays; 0.1 for ratings. At sigma_1, which auto tells, and above, "
+        "nothing is learnt",
+        type=auto_or_number,
+        check=_AUTO_OR_NOT_NEGATIVE,
+    )
     regularization_scaling: str = option(
         "frequency",
         "lambda of a row with n pairs: none: lambda; count: lambda n; frequency: lambda (1 + alpha)(n + N/alpha)^exponent",

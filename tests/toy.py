@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mr_als.maths.drawing.initial import initial_factors
-from mr_als.options import LoopOptions, PlanOptions, SolverOptions, Training
+from mr_als.options import LoopOptions, PlanOptions, SolverOptions, Training, WeightOptions
 from mr_als.records.ids import Ids, hash_ids
 from mr_als.training.train import Engine, train
 
@@ -37,6 +37,7 @@ def write(path: Path, lines: list[str]) -> str:
 def options(join: str = "broadcast", solver: str = "cg", blocks: int = 2, iterations: int = 3, tolerance: str = "0") -> Training:
     """Build small training options."""
     base = Training(
+        weights=WeightOptions(alpha=10.0, regularization=0.003),
         solver=SolverOptions(rank=RANK, solver=solver),
         loop=LoopOptions(tolerance=tolerance, max_iterations=iterations),
         plan=PlanOptions(join=join),

@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from mr_als.engine.runners.runner import runner_of
     from mr_als.options import Training
     from mr_als.planning.choices import choose
-    from mr_als.planning.plan import make_plan
+    from mr_als.planning.plan import make_plan, plan_of_weights
     from mr_als.planning.words import plan_in_words
 
     options = Training(**{name: from_namespace(kind, args) for name, (_, kind) in GROUPS.items()})
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         progress.say("measuring this machine: training a smaller copy of the data")
         measured = calibrate(sizes, options, here, choices.join, choices.kernel)
     cluster = from_namespace(ClusterOptions, args)
-    found = make_plan(sizes, known, choices, here, measured, cluster)
+    found = make_plan(sizes, known, choices, here, measured, cluster) | {"weights": plan_of_weights(sizes, options.weights)}
     if args.json:
         print_json(found)
     else:

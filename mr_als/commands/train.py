@@ -93,16 +93,25 @@ def _train(args: argparse.Namespace) -> tuple[int, dict[str, Any]]:
 
 
 def summary(model: str, info: dict[str, Any]) -> str:
-    """Say what was learnt, in five lines."""
+    """Say what was learnt, in six lines."""
     last = info["history"][-1]
     error = "RMSE" if info["options"]["weights"]["feedback"] == "explicit" else "wRMSE"
     return (
         f"model\t{model}\n"
         f"data\t{info['n_users']} users, {info['n_items']} items, {info['pairs']} pairs, {info['plays']:.12g} plays\n"
+        f"weights\t{weights_in_words(info)}\n"
         f"halves\t{last['half']}: {info['stopped']}\n"
         f"{error}\t{last['wrmse']:.6g}, {last['to_zero_model']:.3f} of that of a model that knows nothing\n"
         f"objective\t{last['objective']:.6g}\n"
     )
+
+
+def weights_in_words(info: dict[str, Any]) -> str:
+    """Say which lambda and alpha the model was trained with, and where those are from that were not given."""
+    weights, said = info["options"]["weights"], info.get("auto", {}).get("said", "")
+    numbers = {"lambda": weights["regularization"]} | ({} if weights["feedback"] == "explicit" else {"alpha": weights["alpha"]})
+    given = [f"{name} {value:g}" for name, value in numbers.items() if f"{name} " not in said]
+    return "; ".join([said, *given] if said else given)
 
 
 def next_commands(path: str) -> str:

@@ -83,11 +83,13 @@ def sweep(
 def name_of(options: Training) -> str:
     """Name a grid point by the options that are no defaults.
 
-    >>> name_of(Training())
-    'defaults'
+    >>> from mr_als.options import WeightOptions
+    >>> name_of(Training()), name_of(Training(weights=WeightOptions(regularization="auto*0.5")))
+    ('defaults', 'regularization=autox0.5')
     """
     given = [word for part in (options.weights, options.solver, options.loop) for word in to_arguments(part)]
-    return ",".join(word.removeprefix("--") for word in given) or "defaults"
+    # the name is one of a directory, and to a shell or Hadoop `auto*0.5` would be a pattern
+    return ",".join(word.removeprefix("--").replace("*", "x") for word in given) or "defaults"
 
 
 def _begin(parts: Parts, directory: str, asked: Asked) -> None:

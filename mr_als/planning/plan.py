@@ -10,7 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mr_als.options import ClusterOptions
+from mr_als.maths.regularization import EXPLICIT, PASSES, SHARE, mean_excess
+from mr_als.options import ClusterOptions, WeightOptions, share_of_auto
 from mr_als.planning.choices import Choices
 from mr_als.planning.estimate import HALVES, Measured, cluster_seconds, half_bytes, process_memory, task_memory
 from mr_als.planning.sizes import Sizes
@@ -69,6 +70,18 @@ def peak_memory() -> int:
     with contextlib.suppress(OSError, IndexError):
         own = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
     return max(own, children) << 10
+
+
+def plan_of_weights(sizes: Sizes, weights: WeightOptions) -> dict[str, Any]:
+    """Say what is known before the passes of `mr_als.training.passes` of alpha and lambda, where they are `auto`."""
+    found: dict[str, Any] = {"alpha": weights.alpha, "regularization": weights.regularization}
+    share = share_of_auto(weights.regularization)
+    if weights.feedback == "explicit":
+        return {**found, "lambda_of_ratings": share * EXPLICIT} if share else found
+    density = sizes.pairs / (sizes.rows[0] * sizes.rows[1])
+    if times := share_of_auto(weights.alpha):
+        found |= {"density": density, "mean_excess": times * mean_excess(density)}
+    return {**found, "share": share * SHARE, "passes": PASSES} if share else found
 
 
 def make_plan(

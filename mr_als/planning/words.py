@@ -59,6 +59,7 @@ def plan_in_words(plan: dict[str, Any]) -> str:
         f"blocks    {plan['blocks'][0]} of users, {plan['blocks'][1]} of items",
         f"join      {plan['join']}: {plan['why']}",
         f"kernel    {plan['kernel']}",
+        *_weights_in_words(plan["weights"], plan["rank"]),
         "",
         _row("half-iteration that solves", "users", "items"),
         *(_row(f"  {words}", *(size(half[key]) for half in halves)) for words, key in MOVED.items()),
@@ -70,6 +71,19 @@ def plan_in_words(plan: dict[str, Any]) -> str:
     lines += [f"  {plan['too_large']}"] * bool(plan["too_large"]) + [""]
     lines += _time_in_words(plan) if "measured" in plan else ["time      not measured"]
     return "\n".join(lines) + "\n"
+
+
+def _weights_in_words(weights: dict[str, Any], rank: int) -> list[str]:
+    """Format the lines about alpha and lambda."""
+    alpha, lam = f"alpha {weights['alpha']}", f"lambda {weights['regularization']}"
+    if "mean_excess" in weights:
+        mean, density = f"{weights['mean_excess']:.3g}", f"{weights['density']:.3g}"
+        alpha += f": a play adds {mean} to the confidence on average, as {density} of all pairs were played"
+    if "passes" in weights:
+        lam += f": {weights['share']:.3g} of sigma_{rank}, from {weights['passes']} passes before the first half"
+    if "lambda_of_ratings" in weights:
+        lam += f": {weights['lambda_of_ratings']:g}, the default for ratings"
+    return [f"weights   {alpha}", f"          {lam}"]
 
 
 def _row(name: str, *values: str) -> str:

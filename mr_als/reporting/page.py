@@ -73,7 +73,8 @@ def summary(model: Model) -> str:
         ("of the zero model's", f"{last['to_zero_model']:.1%}"),
     ]
     shown = "".join(f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in tiles)
-    return f'<div class="tiles">{shown}</div><p>Training stopped because: {escape(info["stopped"])}.</p>'
+    said = f"<p>Worked out from the plays: {escape(info['auto']['said'])}.</p>" if "auto" in info else ""
+    return f'<div class="tiles">{shown}</div><p>Training stopped because: {escape(info["stopped"])}.</p>{said}'
 
 
 def convergence(info: dict[str, Any]) -> str:
@@ -244,6 +245,7 @@ def options(info: dict[str, Any]) -> str:
     versions = [[name, str(version)] for name, version in info["versions"].items()]
     return (
         table(["option", "value"], [[name, json.dumps(value) if value is None else value] for name, value in chosen])
+        + (table(["made of", ""], [list(pair) for pair in info["auto"].items()]) if "auto" in info else "")
         + table(["input", "bytes"], inputs)
         + table(["version of", ""], versions)
     )

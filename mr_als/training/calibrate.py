@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from mr_als.engine.engine import Engine
-from mr_als.options import InputOptions, LoopOptions, PlanOptions, Training
+from mr_als.maths.regularization import mean_excess
+from mr_als.options import InputOptions, LoopOptions, PlanOptions, Training, WeightOptions, share_of_auto
 from mr_als.planning.estimate import Measured
 from mr_als.planning.sizes import ACTIVITY, POPULARITY, Sizes
 from mr_als.preparing.plays import Plays
@@ -27,6 +28,8 @@ WORK = {"cg": 1 << 26, "cholesky": 1 << 24}
 # a copy must not be denser than this, or hardly any pair is left to draw
 DENSEST = 0.1
 ITERATIONS = 3
+# of the copy, where lambda is to come from the data
+LAMBDA = 0.003
 TINY = (40, 20, 200)
 
 
@@ -37,6 +40,7 @@ def calibrate(sizes: Sizes, options: Training, engine: Engine, join: str, kernel
     ----------
     options : weights, solver and memory of the training; its data, loop and plan are replaced
     """
+    options = replace(options, weights=_numbers(options.weights, sizes))
     shape, scale = shape_of_copy(sizes, WORK[options.solver.solver])
     # a block for each task and thread, or some of them would have nothing to do
     least = max(engine.tasks, engine.threads)
@@ -58,6 +62,12 @@ def calibrate(sizes: Sizes, options: Training, engine: Engine, join: str, kernel
             vector = max(sending, 0.0) / sum(copy.info["vectors"])
     pair = (solving[0] / copy.pairs, solving[1] / copy.pairs)
     return Measured(starts[join], pair, vector, min(least, *blocks))
+
+
+def _numbers(weights: WeightOptions, sizes: Sizes) -> WeightOptions:
+    """Put numbers, about those of the data, in place of `auto`, which would be those of the copy."""
+    alpha = mean_excess(sizes.pairs / (sizes.rows[0] * sizes.rows[1])) if share_of_auto(weights.alpha) else weights.alpha
+    return replace(weights, alpha=alpha, regularization=LAMBDA if share_of_auto(weights.regularization) else weights.regularization)
 
 
 def shape_of_copy(sizes: Sizes, work: int) -> tuple[tuple[int, int, int], float]:

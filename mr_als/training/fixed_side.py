@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mr_als.maths.array import Array
 from mr_als.maths.solving.normal_equations import eigenbasis, project
 from mr_als.options import LoopOptions
 from mr_als.records.blocks import FactorBlock, pack
@@ -30,9 +32,14 @@ def write_initial(storage: Storage, directory: str, loop: LoopOptions, rank: int
     return ["--initial", path, *["--fill"] * warm]
 
 
-def write_fixed(storage: Storage, directory: str, fixed: Half, join: str) -> list[str]:
-    """Write what every task needs, G = Q D Q' and for broadcast also Z = Y Q in hash order; return the arguments that name it."""
-    spectrum, basis = eigenbasis(fixed.gram)
+def write_fixed(
+    storage: Storage, directory: str, fixed: Half, join: str, basis_of: Callable[[Array], tuple[Array, Array]] = eigenbasis
+) -> list[str]:
+    """Write what every task needs, G = Q D Q' and for broadcast also Z = Y Q in hash order; return the arguments that name it.
+
+    `basis_of` a pass makes another Q of G.
+    """
+    spectrum, basis = basis_of(fixed.gram)
     arrays = [spectrum, basis.ravel()]
     if join == "broadcast":
         hashes, vectors = _projected(fixed, basis)

@@ -46,11 +46,6 @@ class Half:
         return cls(number, factors, flat.reshape(math.isqrt(len(flat)), -1), record["totals"], record["entry"])
 
 
-def name_of(number: int) -> str:
-    """Name the attempts and the record of half `number`."""
-    return f"half-{number:03d}"
-
-
 def sides_of(number: int) -> tuple[str, str]:
     """Return the side that half `number` solves, and the other one."""
     return ("users", "items") if number % 2 else ("items", "users")
@@ -82,7 +77,7 @@ def collect(number: int, output: Output, plays: Data, fixed: Half | None, starte
     totals: dict[str, Any] = {name: math.fsum(getattr(stats[block], name) for block in blocks) for name in SUMMED}
     entry: dict[str, Any] = {"half": number, "iteration": number // 2, "solved": sides_of(number)[0], "rows": int(totals["rows"])}
     entry |= {"pairs": int(totals["observed"]), "bytes": factors.n_bytes, "seconds": round(time.monotonic() - started, 4)}
-    if fixed is not None:
+    if fixed is not None and totals["confidence"]:  # neither half 0 nor a pass has a loss
         entry |= _loss_of(Loss(**totals), fixed.totals["penalty"])
     if output.shuffled is not None:
         entry["shuffled"] = output.shuffled

@@ -28,12 +28,16 @@ from mr_als.records.lines import LINES
 from mr_als.storage.local import LocalStorage
 from mr_als.storage.mirror import mirror_of
 from mr_als.storage.places import storage_of
+from mr_als.training.checks import vanished
 from mr_als.training.gates import Gates
-from mr_als.training.half import name_of
+from mr_als.training.half import Half
 from mr_als.training.halves import Halves
+from mr_als.training.passes import BEGINNINGS, resolve
 
 # above this share of the objective of X = Y = 0 the factors have learnt nothing yet
 LEARNT = 0.999
+# share of the rank that may vanish without a warning
+WASTED = 0.1
 
 
 def train(
@@ -81,7 +85,9 @@ def train(
         gates = Gates(model, rules)
         gates.check_size(data)
         choices = _choices_of(run, data, options, engine, progress, bool(logs))
-        return _alternate(Halves(run, data, options, engine, choices, progress), model, gates, rules.keep)
+        halves = Halves(run, data, options, engine, choices, progress)
+        resolve(halves)
+        return _alternate(halves, model, gates, rules.keep)
 
 
 def _begin(run: Run, plan: dict[str, Any], on_change: str, progress: Progress) -> bool:
@@ -125,8 +131,9 @@ def _plays_of(run: Run, logs: Sequence[str], plays: str | None, options: Trainin
 
 def _choices_of(run: Run, plays: Plays, options: Training, engine: Engine, progress: Progress, read_logs: bool) -> Choices:
     """Choose join and kernel, of which a resumed run keeps its own, and say what the run will take."""
-    sizes, begun = sizes_of(plays, options.solver.rank), run.record(name_of(0))
-    choices = choose(sizes, options.plan, engine.how.compiled_work, begun["kernel"] if begun else "")
+    sizes = sizes_of(plays, options.solver.rank)
+    begun = next((record for name in BEGINNINGS if (record := run.record(name))), {"kernel": ""})
+    choices = choose(sizes, options.plan, engine.how.compiled_work, begun["kernel"])
     choices = replace(choices, expected=expect(sizes, choices, engine, read_logs))
     for line in choices_in_words(sizes, choices):
         progress.say(line)
@@ -145,6 +152,8 @@ def _alternate(halves: Halves, model: str, gates: Gates, keep: int) -> dict[str,
         last = halves.solve(last.number + 1, last)
     progress.done()
     progress.say(f"stopped: {reason}")
+    if advice := _wasted(halves, last):
+        progress.warn(advice)
     users, items = last, halves.load(last.number - 1)
     if items is None:
         msg = f"{halves.run.directory}: the item factors of half {last.number - 1} are gone; start again with --restart"
@@ -154,6 +163,19 @@ def _alternate(halves: Halves, model: str, gates: Gates, keep: int) -> dict[str,
     halves.run.remove()
     progress.say(f"published {model}: {info['n_users']} users, {info['n_items']} items, rank {info['options']['solver']['rank']}")
     return info
+
+
+def _wasted(halves: Halves, last: Half) -> str:
+    """Warn if much of the rank vanished for a lambda that was given as a number; of another it is known before."""
+    rank, weights = len(last.gram), halves.options.weights
+    usable = min(rank, halves.plays.n_users, halves.plays.n_items)
+    gone = vanished(last.gram) - (rank - usable)
+    if weights.feedback == "explicit" or "sigma_1" in halves.auto or gone <= WASTED * usable:
+        return ""
+    return (
+        f"warning: {gone} of {usable} dimensions have vanished: lambda {weights.regularization:g} is above their singular "
+        "values, or the plays have no more of them; --regularization auto finds a lambda for all that there are"
+    )
 
 
 def finished(history: list[dict[str, Any]], loop: LoopOptions) -> str:

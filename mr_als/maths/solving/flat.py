@@ -11,7 +11,7 @@ before x was rounded: at the minimum that makes a difference of the rounding's s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -20,11 +20,11 @@ import numpy as np
 from mr_als.errors import UsageError
 from mr_als.maths.array import Array
 from mr_als.maths.solving.normal_equations import project
-from mr_als.maths.solving.padded import solve_padded
+from mr_als.maths.solving.padded import multiply_padded, solve_padded
 from mr_als.maths.solving.problem import GATHERED, Problem, Sums
 from mr_als.maths.weighing.weights import Terms
 
-__all__ = ["solve_flat"]
+__all__ = ["multiply_flat", "solve_flat"]
 
 # observations of a group: enough to hide what Python does for each, few enough to share groups evenly
 GROUP = 1 << 15
@@ -45,7 +45,7 @@ def solve_flat(problem: Problem, factors: Array) -> Sums:
     solved = np.zeros(len(degrees), bool)
     # the vectors as they are stored, and scaled: twice the bytes
     most = max(1, problem.options.max_gather // (8 * problem.rank + GATHERED))
-    solve_rows = _compiled(problem.options.exact)
+    solve_rows = _kernels().compiled(problem.options.exact)
     levels = _levels(problem)
 
     def solve_group(rows: slice) -> None:
@@ -63,14 +63,36 @@ def solve_flat(problem: Problem, factors: Array) -> Sums:
     return total + solve_padded(problem, left_over, factors, exact=True)
 
 
-def _compiled(exact: bool) -> Callable[..., None]:
+def multiply_flat(problem: Problem, factors: Array) -> None:
+    """Sum t z over what each row of a block observed, divide by its regularization, and write that into `factors`.
+
+    Raises
+    ------
+    UsageError
+        If numba is not installed.
+    """
+    most = max(1, problem.options.max_gather // (4 * problem.rank + GATHERED))
+    multiply, levels = _kernels().compiled_product(), _levels(problem)
+
+    def multiply_group(rows: slice) -> None:
+        indptr, indices, vectors, level, _, target, _ = _gathered(problem, rows, levels)
+        multiply(indptr, indices, vectors, level, target, problem.regularization[rows], factors[rows])
+
+    groups = (rows for rows in _groups(problem.indptr, min(GROUP, most)) if _count(problem.indptr, rows) <= most)
+    with ThreadPoolExecutor(problem.options.threads) as pool:
+        for _ in pool.map(multiply_group, groups):
+            pass  # raises what a thread raised
+    multiply_padded(problem, np.flatnonzero(np.diff(problem.indptr) > most), factors)
+
+
+def _kernels() -> Any:
     try:
-        from mr_als.maths.solving.kernels_numba import compiled
+        import mr_als.maths.solving.kernels_numba as kernels
     except ImportError as error:
         reason = "is not installed here" if error.name == "numba" else f"cannot be loaded here ({error})"
         msg = f"--kernel numba: numba {reason}; pip install 'mr_als[fast]', or use --kernel numpy"
         raise UsageError(msg) from None
-    return compiled(exact)
+    return kernels
 
 
 def _groups(indptr: Array, size: int) -> Iterator[slice]:

@@ -30,7 +30,7 @@ try:
 except Exception:  # it reaches into numba's inside, which any version may change
     prefetch = None
 
-__all__ = ["compiled"]
+__all__ = ["compiled", "compiled_product"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -79,24 +79,40 @@ def compiled(exact: bool) -> Callable[..., None]:
     sums : float64 (n_rows, 3), written: a row's squared error, excess and square; zeros if it was not solved
     solved : bool (n_rows,), written: False where steps or precision did not suffice
     """
+    function = _solve_exactly if exact else _solve_by_conjugate_gradients
+    return _compile(function, (*_ROWS, *(() if exact else (types.float64, types.int64)), *_RESULTS))
+
+
+@cache
+def compiled_product() -> Callable[..., None]:
+    """Compile the function that sums t z over what each row observed, and divides the sum by a number of the row's.
+
+    Its arguments are indptr, indices, vectors and level as those of `compiled`, then
+
+    target : float64 (n_levels,)
+    divisor : float64 (n_rows,)
+    x : float32 (n_rows, rank), written
+    """
+    return _compile(_multiply, (*_ROWS[:4], _read(types.float64), _read(types.float64), types.float32[:, ::1]))
+
+
+def _compile(function: Callable[..., None], signature: tuple[Any, ...]) -> Callable[..., None]:
     global prefetch
     prefetch = prefetch or _no_prefetch
     try:
-        return _compile(exact)
+        return _compiled(function, signature)
     except Exception:  # see above; it is a hint, without which the same numbers come out
         prefetch = _no_prefetch
-        return _compile(exact)
+        return _compiled(function, signature)
 
 
-def _compile(exact: bool, cache: bool = True) -> Callable[..., None]:
-    function = _solve_exactly if exact else _solve_by_conjugate_gradients
-    signature = (*_ROWS, *(() if exact else (types.float64, types.int64)), *_RESULTS)
+def _compiled(function: Callable[..., None], signature: tuple[Any, ...], cache: bool = True) -> Callable[..., None]:
     try:
         made: Callable[..., None] = njit(signature, cache=cache, **_OPTIONS)(function)
     except RuntimeError:  # no directory to keep it in
         if not cache:
             raise
-        return _compile(exact, cache=False)
+        return _compiled(function, signature, cache=False)
     return made
 
 
@@ -148,6 +164,25 @@ def _solve_exactly(
         _gather(vectors, indices, part.start, level[part], excess, target, scale[row], z, e, t, right, work)
         solved[row] = _factorise(z[:n], e[:n], t[:n], right, a, matrix, v)
         _finish(z[:n], v, scale[row], spectrum, level[part], excess, target, square, w[row], sums[row], solved[row])
+
+
+def _multiply(
+    indptr: Array, indices: Array, vectors: Array, level: Array, target: Array, divisor: Array, x: Array,
+) -> None:  # fmt: skip
+    rank, last = vectors.shape[1], len(indices) - 1
+    total = np.empty(rank, np.float64)
+    for row in range(len(divisor)):
+        total[:] = 0.0
+        for i in range(indptr[row], indptr[row + 1]):
+            ahead = np.int64(indices[min(i + _AHEAD, last)])
+            for j in range(0, rank, _LINE):
+                prefetch(vectors, ahead, j)
+            t, y = target[level[i]], vectors[indices[i]]
+            for j in range(rank):
+                total[j] += t * y[j]
+        if indptr[row + 1] > indptr[row]:
+            for j in range(rank):
+                x[row, j] = total[j] / divisor[row]
 
 
 @_inner

@@ -31,8 +31,10 @@ __all__ = ["eigenbasis", "gram_matrix", "project", "solve_row"]
 _CHUNK = 8192
 
 
-def gram_matrix(factors: Array) -> Array:
+def gram_matrix(factors: Array, lengths: Array | None = None) -> Array:
     """Compute Y'Y, float64 (rank, rank), of factors (n, rank); the Gram matrices of parts add up to that of the whole.
+
+    With `lengths`, float64 (n,), each > 0, it is Y' diag(lengths) Y.
 
     >>> gram_matrix(np.array([[1, 0], [2, 1]], np.float32))
     array([[5., 2.],
@@ -41,6 +43,8 @@ def gram_matrix(factors: Array) -> Array:
     gram = np.zeros((factors.shape[1], factors.shape[1]))
     for start in range(0, len(factors), _CHUNK):
         part = factors[start : start + _CHUNK].astype(np.float64)
+        if lengths is not None:
+            part *= np.sqrt(lengths[start : start + _CHUNK, None])
         gram += part.T @ part
     return gram
 

@@ -22,7 +22,7 @@ from mr_als.maths.solving.kernels import cholesky, conjugate_gradient, dual_equa
 from mr_als.maths.solving.problem import GATHERED, Problem, Sums, not_finite
 from mr_als.maths.weighing.weights import Terms
 
-__all__ = ["solve_padded"]
+__all__ = ["multiply_padded", "solve_padded"]
 
 # bytes of a batch's gathered vectors; measured best at 2 to 4 MB from rank 64 to 128
 BATCH_BYTES = 1 << 21
@@ -56,6 +56,26 @@ def solve_padded(problem: Problem, rows: Array, factors: Array, exact: bool) -> 
     for batch in _batches(problem, rows):
         sums += _solve_rows(problem, batch, factors, exact or not problem.well_posed(batch))
     return sums
+
+
+def multiply_padded(problem: Problem, rows: Array, factors: Array) -> None:
+    """Sum t z over what some rows of a block observed, divide by their regularization, and write that into `factors`.
+
+    A batch of one long row is summed in chunks.
+    """
+    chunk = max(1, min(BATCH_BYTES, problem.options.max_gather) // (4 * problem.rank))
+    for some in _batches(problem, rows):
+        start, end = int(problem.indptr[some[0]]), int(problem.indptr[some[0] + 1])
+        if end - start <= chunk:
+            batch = _gather(problem, some, end - start)
+            sums = np.matmul(batch.terms.target.astype(np.float32)[:, None], batch.gathered)[:, 0]
+        else:
+            sums = np.zeros((1, problem.rank))
+            for first in range(start, end, chunk):
+                part = slice(first, min(first + chunk, end))
+                target = problem.weights.terms(problem.strengths[part]).target.astype(np.float32)
+                sums += target @ problem.gather(problem.indices[part])
+        factors[some] = sums / problem.regularization[some, None]
 
 
 def _batches(problem: Problem, rows: Array) -> Iterator[Array]:

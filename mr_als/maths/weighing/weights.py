@@ -27,15 +27,19 @@ and that is all a solver has to know of either. A row with n observations among 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from mr_als.maths.array import Array
-from mr_als.options import WeightOptions, check
+from mr_als.options import WeightOptions, check, number, option
 
 __all__ = ["Terms", "Weights"]
+
+# strengths whose terms are held at once: some megabytes
+_CHUNK = 1 << 18
 
 
 class Terms(NamedTuple):
@@ -48,13 +52,20 @@ class Terms(NamedTuple):
 
 @dataclass(frozen=True)
 class Weights(WeightOptions):
-    """The options of confidence and regularization, and what they make of strengths: a weighted least-squares problem.
+    """The numbers of confidence and regularization, and what they make of strengths: a weighted least-squares problem.
+
+    The defaults of alpha and lambda are for problems worked out by hand; a training finds its own (`mr_als.maths.regularization`).
 
     Raises
     ------
     UsageError
         If a value is not one that the option may have.
     """
+
+    alpha: float = option(
+        10.0, "how much a play adds to the confidence", type=number, check=(lambda v: 0 < v < math.inf, "a number above 0")
+    )
+    regularization: float = option(0.003, "lambda", type=number, check=(lambda v: 0 <= v < math.inf, "a number of at least 0"))
 
     def __post_init__(self) -> None:
         check(self)
@@ -98,23 +109,47 @@ class Weights(WeightOptions):
             return 1.0 + self.alpha * strength
         return 1.0 + self.alpha * _log1p(strength, self.epsilon)
 
+    def total_excess(self, strengths: Array) -> float:
+        """Compute the sum of the excess of all strengths above 0, a few at a time.
+
+        >>> Weights("linear", alpha=40.0).total_excess(np.array([1, 0, 2]))
+        120.0
+        """
+        total = 0.0
+        for start in range(0, len(strengths), _CHUNK):
+            part = strengths[start : start + _CHUNK]
+            total += float(self.terms(part[part > 0]).excess.sum())
+        return total
+
     def row_regularization(self, n_observed: Array, n_fixed: int) -> Array:
         """Compute lambda_row, float64 (n_rows,), for rows with `n_observed` (n_rows,) of `n_fixed` possible pairs.
 
         >>> Weights(regularization=0.1, regularization_scaling="count").row_regularization(np.array([0, 2, 9]), 10)
         array([0. , 0.2, 0.9])
         """
+        return self._scaled(self.regularization, n_observed, n_fixed)
+
+    def row_lengths(self, n_observed: Array, n_fixed: int) -> Array:
+        """Compute d, what lambda is multiplied by in each row: `row_regularization` at lambda 1.
+
+        >>> Weights(alpha=4.0).row_lengths(np.array([0, 2]), 40)
+        array([50., 60.])
+        """
+        return self._scaled(1.0, n_observed, n_fixed)
+
+    def _scaled(self, lam: float, n_observed: Array, n_fixed: int) -> Array:
+        """Multiply lambda by what it is multiplied by in each row."""
         n_observed = np.asarray(n_observed, np.float64)
         if self.regularization_scaling == "none":
-            return np.full(n_observed.shape, float(self.regularization))
+            return np.full(n_observed.shape, float(lam))
         if self.regularization_scaling == "count":
-            return self.regularization * n_observed
+            return lam * n_observed
         if self.explicit:
-            scaled: Array = self.regularization * n_observed**self.regularization_exponent
+            scaled: Array = lam * n_observed**self.regularization_exponent
             return scaled
         # n + N/alpha: every unobserved pair counts as 1/alpha of an observed one, so rows without any count too
         frequency = (n_observed + n_fixed / self.alpha) ** self.regularization_exponent
-        return self.regularization * (1.0 + self.alpha) * frequency
+        return lam * (1.0 + self.alpha) * frequency
 
 
 def _log1p(strength: Array, epsilon: float) -> Array:
