@@ -59,7 +59,13 @@ def recommend_to(
         f"recommend: {len(written.entries)} block(s) of users; each map task scores its blocks against "
         f"{n_items} items in {len(tiles)} tile(s), job mr_recommend on {engine.runner}"
     )
-    arguments = ["--input", engine.form, f"--number={n}", f"--task-memory={task_memory}", f"--threads={engine.threads}"]
+    arguments = [
+        "--input",
+        engine.form,
+        f"--number={min(n, n_items)}",
+        f"--task-memory={task_memory}",
+        f"--threads={engine.threads}",
+    ]
     arguments += [word for tile in engine.stage(tiles, place) for word in ("--items", tile)]
     arguments += ["--include-played"] * include_played + ["--as-json"] * as_json
     return run_job(
@@ -122,7 +128,7 @@ def recommend_here(
     """Yield a few users and their best n items, [(item, score)], computed in this process."""
     items = model.item_factors if kept is None else np.asarray(model.item_factors[kept])
     rows_of = np.arange(len(model.item_hashes)) if kept is None else kept
-    longest = longest_norm(items)
+    longest, n = longest_norm(items), min(n, len(rows_of))
     for whole in users:
         block = among(whole, kept)
         for user, name in enumerate(block.ids.to_list()):

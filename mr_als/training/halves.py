@@ -98,7 +98,8 @@ class Halves:
         solved, other = sides_of(number)
         # all blocks, not only those that hold a row: the number decides which block a hash belongs to
         fixed_blocks = self.plays.info["blocks"][SIDES.index(other)]
-        arguments = [f"--solved={solved}", f"--n-fixed={getattr(self.plays, f'n_{other}')}", f"--fixed-blocks={fixed_blocks}"]
+        n_fixed = fixed.rows if fixed else getattr(self.plays, f"n_{other}")
+        arguments = [f"--solved={solved}", f"--n-fixed={n_fixed}", f"--fixed-blocks={fixed_blocks}"]
         storage, options = self.run.storage, self.options
         if fixed is None:
             salt = self.plays.info["options"]["salt"]
