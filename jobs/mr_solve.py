@@ -11,7 +11,8 @@ Nothing here says "user" or "item": there is the side being *solved* and the *fi
 Input   `users|items <TAB> block <TAB> PlaysBlock` of the solved side (other kinds are skipped); for `shuffle` also
         `factors <TAB> block <TAB> FactorBlock` of the fixed side.
 Output  `factors <TAB> block <TAB> FactorBlock`, and at the end of each task `stats <TAB> block <TAB> StatsBlock`
-        for each, and `end <TAB> 0 <TAB> their length`.
+        for each, and `end <TAB> 0 <TAB> their length`. Rows that observed nothing, such as items that were played by
+        left out users only, have no vector: they do not count as rows of their side, nor does anybody join them.
 Shuffle per half at most min(pairs, rows x blocks) vectors of 4 rank bytes: each vector once per block that needs it.
 
 With `--init` the rows get their initial factors instead (half 0): nothing is joined. With `--first-order` nothing is solved
@@ -45,11 +46,15 @@ from mr_als.maths.weighing.weights import Weights
 from mr_als.options import SolverOptions
 from mr_als.records.blocks import FACTORS, PLAYS, STATS, FactorBlock, PlaysBlock, StatsBlock, pack, route_bits, unpack
 from mr_als.records.csr import sum_rows
+from mr_als.records.ids import Ids
 from mr_als.records.join import Joined, Scratch, join, match
 from mr_als.records.lines import Reader, Record
 from mr_als.records.spill import checksum, let_go
 
 PLAYS_FIRST, VECTORS_AFTER = b"0.", b"1."
+
+
+Rows = npt.NDArray[np.int64]
 
 
 class Answer(NamedTuple):
@@ -139,9 +144,12 @@ class MRSolve(ALSJob):
         """Initialise or solve a block whose fixed side is here; runs in a thread."""
         plays = PlaysBlock.unpack(record.payload, checked=record.checked)
         if self.options.init:
-            return self.packed(record.block, plays, self.initialised(plays))
-        joined = join(plays, *match(plays.columns, self.hashes), zeros=self.weights.explicit)
-        return self.packed(record.block, plays, self.solved(joined, self.vectors))
+            n_observed = sum_rows((plays.strengths > 0) | self.weights.explicit, plays.indptr, np.int64)
+            rows = np.flatnonzero(n_observed)
+            return self.packed(record.block, plays, rows, self.initialised(plays, rows, n_observed[rows]))
+        return self.solved(
+            record.block, plays, join(plays, *match(plays.columns, self.hashes), zeros=self.weights.explicit), self.vectors
+        )
 
     def mapper_final(self) -> Iterator[Pair]:
         """Write what is under way, then the statistics, last, where the driver looks for them."""
@@ -186,51 +194,55 @@ class MRSolve(ALSJob):
         reader.finish()
         sent.finish()
         if plays is not None and scratch is not None:
-            solved = self.solved(join(plays, None, found, zeros=self.weights.explicit), scratch)
+            answer = self.solved(block, plays, join(plays, None, found, zeros=self.weights.explicit), scratch)
             scratch = None
-            yield from self.write(self.packed(block, plays, solved))
+            yield from self.write(answer)
 
-    def solved(self, joined: Joined, vectors: Any) -> Solved:
-        """Solve all rows of a block, or multiply it."""
+    def solved(self, block: int, plays: PlaysBlock, joined: Joined, vectors: Any) -> Answer:
+        """Solve all rows of a block that observed anything, or multiply them."""
         taken = Watched(vectors) if ON_HADOOP else vectors
+        rows = np.flatnonzero(np.diff(joined.indptr))
+        joined = joined._replace(indptr=np.append(joined.indptr[rows], joined.indptr[-1]))
         how = {"kernel": self.options.kernel, "threads": self.options.threads}
         how["max_gather"] = max(self.options.task_memory // 8, 1 << 20)
         if self.options.first_order:
-            return multiply_block(*joined, taken, self.solver.rank, self.options.n_fixed, self.weights, **how)
-        problem = (*joined, taken, self.spectrum, self.basis, self.options.n_fixed, self.weights)
-        return solve_block(*problem, self.solver.solver, **how)
+            solved = multiply_block(*joined, taken, self.solver.rank, self.options.n_fixed, self.weights, **how)
+        else:
+            problem = (*joined, taken, self.spectrum, self.basis, self.options.n_fixed, self.weights)
+            solved = solve_block(*problem, self.solver.solver, **how)
+        return self.packed(block, plays, rows, solved)
 
-    def initialised(self, plays: PlaysBlock) -> Solved:
+    def initialised(self, plays: PlaysBlock, rows: Rows, n_observed: Rows) -> Solved:
         """Assign rows their initial factors, a pure function of seed, side and id."""
-        factors = self.given(plays) if self.options.initial else initial_factors(
-            plays.hashes, self.solver.seed, self.options.init, self.solver.rank
+        hashes = plays.hashes[rows]
+        factors = self.given(hashes, plays.ids.take(rows)) if self.options.initial else initial_factors(
+            hashes, self.solver.seed, self.options.init, self.solver.rank
         )  # fmt: skip
-        n_observed = sum_rows((plays.strengths > 0) | self.weights.explicit, plays.indptr, np.int64)
         penalty = self.weights.row_regularization(n_observed, self.options.n_fixed) @ np.square(factors, dtype=np.float64).sum(1)
         loss = Loss(penalty=float(penalty), observed=int(n_observed.sum()), rows=len(factors))
         if self.options.first_order:
             loss = loss._replace(confidence=self.weights.total_excess(plays.amounts))
         return Solved(factors, gram_matrix(factors), loss)
 
-    def given(self, plays: PlaysBlock) -> npt.NDArray[np.float32]:
-        """Look rows up among the initial factors that the user gave."""
+    def given(self, wanted: npt.NDArray[np.uint64], ids: Ids) -> npt.NDArray[np.float32]:
+        """Look rows up, by their hashes, among the initial factors that the user gave."""
         with open(self.options.initial, "rb") as file:
             hashes, vectors = unpack(file.read())
-        positions, found = match(plays.hashes, hashes)
+        positions, found = match(wanted, hashes)
         if not found.all():
             if self.options.fill:
                 factors = np.zeros((len(found), self.solver.rank), np.float32)
                 factors[found] = vectors.reshape(-1, self.solver.rank)[positions[found]]
-                factors[~found] = initial_factors(plays.hashes[~found], self.solver.seed, self.options.init, self.solver.rank)
+                factors[~found] = initial_factors(wanted[~found], self.solver.seed, self.options.init, self.solver.rank)
                 return factors
-            name = plays.ids.take(np.flatnonzero(~found)[:1]).to_list()[0].decode(errors="replace")
+            name = ids.take(np.flatnonzero(~found)[:1]).to_list()[0].decode(errors="replace")
             msg = f"--initial-factors: no line for {name!r}; expected one for each of the {self.options.init}"
             raise BadInputError(msg)
         return vectors.reshape(-1, self.solver.rank)[positions]
 
-    def packed(self, block: int, plays: PlaysBlock, solved: Solved) -> Answer:
-        """Pack a block's factors, for a shuffle with their routes, and its statistics."""
-        factors, loss = FactorBlock(plays.hashes, solved.factors, self.routes(plays)).pack(), solved.loss
+    def packed(self, block: int, plays: PlaysBlock, rows: Rows, solved: Solved) -> Answer:
+        """Pack the factors of the rows of a block that have any, for a shuffle with their routes, and its statistics."""
+        factors, loss = FactorBlock(plays.hashes[rows], solved.factors, self.routes(plays)[rows]).pack(), solved.loss
         stats = StatsBlock(
             loss.rows, loss.observed, loss.squared_error, loss.penalty, loss.confidence, loss.zero_error,
             len(factors), checksum(factors), solved.gram,

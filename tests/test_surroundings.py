@@ -20,7 +20,7 @@ import pytest
 import mr_als
 from mr_als.cli import main
 from mr_als.errors import ModelError
-from mr_als.models.cached import check_names
+from mr_als.models.info import check_names
 from tests.toy import generation_bytes, toy_lines, write
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,7 +13,7 @@ Take a score apart (Hu, Koren and Volinsky 2008, section 5). With W the inverse 
     score of item i = sum over the played items j of  c_j y_i' W y_j
 
 so each play has its part, and the parts sum to the score. y_i' W y_j says how similar i and j are in the eyes of this
-user; c_j is how much the user's plays of j count.
+user; c_j is how much the user's plays of j count, or in a model of ratings, the rating.
 
 {SCORE}"""
 
@@ -48,17 +48,17 @@ def run(args: argparse.Namespace) -> int:
         parts = [{"item": item, "plays": plays, "part": part} for item, plays, part in why["parts"]]
         print_json({**why, "parts": parts})
     else:
-        print_text(table(why, args.number))
+        print_text(table(why, args.number, ("rating", "rated") if model.weights.explicit else ("plays", "played")))
     return 0
 
 
-def table(why: dict[str, Any], n: int) -> str:
+def table(why: dict[str, Any], n: int, words: tuple[str, str]) -> str:
     """Lay the parts out for a reader: the largest n, the sum of the others, and the score."""
     shown, others = why["parts"][:n], why["parts"][n:]
     lines = [f"{part:9.4f}  {plays:9.6g}  {item}" for item, plays, part in shown]
     if others:
         lines.append(f"{sum(part for _, _, part in others):9.4f}  {'':9}  ({len(others)} more)")
-    head = [f"score of {why['item']!r} for {why['user']!r}", f"{'part':>9}  {'plays':>9}  played item"]
+    head = [f"score of {why['item']!r} for {why['user']!r}", f"{'part':>9}  {words[0]:>9}  {words[1]} item"]
     return (
         "\n".join([*head, *lines, f"{why['total']:9.4f}  {'':9}  sum of the parts; the stored vectors give {why['score']:.4f}"])
         + "\n"

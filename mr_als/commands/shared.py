@@ -110,8 +110,12 @@ def count(text: str) -> int:
 
 
 def ranks(text: str) -> tuple[int, ...]:
-    """Read ranks such as 10,20: ascending, each once."""
-    return tuple(sorted({count(part) for part in text.split(",")}))
+    """Read ranks such as 10,20: ascending, each once; beyond 10^15 they would be no exact float."""
+    found = tuple(sorted({count(part) for part in text.split(",")}))
+    if found[-1] > 10**15:
+        msg = f"{found[-1]} is out of range: expected at most 10^15"
+        raise argparse.ArgumentTypeError(msg)
+    return found
 
 
 def size(text: str) -> int:

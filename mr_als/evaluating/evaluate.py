@@ -24,7 +24,6 @@ from mr_als.evaluating.split import FOLD_IN
 from mr_als.maths.array import Array
 from mr_als.maths.ranking.bootstrap import interval
 from mr_als.maths.ranking.metrics import metric_names
-from mr_als.maths.solving.normal_equations import eigenbasis
 from mr_als.models.model import Model
 from mr_als.options import TASK_MEMORY, InputOptions, to_arguments
 from mr_als.progress import Progress
@@ -105,7 +104,7 @@ def _check_any(left_out: LeftOut, model: Model) -> None:
 
 def _job(model: Model, asked: Asked, blocks: Dataset, work: str) -> Job:
     """Write the files that all tasks read, and build the job."""
-    spectrum, basis = eigenbasis(model.item_gram)
+    spectrum, basis = model.item_eigenbasis
     shared, popular = os.path.join(work, "shared.bin"), os.path.join(work, "popularity.bin")
     Path(shared).write_bytes(pack([spectrum, basis.ravel()]))
     Path(popular).write_bytes(Popularity.of(listeners_of(model)).pack())

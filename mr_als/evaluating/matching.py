@@ -26,6 +26,7 @@ from mr_als.progress import Progress
 from mr_als.recommending.fold_in import duplicates_of
 from mr_als.records.blocks import PlaysBlock
 from mr_als.records.catalogue import USERS_PER_BLOCK
+from mr_als.records.csr import row_of
 from mr_als.records.held_out import HELD_OUT, HeldOutBlock, Rows
 from mr_als.records.ids import block_of, ragged
 from mr_als.records.join import join, match
@@ -180,11 +181,11 @@ class _Users:
         if not explicit:  # plays of 0 are none
             block = block._replace(strengths=np.where(block.strengths > 0, 1, 0))
         counted = block.strengths > 0 if not explicit else np.ones(len(block.strengths), bool)
-        owners = np.repeat(np.arange(len(block.hashes)), np.diff(block.indptr))
+        owners = row_of(block.indptr)
         left_out.count("cold_users", len(np.unique(owners[counted & ~mine[owners]])))
         left_out.count("cold_user_pairs", (counted & ~mine[owners]).sum())
         left_out.count("cold_item_pairs", (counted & mine[owners] & ~columns[block.indices]).sum())
-        joined_owners = np.repeat(np.arange(len(block.hashes)), np.diff(joined.indptr))
+        joined_owners = row_of(joined.indptr)
         keep = mine[joined_owners]
         return _rows(
             place[joined_owners[keep]],

@@ -72,18 +72,18 @@ def measure(block: HeldOutBlock, items: Items, popularity: Popularity, ks: Seque
     """Measure the users of a block that have test items; `within` ranks the candidates of the block only."""
     users = np.flatnonzero(np.diff(block.test.indptr))
     factors, played, test, candidates = block.factors[users], *(_subset(rows, users) for rows in block[3:])
-    targets = _scores(factors, items, test)
+    targets, most = _scores(factors, items, test), min(max(ks), len(items))
     if within:
-        n_candidates, best = np.diff(candidates.indptr), np.full((len(users), max(ks)), -1)
+        n_candidates, best = np.diff(candidates.indptr), np.full((len(users), most), -1)
         ours = places_among(_scores(factors, items, candidates), candidates.owners, targets, test.owners)
         listeners = popularity.listeners
         theirs = places_among(listeners[candidates.items], candidates.owners, listeners[test.items], test.owners)
         popular = best
     else:
         n_candidates = len(items) - np.diff(played.indptr)
-        above, equal, best = _rank_all(factors, items, played, test.indptr, targets, max(ks))
+        above, equal, best = _rank_all(factors, items, played, test.indptr, targets, most)
         ours, theirs = (above, equal), popularity.places(played, test)
-        popular = _padded([popularity.best(played.items[lo:hi], max(ks)) for lo, hi in _spans(played.indptr)], max(ks))
+        popular = _padded([popularity.best(played.items[lo:hi], most) for lo, hi in _spans(played.indptr)], most)
     model, baseline = (metric_table(tie_groups(test.indptr, *places, n_candidates, test.plays), ks) for places in (ours, theirs))
     weights = np.bincount(test.owners, test.plays, len(users))
     shared = np.column_stack([np.ones(len(users)), weights])
@@ -162,7 +162,7 @@ def error_sums(block: HeldOutBlock, items: Items, spectrum: Array, basis: Array,
     # x'Gx over all items, less what was seen in training
     unseen = float((projected**2 @ spectrum).sum() - (score**2).sum())
     cells = len(items) * len(block.hashes) - len(block.played.items)
-    squared = float((terms.excess * target**2 - 2 * terms.target * target + terms.square).sum()) + weights.unobserved * unseen
+    squared = float(terms.errors(target).sum()) + weights.unobserved * unseen
     confidence = float(terms.excess.sum()) + weights.unobserved * cells
     return np.array([squared, confidence, float(terms.square.sum()), float(len(target))])
 

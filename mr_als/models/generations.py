@@ -16,14 +16,14 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from mr_als.engine.engine import Data
 from mr_als.engine.parts import SUCCESS, Parts
 from mr_als.logs.badlines import BadLines, quarantine_table
+from mr_als.models.info import FORMAT
 from mr_als.preparing.plays import Plays
 from mr_als.storage.places import storage_of
-
-FORMAT = 1
 
 
 def keep_records(generation: str, plays: Plays, users: Data, items: Data) -> None:
@@ -46,9 +46,9 @@ def keep_records(generation: str, plays: Plays, users: Data, items: Data) -> Non
     storage.replace(os.path.join(generation, "manifest.json"), json.dumps({"format": FORMAT, "records": rows}).encode())
 
 
-def read_records(generation: str, manifest: bytes) -> dict[str, Parts]:
+def read_records(generation: str, manifest: dict[str, Any]) -> dict[str, Parts]:
     """Open the data sets of a generation, whose files are checked; none if it keeps arrays."""
-    rows = json.loads(manifest).get("records", {})
+    rows = manifest.get("records", {})
     found = {name: Parts.from_json(row, os.path.join(generation, row["in"])) for name, row in rows.items()}
     for data in found.values():
         data.check_sizes()

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from mr_als.engine.runs import lock_of
 from mr_als.errors import ModelError
+from mr_als.models.info import find_info, read_info
 from mr_als.storage.places import storage_of
-from mr_als.storage.storage import is_name
 
 __all__ = ["Kept", "current", "go_back", "keep_only", "kept", "prune", "remember", "replace_model", "size_of"]
 
@@ -42,13 +42,10 @@ def kept(model: str) -> list[Kept]:
     Raises
     ------
     ModelError
-        If there is no published model.
+        If there is no published model, or it cannot be read.
     """
     storage, generations = storage_of(model), os.path.join(model, "generations")
-    now = current(model)
-    if not now:
-        msg = f"{model}: no published model in it; make one with: mr-als train LOGS... --model {model}"
-        raise ModelError(msg)
+    now = read_info(model)
     found = []
     for name in storage.names(generations):
         if storage.size(os.path.join(generations, name, "manifest.json")) >= 0:
@@ -122,11 +119,10 @@ def prune(model: str, keep: int, before: str) -> None:
 
 
 def current(model: str) -> dict[str, Any]:
-    """Read what `model.json` says; nothing if there is none, or it is torn."""
+    """Read what `model.json` says; nothing if there is none, or it cannot be read."""
     try:
-        info = json.loads(storage_of(model).read(os.path.join(model, "model.json")) or b"{}")
-        return info if is_name(str(info["generation"])) else {}
-    except (ValueError, KeyError, TypeError):
+        return find_info(model) or {}
+    except ModelError:
         return {}
 
 

@@ -6,7 +6,6 @@ m.recommend("alice", n=10)          # [(item, score), ...]
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from functools import cached_property
@@ -16,9 +15,11 @@ import numpy as np
 
 from mr_als.errors import ModelError
 from mr_als.maths.array import Array
+from mr_als.maths.explain import parts_of_score
 from mr_als.maths.ranking.scoring import best_items, best_of, cosines, longest_norm
-from mr_als.maths.solving.normal_equations import eigenbasis, gram_matrix
+from mr_als.maths.solving.normal_equations import Equations, eigenbasis, gram_matrix, relative_residual, row_equations
 from mr_als.maths.weighing.weights import Weights
+from mr_als.models.info import read_info, read_manifest
 from mr_als.records.ids import hash_id
 from mr_als.storage.places import scheme_of
 
@@ -91,18 +92,12 @@ class Model:
             model = cls.open(copy_of(path))
             model.source = path
             return model
-        try:
-            with open(os.path.join(path, "model.json"), "rb") as file:
-                info = json.load(file)
-            generation = os.path.join(path, "generations", info["generation"])
-            with open(os.path.join(generation, "manifest.json"), "rb") as file:
-                files = json.load(file)["files"]
-        except FileNotFoundError:
-            msg = f"{path}: no published model in it; make one with: mr-als train LOGS... --model {path}"
-            raise ModelError(msg) from None
-        except (OSError, ValueError, KeyError) as error:
-            msg = f"{path}: model.json cannot be read ({error}); train again"
-            raise ModelError(msg) from None
+        info = read_info(path)
+        generation = os.path.join(path, "generations", info["generation"])
+        files = read_manifest(generation).get("files")
+        if files is None:
+            msg = f"{generation}: its manifest names no arrays, but what lies on a cluster; open the model there"
+            raise ModelError(msg)
         for name, (size, _) in files.items():
             file_path = os.path.join(generation, name)
             actual = os.path.getsize(file_path) if os.path.exists(file_path) else -1
@@ -140,7 +135,8 @@ class Model:
         return gram_matrix(self.item_factors)
 
     @cached_property
-    def _eigenbasis(self) -> tuple[Array, Array]:
+    def item_eigenbasis(self) -> tuple[Array, Array]:
+        """Spectrum and basis of that Gram matrix; see `mr_als.maths.solving.normal_equations.eigenbasis`."""
         return eigenbasis(self.item_gram)
 
     @cached_property
@@ -183,7 +179,7 @@ class Model:
 
     def recommend(self, user: str, n: int = 10, *, include_played: bool = False) -> list[tuple[str, float]]:
         """Recommend the n best items for a user, [(item, score)], best first; played items are left out."""
-        row = self.user_index(user)
+        row, n = self.user_index(user), min(n, len(self.item_hashes))
         items = np.zeros(0, np.int64) if include_played else np.asarray(self.played(row)[0])
         start, x = np.array([0, len(items)]), np.asarray(self.user_factors[row : row + 1])
         rows, scores = best_items(x, self.item_factors, n, self.item_ids.raw, self._longest_item, start, items)
@@ -200,9 +196,7 @@ class Model:
         return [(self.item_ids[int(r)], float(s)) for r, s in zip(rows, scores, strict=True) if r >= 0]
 
     def explain(self, user: str, item: str) -> dict[str, Any]:
-        """Say which plays earned an item its score (Hu, Koren & Volinsky 2008, section 5).
-
-        The score is x.y_item = sum over the played items j of c_j y_item' W y_j, with W = (Y'Y + Y'(C - I)Y + lambda I)^-1.
+        """Say which plays earned an item its score; see `mr_als.maths.explain`.
 
         Returns
         -------
@@ -210,33 +204,21 @@ class Model:
         """
         row, target = self.user_index(user), self.item_index(item)
         items, amounts = self.played(row)
-        observed = np.asarray(self.item_factors[items], np.float64)
-        inverse_y = np.linalg.solve(self.system(row), np.asarray(self.item_factors[target], np.float64))
-        parts = self.weights.confidence_of(np.asarray(amounts)) * (observed @ inverse_y)
+        y = np.asarray(self.item_factors[target])
+        parts = parts_of_score(self.equations(row), np.asarray(self.item_factors[items]), np.asarray(amounts), self.weights, y)
         order = np.argsort(-parts, kind="stable")
         named = [(self.item_ids[int(items[i])], float(amounts[i]), float(parts[i])) for i in order]
-        score = float(np.dot(self.user_factors[row].astype(np.float64), self.item_factors[target].astype(np.float64)))
+        score = float(np.dot(self.user_factors[row].astype(np.float64), y.astype(np.float64)))
         return {"user": user, "item": item, "score": score, "total": float(parts.sum()), "parts": named}
 
-    def system(self, row: int) -> Array:
-        """Build the matrix of a user row's normal equations, float64 (rank, rank)."""
+    def equations(self, row: int) -> Equations:
+        """Build the normal equations that a user row solves."""
         items, amounts = self.played(row)
-        y = np.asarray(self.item_factors[items], np.float64)
-        lam = self.weights.row_regularization(np.array([len(items)]), len(self.item_hashes))[0]
-        c = self.weights.confidence_of(np.asarray(amounts))
-        system: Array = self.item_gram + (y.T * (c - 1)) @ y + lam * np.eye(self.rank)
-        return system
+        observed = np.asarray(self.item_factors[items])
+        return row_equations(self.item_gram, observed, np.asarray(amounts), self.weights, len(self.item_hashes))
 
     def residual(self, row: int) -> float:
-        """Compute |P (b - A x)| / |P b| of a user row's normal equations A x = b, the solver's stopping criterion.
-
-        P = (D + lambda)^-1/2 Q' whitens what all rows share, the Gram matrix Q D Q'.
-        """
-        items, amounts = self.played(row)
-        lam = self.weights.row_regularization(np.array([len(items)]), len(self.item_hashes))[0]
-        b = np.asarray(self.item_factors[items], np.float64).T @ self.weights.confidence_of(np.asarray(amounts))
-        spectrum, basis = self._eigenbasis
-        scale = spectrum + lam
-        whiten = basis.T / np.sqrt(np.where(scale > 0, scale, np.inf))[:, None]
-        size = float(np.linalg.norm(whiten @ b))
-        return float(np.linalg.norm(whiten @ (b - self.system(row) @ self.user_factors[row]))) / size if size else 0.0
+        """Compute the relative residual of a user row's normal equations; see `relative_residual`."""
+        spectrum, basis = self.item_eigenbasis
+        shared = self.weights.unobserved * spectrum
+        return relative_residual(self.equations(row), np.asarray(self.user_factors[row]), shared, basis)

@@ -15,7 +15,7 @@ import datetime
 import json
 import os
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +24,9 @@ import mr_als
 from mr_als.engine.engine import Data
 from mr_als.engine.parts import Parts
 from mr_als.engine.runs import crash_point
-from mr_als.errors import NonFiniteError
-from mr_als.models.generations import FORMAT, bad_lines, keep_records
+from mr_als.errors import DamagedDataError, NonFiniteError
+from mr_als.models.generations import bad_lines, keep_records
+from mr_als.models.info import FORMAT
 from mr_als.models.kept import prune, remember, replace_model
 from mr_als.preparing.plays import Plays
 from mr_als.records.blocks import FactorBlock, PlaysBlock
@@ -55,16 +56,26 @@ class ArrayFile:
         self.n += len(rows)
 
     def close(self) -> None:
-        """Write the header of NumPy's format 1.0: 128 bytes, so that the data begin aligned."""
-        shape = f"({self.n}, {self._width})" if self._width else f"({self.n},)"
-        text = f"{{'descr': '{self._dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
+        """Write the header; NumPy leaves room in it for any number of rows, so that it always takes as many bytes."""
         self._file.seek(0)
-        self._file.write(
-            b"\x93NUMPY\x01\x00" + (self.HEADER - 10).to_bytes(2, "little") + text.encode().ljust(self.HEADER - 11) + b"\n"
-        )
+        shape = (self.n, self._width) if self._width else (self.n,)
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
+        assert self._file.tell() == self.HEADER
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
+
+
+class Contents(NamedTuple):
+    """What a generation is made of: of each side its plays and its factors, block by block.
+
+    zeros : bool, whether a strength of 0 was learnt from, as a rating of 0 is
+    """
+
+    users: tuple[Data, Data]
+    items: tuple[Data, Data]
+    zeros: bool
 
 
 def publish(model: str, run: str, plays: Plays, users: Data, items: Data, info: dict[str, Any], keep: int = 2) -> dict[str, Any]:
@@ -81,7 +92,9 @@ def publish(model: str, run: str, plays: Plays, users: Data, items: Data, info: 
     if isinstance(users, Parts) and scheme_of(model) != "file":
         keep_records(generation, plays, users, items)
     elif storage.size(os.path.join(generation, "manifest.json")) < 0:
-        _publish_arrays(generation, os.path.join(mirror_of(model), "generations", run), plays, users, items)
+        explicit = info["options"]["weights"]["feedback"] == "explicit"
+        contents = Contents((plays.users, users), (plays.items, items), zeros=explicit)
+        _publish_arrays(generation, os.path.join(mirror_of(model), "generations", run), contents, bad_lines(plays))
     crash_point("before-publish")
     full = {
         "format": FORMAT,
@@ -100,25 +113,25 @@ def publish(model: str, run: str, plays: Plays, users: Data, items: Data, info: 
     return full
 
 
-def _publish_arrays(generation: str, written: str, plays: Plays, users: Data, items: Data) -> None:
+def _publish_arrays(generation: str, written: str, contents: Contents, bad: bytes) -> None:
     """Write a generation of arrays on this machine, at `written`, and copy it to where the model is."""
     if not os.path.exists(os.path.join(written, "manifest.json")):
         scratch = f"{written}.new"
-        write_arrays(scratch, plays.users, plays.items, users, items, bad_lines(plays))
+        write_arrays(scratch, contents, bad)
         LocalStorage().rename(scratch, written)
     if written != generation:
         push(written, generation)
 
 
-def write_arrays(directory: str, plays_users: Data, plays_items: Data, users: Data, items: Data, bad: bytes) -> None:
+def write_arrays(directory: str, contents: Contents, bad: bytes) -> None:
     """Write a generation of arrays, with its manifest, into a local directory."""
     storage = LocalStorage()
     storage.remove(directory)
     for side in ("users", "items"):
         storage.make_directory(os.path.join(directory, side))
-    _write_side(os.path.join(directory, "items"), plays_items, items)
+    _write_side(os.path.join(directory, "items"), *contents.items)
     item_hashes = np.load(os.path.join(directory, "items", "hashes.npy"), mmap_mode="r")
-    _write_side(os.path.join(directory, "users"), plays_users, users, item_hashes)
+    _write_side(os.path.join(directory, "users"), *contents.users, item_hashes, zeros=contents.zeros)
     if bad:
         storage.create(os.path.join(directory, "bad-lines.tsv"), bad)
     paths = {name: os.path.join(directory, name) for name in _files(directory)}
@@ -130,7 +143,9 @@ def _files(directory: str) -> list[str]:
     return [os.path.join(side, name) for side in ("items", "users") for name in sorted(os.listdir(os.path.join(directory, side)))]
 
 
-def _write_side(directory: str, plays: Data, factors: Data, item_hashes: npt.NDArray[Any] | None = None) -> None:
+def _write_side(
+    directory: str, plays: Data, factors: Data, item_hashes: npt.NDArray[Any] | None = None, *, zeros: bool = False
+) -> None:
     """Write ids and factors of one side, and of the users also their plays; rows in hash order."""
     files: dict[str, ArrayFile] = {}
 
@@ -148,21 +163,38 @@ def _write_side(directory: str, plays: Data, factors: Data, item_hashes: npt.NDA
             if not np.isfinite(solved.factors).all():
                 msg = f"{factors.path}: a factor is not finite; nothing is published"
                 raise NonFiniteError(msg)
+            rows = _rows_of(block, solved)
             out("factors", "<f4", solved.factors.shape[1]).add(solved.factors)
-            out("hashes", "<u8").add(block.hashes)
-            for part in pieces(len(block.hashes), NAMES):
-                names = [name + b"\n" for name in block.ids.take(np.arange(part.start, part.stop)).to_list()]
+            out("hashes", "<u8").add(solved.hashes)
+            for part in pieces(len(rows), NAMES):
+                names = [name + b"\n" for name in block.ids.take(rows[part]).to_list()]
                 ids.write(b"".join(names))
                 ends = at + np.cumsum([len(name) for name in names], dtype=np.int64)
                 out("ids_start", "<i8").add(ends)
                 at = int(ends[-1])
             if item_hashes is not None:
-                if not pairs and "plays_start" not in files:
+                if "plays_start" not in files:
                     out("plays_start", "<i8").add(np.zeros(1))
-                joined = join(block, *match(block.columns, item_hashes))
+                joined = join(block, *match(block.columns, item_hashes), zeros=zeros)
                 out("plays_item", "<i8").add(joined.indices)
                 out("plays_amount", "<f8").add(joined.strengths)
-                out("plays_start", "<i8").add(pairs + joined.indptr[1:])
+                # a row without a vector observed nothing, so it ends where the one before it does
+                out("plays_start", "<i8").add(pairs + joined.indptr[1:][rows])
                 pairs += len(joined.indices)
     for file in files.values():
         file.close()
+
+
+def _rows_of(block: PlaysBlock, solved: FactorBlock) -> npt.NDArray[Any]:
+    """Find the rows of a block that have a vector, all of them but those that observed nothing.
+
+    Raises
+    ------
+    DamagedDataError
+        If a vector is not of any row.
+    """
+    rows, found = match(solved.hashes, block.hashes)
+    if not found.all():
+        msg = f"{int((~found).sum())} of {len(found)} vectors of a block are of none of its rows; train again with --restart"
+        raise DamagedDataError(msg)
+    return rows

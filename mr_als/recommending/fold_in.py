@@ -14,13 +14,13 @@ import numpy as np
 from mr_als.errors import BadInputError
 from mr_als.maths.array import Array
 from mr_als.maths.fold_in import fold_in
-from mr_als.maths.solving.normal_equations import eigenbasis
 from mr_als.options import TASK_MEMORY, InputOptions, PlanOptions
 from mr_als.preparing.plays import Plays
 from mr_als.preparing.prepare import prepare
 from mr_als.progress import Progress
 from mr_als.records.blocks import PlaysBlock
 from mr_als.records.catalogue import USERS_PER_BLOCK, UsersBlock
+from mr_als.records.csr import row_of
 from mr_als.records.join import join, match
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class FoldIn:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.spectrum, self.basis = eigenbasis(model.item_gram)
+        self.spectrum, self.basis = model.item_eigenbasis
         self.n_unknown = 0
 
     def solve(self, indptr: Array, items: Array, plays: Array) -> Array:
@@ -102,9 +102,9 @@ class FoldIn:
         joined = join(block, positions, known, zeros=explicit)
         mask = np.zeros(len(block.hashes), bool)
         mask[rows] = True
-        owners = np.repeat(np.arange(len(block.hashes)), np.diff(block.indptr))
+        owners = row_of(block.indptr)
         self.n_unknown += int((mask[owners] & ~known[block.indices] & ((block.strengths > 0) | explicit)).sum())
-        entries = mask[np.repeat(np.arange(len(block.hashes)), np.diff(joined.indptr))]
+        entries = mask[row_of(joined.indptr)]
         indptr = np.concatenate([[0], np.cumsum(np.diff(joined.indptr)[rows])])
         items = joined.indices[entries].astype(np.int64)
         factors = self.solve(indptr, items, joined.strengths[entries])

@@ -70,7 +70,7 @@ def recommend_to(
         f"recommend: {len(written.entries)} block(s) of users; each map task scores its blocks against "
         f"{n_items} items in {len(tiles)} tile(s), job mr_recommend on {engine.runner}"
     )
-    arguments = [f"--number={wanted.n}", f"--threads={engine.threads}"]
+    arguments = [f"--number={min(wanted.n, n_items)}", f"--threads={engine.threads}"]
     arguments += ["--include-played"] * wanted.include_played + ["--as-json"] * wanted.as_json
     # each block of users is much work: it meets all items
     job = Job(
@@ -131,14 +131,14 @@ def recommend_here(model: Model, users: Iterable[UsersBlock], wanted: Wanted) ->
     kept = wanted.kept
     items = model.item_factors if kept is None else np.asarray(model.item_factors[kept])
     rows_of = np.arange(len(model.item_hashes)) if kept is None else kept
-    longest = longest_norm(items)
+    longest, n = longest_norm(items), min(wanted.n, len(rows_of))
     for whole in users:
         block = among(whole, kept)
         for user, name in enumerate(block.ids.to_list()):
             part = slice(user, user + 1)
             start, played = (None, None) if wanted.include_played else block.played_in(part, 0, len(rows_of))
             rows, scores = best_items(
-                block.factors[part], items, wanted.n, lambda row: model.item_ids.raw(int(rows_of[row])), longest, start, played
+                block.factors[part], items, n, lambda row: model.item_ids.raw(int(rows_of[row])), longest, start, played
             )
             found = zip(rows[0].tolist(), scores[0].tolist(), strict=True)
             yield name.decode(errors="surrogateescape"), [(model.item_ids[int(rows_of[r])], s) for r, s in found if r >= 0]

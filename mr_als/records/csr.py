@@ -27,13 +27,13 @@ def row_starts(rows: Array, n_rows: int) -> Array:
     return np.searchsorted(rows, np.arange(n_rows + 1))
 
 
-def row_of(indptr: Array, part: slice) -> Array:
-    """Find the row of each entry in `part`, int64 (part.stop - part.start,).
+def row_of(indptr: Array, part: slice | None = None) -> Array:
+    """Find the row of each entry in `part`, int64 (part.stop - part.start,); of all entries if there is no part.
 
     >>> row_of(np.array([0, 2, 2, 3]), slice(1, 3))
     array([0, 2])
     """
-    rows, bounds = _clipped(indptr, part)
+    rows, bounds = _clipped(indptr, slice(0, int(indptr[-1])) if part is None else part)
     return np.repeat(rows, np.diff(bounds))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from mr_als.maths.array import Array
 from mr_als.records.blocks import pack, unpack
+from mr_als.records.csr import row_of
 from mr_als.records.spill import Buffer
 
 __all__ = ["HELD_OUT", "HeldOutBlock", "Popularity", "Rows"]
@@ -25,7 +26,7 @@ class Rows(NamedTuple):
     @property
     def owners(self) -> Array:
         """Each entry's user, int64 (nnz,)."""
-        return np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
+        return row_of(self.indptr)
 
     def keep(self, mask: Array) -> Rows:
         """Keep some entries."""

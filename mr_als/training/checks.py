@@ -11,8 +11,8 @@ from mr_als.maths.array import Array
 
 __all__ = ["check_half", "check_pairs", "vanished"]
 
-# a rise of the objective that rounding and the solver's tolerance can explain, relative
-ROUNDING = 1e-5
+# a rise of the objective that rounding and the solver's tolerance can explain, relative to what is left and to what was summed
+ROUNDING, OF_ALL = 1e-5, 1e-6
 # squared length of a dimension over that of the longest, from which on it has as good as vanished
 VANISHED = 1e-4
 
@@ -43,7 +43,7 @@ def check_half(before: dict[str, Any], now: dict[str, Any]) -> None:
     """
     check_pairs(before, now)
     was, objective = before["objective"], now["objective"]
-    if objective > was + ROUNDING * abs(was):
+    if objective > was + ROUNDING * abs(was) + OF_ALL * now["zero_objective"]:
         msg = f"half {now['half']}: the objective rose from {was:.8g} to {objective:.8g}; try --solver cholesky, and report this"
         raise ObjectiveRoseError(msg)
 

@@ -51,7 +51,7 @@ def write_fixed(
 
 def _projected(fixed: Half, basis: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Load the fixed rows' hashes, in order, and Z = Y Q; a block is read and checked while the two before it are projected."""
-    n, at = int(fixed.totals["rows"]), 0
+    n, at = fixed.rows, 0
     hashes, vectors = np.empty(n, np.uint64), np.empty((n, len(basis)), np.float32)
     under_way: deque[Future[Any]] = deque()
     with ThreadPoolExecutor(2) as pool:

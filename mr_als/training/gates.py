@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-import json
-import os
 from typing import Any
 
-from mr_als.errors import GateError
+from mr_als.errors import GateError, ModelError
+from mr_als.models.info import find_info
 from mr_als.options import RunOptions, WeightOptions
 from mr_als.preparing.plays import Plays
-from mr_als.storage.places import storage_of
+from mr_als.progress import Progress
 
 __all__ = ["Gates"]
 
 
 class Gates:
-    """What is asked of a run, beside the model that is published at `model` now; without one, all is passed."""
+    """What is asked of a run, beside the model that is published at `model` now; without one, all is passed.
 
-    def __init__(self, model: str, options: RunOptions) -> None:
+    Raises
+    ------
+    ModelError
+        If there is one that cannot be read, and anything is asked; else that it will be replaced is said, before anything is done.
+    """
+
+    def __init__(self, model: str, options: RunOptions, progress: Progress) -> None:
         self._model, self._options = model, options
-        found = storage_of(model).read(os.path.join(model, "model.json")) if options.min_size or options.max_wrmse_rise else None
-        self._published: dict[str, Any] = json.loads(found) if found else {}
+        self._published: dict[str, Any] = {}
+        try:
+            self._published |= find_info(model) or {}
+        except ModelError as error:
+            if options.min_size or options.max_wrmse_rise:
+                msg = (
+                    f"{error}. Nothing can be compared with it: to train all the same, give neither --min-size nor --max-wrmse-rise"
+                )
+                raise ModelError(msg) from None
+            progress.warn(f"{error}: this run does, and replaces it in the end")
 
     def check_size(self, plays: Plays) -> None:
         """Refuse plays that are much fewer than those of the published model.

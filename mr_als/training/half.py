@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mr_als.engine.engine import Data, Engine, Output, Written
-from mr_als.errors import DamagedDataError
+from mr_als.errors import BadInputError, DamagedDataError
 from mr_als.maths.weighing.loss import Loss, weighted_rmse, zero_rmse
 from mr_als.records.blocks import FACTORS, StatsBlock
 from mr_als.records.lines import Record
@@ -31,6 +31,11 @@ class Half:
     gram: npt.NDArray[np.float64]
     totals: dict[str, float]
     entry: dict[str, Any]
+
+    @property
+    def rows(self) -> int:
+        """Number of rows that have a vector: those that observed anything."""
+        return int(self.totals["rows"])
 
     def to_json(self, directory: str, kernel: str) -> dict[str, Any]:
         """Build the record with which this half counts."""
@@ -64,6 +69,8 @@ def collect(number: int, output: Output, plays: Data, fixed: Half | None, starte
     ------
     DamagedDataError
         If a block is missing.
+    BadInputError
+        If no row observed anything.
     """
     factors = output.data[FACTORS]
     stats = {record.block: StatsBlock.unpack(record.payload) for record in output.reports}
@@ -85,7 +92,16 @@ def collect(number: int, output: Output, plays: Data, fixed: Half | None, starte
 
 
 def _loss_of(loss: Loss, penalty_of_fixed: float) -> dict[str, float]:
-    """Compute the loss over all cells and the regularised objective, as the history has them."""
+    """Compute the loss over all cells and the regularised objective, as the history has them.
+
+    Raises
+    ------
+    BadInputError
+        If nothing was observed.
+    """
+    if not loss.observed:
+        msg = "no play is left of a user and an item that both count; lower --min-user-plays or --min-item-plays"
+        raise BadInputError(msg)
     wrmse, objective = weighted_rmse(loss), loss.squared_error + loss.penalty + penalty_of_fixed
     to_zero_model = {"zero_objective": loss.zero_error, "to_zero_model": wrmse / zero_rmse(loss)}
     return {"wrmse": wrmse, "objective": objective, **to_zero_model}

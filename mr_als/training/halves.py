@@ -109,7 +109,8 @@ class Halves:
         solved, other = sides_of(number)
         # all blocks, not only those that hold a row: the number decides which block a hash belongs to
         fixed_blocks = self.plays.info["blocks"][SIDES.index(other)]
-        arguments = [f"--solved={solved}", f"--n-fixed={getattr(self.plays, f'n_{other}')}", f"--fixed-blocks={fixed_blocks}"]
+        n_fixed = fixed.rows if fixed else getattr(self.plays, f"n_{other}")
+        arguments = [f"--solved={solved}", f"--n-fixed={n_fixed}", f"--fixed-blocks={fixed_blocks}"]
         arguments += self._beside(directory, fixed)
         arguments += [f"--join={self.choices.join}", f"--kernel={self.choices.kernel}", f"--threads={self.engine.threads}"]
         return [*arguments, *to_arguments(self.options.solver), *to_arguments(self.options.weights)]

@@ -67,6 +67,7 @@ def train(
     storage = storage_of(model)
     storage.make_directory(model)
     with lock_of(model):
+        gates = Gates(model, rules, progress)
         # tasks that see this machine's files alone have their work here, wherever the model is published
         place = model if engine.form == LINES else mirror_of(model)
         run = Run.of(place)
@@ -76,18 +77,17 @@ def train(
         if _begin(run, describe(logs, plays, options), rules.on_change, progress):
             progress.say(f"going on with the unfinished run in {run.directory}")
         data = _plays_of(run, logs, plays, options, engine, progress)
-        if options.weights.feedback == "explicit":
-            try:
-                check_ratings(data, plays or ", ".join(logs))
-            except BadInputError:
-                run.remove()  # nothing worth keeping: what comes next has other options
-                raise
-        gates = Gates(model, rules)
         gates.check_size(data)
         choices = _choices_of(run, data, options, engine, progress, bool(logs))
         halves = Halves(run, data, options, engine, choices, progress)
-        resolve(halves)
-        return _alternate(halves, model, gates, rules.keep)
+        try:
+            if options.weights.feedback == "explicit":
+                check_ratings(data, plays or ", ".join(logs))
+            resolve(halves)
+            return _alternate(halves, model, gates, rules.keep)
+        except BadInputError:
+            run.remove()  # nothing worth keeping: what comes next has other options
+            raise
 
 
 def _begin(run: Run, plan: dict[str, Any], on_change: str, progress: Progress) -> bool:
@@ -159,7 +159,9 @@ def _alternate(halves: Halves, model: str, gates: Gates, keep: int) -> dict[str,
         msg = f"{halves.run.directory}: the item factors of half {last.number - 1} are gone; start again with --restart"
         raise ModelError(msg)
     gates.check_error(users.entry["wrmse"], halves.options.weights)
-    info = publish(model, halves.run.name, halves.plays, users.factors, items.factors, halves.describe(reason), keep)
+    # what has a vector: users and items of which no play counts have none
+    info = {**halves.describe(reason), "n_users": users.rows, "n_items": items.rows, "pairs": users.entry["pairs"]}
+    info = publish(model, halves.run.name, halves.plays, users.factors, items.factors, info, keep)
     halves.run.remove()
     progress.say(f"published {model}: {info['n_users']} users, {info['n_items']} items, rank {info['options']['solver']['rank']}")
     return info

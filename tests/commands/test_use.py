@@ -227,7 +227,7 @@ def test_a_sound_model_passes_all_checks(call):
 
     assert (code, err) == (0, "")
     assert [line.split("\t")[:2] for line in out.splitlines()] == [
-        ["ok", name] for name in ("checksums", "users", "items", "wrmse", "objective", "equations")
+        ["ok", name] for name in ("checksums", "users", "items", "plays", "wrmse", "objective", "equations")
     ]
     assert json.loads(call("verify", "--json")[1])["ok"] is True
 

@@ -135,8 +135,14 @@ def _slots(groups: Groups, k: int) -> Array:
     return slots
 
 
+def _within(groups: Groups, k: int) -> int:
+    """Reduce k to the most candidates that a user has: ranks beyond hold nothing, and need no memory."""
+    return min(k, int(groups.n_candidates.max(initial=0)))
+
+
 def ndcg(groups: Groups, k: int) -> Array:
     """Compute the normalised discounted cumulative gain per user, binary gains, float64 (n_users,); NaN without test items."""
+    k = _within(groups, k)
     until = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(2.0, k + 2.0)))])
     gained = until[np.minimum(groups.above + groups.size, k)] - until[np.minimum(groups.above, k)]
     return _divided(groups.sum(groups.test / groups.size * gained), until[np.minimum(groups.n_test, k)])
@@ -150,6 +156,7 @@ def average_precision(groups: Groups, k: int) -> Array:
 
         test / size  sum_p (before + 1 + b (p - 1)) / (above + p)
     """
+    k = _within(groups, k)
     harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1.0, k + 1.0))])
     slots = _slots(groups, k)
     slope = (groups.test - 1) / np.maximum(groups.size - 1, 1)

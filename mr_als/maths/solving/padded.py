@@ -132,10 +132,8 @@ def _store_and_score(problem: Problem, batch: _Batch, w: Array, factors: Array) 
     """Store x = Q w of a batch; give its part of the loss, from the scores of what was stored."""
     w = problem.store(batch.rows, w, factors)
     scores = np.matmul(batch.gathered, w.astype(np.float32)[:, :, None])[:, :, 0].astype(np.float64)
-    excess, target, square = batch.terms
-    observed = (excess * scores - 2.0 * target) * scores + square
-    squared_error = float(observed.sum() + (w * w).sum(axis=0) @ problem.spectrum)
-    return Sums(squared_error, float(excess.sum()), float(square.sum()))
+    squared_error = float(batch.terms.errors(scores).sum() + (w * w).sum(axis=0) @ problem.spectrum)
+    return Sums(squared_error, float(batch.terms.excess.sum()), float(batch.terms.square.sum()))
 
 
 def _solve_exactly(problem: Problem, batch: _Batch, factors: Array) -> Sums:

@@ -49,6 +49,11 @@ class Terms(NamedTuple):
     target: Array
     square: Array
 
+    def errors(self, score: Array) -> Array:
+        """Compute what each observation adds to the squared error at these scores, float64 (n,)."""
+        added: Array = (self.excess * score - 2.0 * self.target) * score + self.square
+        return added
+
 
 @dataclass(frozen=True)
 class Weights(WeightOptions):
