@@ -144,7 +144,9 @@ class InputOptions:
         choices=("auto", "events", "counts", "csv", "jsonl", "parquet"),
     )
     columns: str = option(
-        "", "columns in order, '-' for one to ignore, e.g. user,-,item,plays; or by name, e.g. user=user_id,item=artist"
+        "",
+        "columns in order, '-' for one to ignore, e.g. user,-,item,plays; or by name, e.g. user=user_id,item=artist; user==NAME, "
+        "alone or with others, for one user of all records",
     )
     delimiter: str = option("auto", "what stands between columns, such as ';' or '::', or 'tab'; auto: by the first lines")
     time_unit: str = option(

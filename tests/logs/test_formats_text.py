@@ -275,7 +275,7 @@ def test_a_log_that_cannot_be_understood_says_what_it_has(log, text, options, me
         ("user=a,user=b,item=c", "user is named twice"),
         ("user=a,stars=b", "'stars=b' is not of the form"), ("user=a,item", "'item' is not of the form"),
         ("user=,item=b", "not of the form"),
-        ("user==me,item=b", "only jsonl and parquet can have"),
+        ("user==me,user==b,item=c", "expected one user==NAME"),
     ],
 )  # fmt: skip
 def test_names_that_make_no_sense_are_usage_errors(log, columns, message):
