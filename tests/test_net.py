@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -268,6 +269,27 @@ def test_an_output_is_held_by_one_at_a_time_and_what_holds_it_goes(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_output_is_held_by_the_lock_that_others_find(tmp_path, monkeypatch):
+    """Who held it before removes the lock between the moments at which it is opened and locked here."""
+    lock, real = tmp_path / ".out.lock", fcntl.flock
+    opened = []
+
+    def flock(file, operation):
+        opened.append(file)
+        if len(opened) == 1:
+            lock.unlink()
+        real(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+    with held(str(tmp_path / "out")):
+        assert len(opened) == 2
+        assert lock.exists()
+        with pytest.raises(BusyError), held(str(tmp_path / "out")):
+            pass
+    assert not lock.exists()
+
+
 @pytest.mark.parametrize(("train", "test"), [("a", "a"), ("a", "./a/"), ("a", "a/b"), ("a/b", "a"), ("link", "a")])
 def test_a_split_whose_parts_share_a_directory_is_refused_first(train, test, logs, cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -303,6 +325,18 @@ def test_a_name_that_is_empty_is_refused(command, name, logs, model, cli, tmp_pa
     assert (code, out) == (2, "")
     assert err.startswith(f"mr-als: {name}: an empty name; is a variable of the shell not set? See: mr-als {command[0]} --help")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mark", ["\t", "\n", "\r"])
+def test_a_working_directory_whose_name_no_line_can_hold_is_refused(mark, logs, cli, tmp_path, monkeypatch):
+    (tmp_path / f"a{mark}b").mkdir()
+    monkeypatch.chdir(tmp_path / f"a{mark}b")
+
+    code, _, err = cli("train", logs, "--model", "m", *SMALL)
+
+    assert code == 2
+    assert "a tab or a line end in the name of a directory or file" in err
+    assert not any((tmp_path / f"a{mark}b").iterdir())
 
 
 # numbers too large to be calculated with

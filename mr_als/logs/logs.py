@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
-from mr_als.errors import BadInputError, UsageError
+from mr_als.errors import BadInputError, UsageError, did_you_mean
 from mr_als.logs.streams import COMPRESSED, open_recoded
 
 __all__ = ["COMPRESSED", "FORMATS", "MAX_LINE", "ByteRange", "Filter", "Layout", "chunks", "parse_layout"]
@@ -99,6 +99,7 @@ def parse_layout(form: str, columns: str = "", delimiter: str = "tab", user: str
     for name in names:
         if name not in COLUMNS:
             msg = f"--columns: unknown column {name!r}; known are {', '.join(COLUMNS[:-1])}, and '-' for one to ignore"
+            msg += did_you_mean(name, COLUMNS)
             raise UsageError(msg)
         if name != "-" and names.count(name) > 1:
             msg = f"--columns: {name} is named {names.count(name)} times in {columns!r}; name it once"

@@ -289,10 +289,23 @@ def windows_said(info: dict[str, Any], options: InputOptions) -> Iterator[str]:
             yield f"{flag} {text} leaves out {what}: times are from {in_words(first)} to {in_words(last)}"
 
 
+# which option it is that leaves lines out, by what is said of them
+_BY = {
+    SHORT: "shorter than --min-ms-played",
+    OUTSIDE: "by --since, --until or --as-of",
+    NOBODY: "take another column by --columns",
+    ZERO: "is it the right column of plays? See --columns",
+    "bad": "samples are in the file bad-lines.tsv; see --columns",
+    "of users or items below a threshold": "--min-user-plays, --min-item-plays",
+}
+
+
 def check_usable(info: dict[str, Any], plays: float) -> None:
-    """Raise BadInputError if the lines hold no plays that count."""
-    if not plays:
-        lost = f"{info['counts'].get('filtered', 0)} left out by filters, {sum(info['bad']['counts'].values())} bad"
-        said = "check --columns, and that --min-ms-played, --min-user-plays and --min-item-plays leave something"
-        msg = f"no usable play in {info['counts']['lines']} lines ({lost}); {said}"
-        raise BadInputError(msg)
+    """Raise BadInputError if the lines hold no plays that count, and name what left them out."""
+    if plays:
+        return
+    n_lines, lost = info["counts"]["lines"], {**info["others"], "bad": sum(info["bad"]["counts"].values())}
+    lost["of users or items below a threshold"] = n_lines - sum(lost.values())
+    reasons = "; ".join(f"{n} {name}{f' ({_BY[name]})' if name in _BY else ''}" for name, n in lost.items() if n)
+    msg = f"no usable play in {n_lines} lines: {reasons}"
+    raise BadInputError(msg)

@@ -128,8 +128,9 @@ def test_its_holder_touches_it_and_leaves_it_to_who_took_it_over(tmp_path, monke
         return (tmp_path / "lock").stat().st_mtime_ns
 
     with Lease(str(tmp_path)):
-        first = touched()
+        first, end = touched(), time.monotonic() + 30
         while touched() == first:
+            assert time.monotonic() < end
             time.sleep(0.01)
         other = {"host": "elsewhere", "process": 7, "name": "x"}
         (tmp_path / "other").write_text(json.dumps(other))

@@ -285,7 +285,7 @@ def test_bad_lines_are_sampled_beside_the_training_part_and_fatal_when_too_many(
 def test_logs_without_a_usable_play_are_refused(tmp_path):
     (tmp_path / "short.tsv").write_text(f"{START}\tuser\titem\t1000\n")
 
-    with pytest.raises(BadInputError, match=r"no usable play in 1 lines \(1 left out by filters"):
+    with pytest.raises(BadInputError, match=r"no usable play in 1 lines: 1 too short \(shorter than --min-ms-played\)$"):
         run([str(tmp_path / "short.tsv")], tmp_path)
 
 

@@ -256,7 +256,12 @@ def test_lastfm_360k_is_read_as_it_is(log):
         (
             "a,b\n1,2\n",
             {"columns": "user=a,item=c"},
-            "nothing is named 'c', which --columns gives for the item; its names are a, b",
+            "nothing is named 'c', which --columns gives for the item; its names are a, b$",
+        ),
+        (
+            "user_id,artist\n1,2\n",
+            {"columns": "user=userid,item=artist"},
+            r"nothing is named 'userid', .*; its names are user_id, artist; did you mean 'user_id'\?",
         ),
         ("1,2\n3,4\n", {}, "2 fields separated by ','"),
         ("who,what\n1,2\n", {}, "known as that of a user and an item; .*; its names are who, what"),

@@ -272,18 +272,31 @@ def test_the_samples_are_the_first_bad_lines_however_the_logs_are_dealt(log, tmp
 
 
 @pytest.mark.parametrize(
-    ("lines", "chosen"),
+    ("lines", "chosen", "said"),
     [
-        (["bad\n", "worse\n"], {"max_bad_lines": "100%"}), (["u\ti\t0\n"], {}), (["u\ti\t1\n"], {"min_user_plays": 2.0}),
-        (["u\ti\t1\n"], {"min_item_plays": 2.0}),
-        (["2024-03-01\tu\ti\t5\n"], {"format": "events"}), (["\n"], {"max_bad_lines": "1"}),
+        (["bad\n", "worse\n"], {"max_bad_lines": "100%"}, "2 bad .*--columns"),
+        (["u\ti\t0\n"], {}, "1 zero plays .*--columns"),
+        (["u\ti\t1\n"], {"min_user_plays": 2.0}, "1 of users or items below a threshold .*--min-user-plays, --min-item-plays"),
+        (["u\ti\t1\n"], {"min_item_plays": 2.0}, "1 of users or items below a threshold .*--min-user-plays, --min-item-plays"),
+        (["2024-03-01\tu\ti\t5\n"], {"format": "events"}, "1 too short .*--min-ms-played"),
+        (["2024-03-01\tu\ti\t60000\n"], {"format": "events", "since": "2024-04-01"}, "1 outside the window .*--since, --until"),
+        (
+            ["2024-03-01\tu\ti\t60000\n"] * 2 + ["2024-04-01\tu\ti\t5\n"], {"format": "events", "since": "2024-04-01"},
+            "1 too short .*--min-ms-played.*; 2 outside the window .*--since",
+        ),
+        (["\n"], {"max_bad_lines": "1"}, "1 bad .*--columns"),
     ],
-    ids=["all bad", "only zeros", "no user left", "no item left", "all too short", "an empty line"],
+    ids=["all bad", "only zeros", "no user left", "no item left", "all too short", "all before", "two reasons", "an empty line"],
 )  # fmt: skip
-def test_no_usable_play_is_bad_input(lines, chosen, log, tmp_path):
-    with pytest.raises(BadInputError, match=f"no usable play in {len(lines)} lines .*check --columns"):
+def test_no_usable_play_is_bad_input_and_what_left_them_out_is_named(lines, chosen, said, log, tmp_path):
+    with pytest.raises(BadInputError, match=f"no usable play in {len(lines)} lines: (?:{said})") as caught:
         prepare([log(lines)], str(tmp_path / "plays"), replace(OPTIONS, **chosen))
 
+    # and nothing else
+    assert (
+        sum(f"--{name}" in str(caught.value) for name in ("columns", "min-ms-played", "min-user-plays", "since"))
+        == said.count(";") + 1
+    )
     assert not (tmp_path / "plays" / "plays.json").exists()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from mr_als.errors import BadInputError, UsageError
+from mr_als.errors import BadInputError, UsageError, did_you_mean
 from mr_als.logs.logs import COLUMNS, Layout
 from mr_als.logs.meaning.exports import ME, export_of
 
@@ -112,6 +112,7 @@ def named_columns(text: str, user: str = "") -> tuple[tuple[str, ...], tuple[str
         column, equals, key = part.partition("=")
         if not equals or not key or column not in COLUMNS[:-1]:
             msg = f"--columns: {part!r} is not of the form COLUMN=NAME; COLUMN is one of {', '.join(COLUMNS[:-1])}"
+            msg += did_you_mean(column, COLUMNS[:-1]) if column not in COLUMNS else ""
             raise UsageError(msg)
         if column in columns or key in keys:
             msg = f"--columns: {column if column in columns else key} is named twice in {text!r}; name it once"
@@ -242,6 +243,7 @@ def choose_columns(
     for column, key in zip(*given, strict=True):
         if key not in names:
             msg = f"{path}: nothing is named {key!r}, which --columns gives for the {column}; its names are {listed(names)}"
+            msg += did_you_mean(key, names)
             raise BadInputError(msg)
     return (("user", *given[0]), (f"={user}", *given[1])) if user else given
 
