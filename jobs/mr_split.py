@@ -47,9 +47,9 @@ class MRSplit(LogJob):
 
     def make_table(self, layout: Layout, wanted: Filter) -> DatedTable:
         """Make a table of plays by pair and time."""
-        return DatedTable(layout, wanted, self.options.salt, self.when_of, self.options.task_memory)
+        return DatedTable(layout, wanted, self.options.salt, self.mark_of, self.options.task_memory)
 
-    def when_of(self, seconds: Any, n: int) -> Any:
+    def mark_of(self, seconds: Any, n: int) -> Any:
         """Keep of the times what the rule needs; what it does not need would only be shuffled."""
         if self.options.by == "time":
             return np.searchsorted(np.array(self.options.cut), seconds, "right").astype(np.int64)

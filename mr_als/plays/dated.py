@@ -1,7 +1,8 @@
 """Plays with a time: what splitting logs needs and training does not.
 
-A row is (user, item, when, units): the plays of one pair at one time, in units of 2^-16. What `when` means is the
-split's business: milliseconds, or only whether the cut-off came before, or 0 where times do not matter.
+A row is (user, item, mark, units): plays of one pair in units of 2^-16, and a whole number with which they are marked. What that
+means is the business of who asks: for a split milliseconds, the number of cut-offs before, or 0 where times do not matter;
+for ratings milliseconds or a count (`mr_als.plays.ratings`).
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ _ROWS = 1 << 22
 
 
 class DatedBlock(NamedTuple):
-    """Dated plays of some users: distinct (user, item, when), ascending.
+    """Dated plays of some users: distinct (user, item, mark), ascending.
 
     users, items : the ids that occur, in hash order
     user, item : int64 (n,), places among them
-    when : int64 (n,)
+    mark : int64 (n,), a time or a count
     units : int64 (n,), plays in units of 2^-16
     """
 
@@ -42,19 +43,19 @@ class DatedBlock(NamedTuple):
     items: Side
     user: Array
     item: Array
-    when: Array
+    mark: Array
     units: Array
 
     def pack(self) -> bytes:
         """Encode as a packed buffer."""
         sides = [array for side in (self.users, self.items) for array in (side.hashes, side.ids.lengths, side.ids.words)]
-        return pack([*sides, self.user.astype("<u4"), self.item.astype("<u4"), self.when, self.units])
+        return pack([*sides, self.user.astype("<u4"), self.item.astype("<u4"), self.mark, self.units])
 
     @classmethod
     def unpack(cls, buffer: Buffer, *, checked: bool = False) -> DatedBlock:
         """Read what `pack` wrote."""
-        a, b, c, d, e, f, user, item, when, units = unpack(buffer, checked=checked)
-        return cls(Side(a, Ids(b, c)), Side(d, Ids(e, f)), user.astype(np.int64), item.astype(np.int64), when, units)
+        a, b, c, d, e, f, user, item, mark, units = unpack(buffer, checked=checked)
+        return cls(Side(a, Ids(b, c)), Side(d, Ids(e, f)), user.astype(np.int64), item.astype(np.int64), mark, units)
 
     def blocks(self, n_blocks: int) -> Iterator[tuple[int, DatedBlock]]:
         """Cut by blocks of users."""
@@ -70,21 +71,21 @@ class DatedBlock(NamedTuple):
                     Side(self.items.hashes[items], self.items.ids.take(items)),
                     self.user[lo:hi] - users[0],
                     item,
-                    self.when[lo:hi],
+                    self.mark[lo:hi],
                     self.units[lo:hi],
                 ),
             )
 
 
-def _summed(users: Side, items: Side, user: Array, item: Array, when: Array, units: Array) -> DatedBlock:
-    """Sort rows and sum those of equal (user, item, when)."""
-    order = np.lexsort((when, item, user))
-    user, item, when, units = user[order], item[order], when[order], units[order]
+def _summed(users: Side, items: Side, user: Array, item: Array, mark: Array, units: Array) -> DatedBlock:
+    """Sort rows and sum those of equal (user, item, mark)."""
+    order = np.lexsort((mark, item, user))
+    user, item, mark, units = user[order], item[order], mark[order], units[order]
     first = np.ones(len(user), bool)
-    first[1:] = (user[1:] != user[:-1]) | (item[1:] != item[:-1]) | (when[1:] != when[:-1])
+    first[1:] = (user[1:] != user[:-1]) | (item[1:] != item[:-1]) | (mark[1:] != mark[:-1])
     starts = np.flatnonzero(first)
     sums = np.add.reduceat(units, starts) if len(starts) else units
-    return DatedBlock(users, items, user[starts], item[starts], when[starts], sums)
+    return DatedBlock(users, items, user[starts], item[starts], mark[starts], sums)
 
 
 def merge_dated(parts: Sequence[DatedBlock]) -> DatedBlock:
@@ -104,7 +105,7 @@ def merge_dated(parts: Sequence[DatedBlock]) -> DatedBlock:
         items,
         np.concatenate([place[part.user] for place, part in zip(user, parts, strict=True)]),
         np.concatenate([place[part.item] for place, part in zip(item, parts, strict=True)]),
-        np.concatenate([part.when for part in parts]),
+        np.concatenate([part.mark for part in parts]),
         np.concatenate([part.units for part in parts]),
     )
 
@@ -115,7 +116,7 @@ class DatedTable:
     Parameters
     ----------
     layout : what the records of the next chunk mean; may be changed between two
-    when_of : function of seconds since 1970, float64 (n,), or None where lines have no time, and n, that gives int64 (n,)
+    mark_of : function of seconds since 1970, float64 (n,), or None where lines have no time, and n, that gives int64 (n,)
     memory : bytes that the task may take; rows take an eighth of it, before they are sorted
     """
 
@@ -124,10 +125,10 @@ class DatedTable:
         layout: Layout,
         wanted: Filter,
         salt: int,
-        when_of: Callable[[Array | None, int], Array],
+        mark_of: Callable[[Array | None, int], Array],
         memory: int = TASK_MEMORY,
     ) -> None:
-        self.layout, self._filter, self._salt, self._when_of = layout, wanted, salt, when_of
+        self.layout, self._filter, self._salt, self._mark_of = layout, wanted, salt, mark_of
         self._most = min(_ROWS, memory // 8 // _ROW)
         self.bad = BadLines()
         self.tally = Tally()
@@ -151,7 +152,7 @@ class DatedTable:
         items = self._items.codes(ids_at(parsed.buffer, *parsed.items))
         n = len(users)
         amounts = np.ones(n) if parsed.amounts is None else parsed.amounts
-        self._rows.append((users, items, self._when_of(parsed.seconds, n), np.rint(amounts * STRENGTH_UNIT).astype(np.int64)))
+        self._rows.append((users, items, self._mark_of(parsed.seconds, n), np.rint(amounts * STRENGTH_UNIT).astype(np.int64)))
         self._n += n
         self.tally.add(parsed)
         return parsed.lines
@@ -169,8 +170,8 @@ class DatedTable:
         """Return the users and items in hash order and the rows collected since the last call, and start afresh."""
         users, user_place = in_hash_order(self._users.side())
         items, item_place = in_hash_order(self._items.side())
-        user, item, when, units = (
+        user, item, mark, units = (
             np.concatenate([rows[column] for rows in self._rows] or [np.zeros(0, np.int64)]) for column in range(4)
         )
         self._clear()
-        return users, items, user_place[user], item_place[item], when, units
+        return users, items, user_place[user], item_place[item], mark, units

@@ -64,10 +64,10 @@ class Partition(NamedTuple):
 def partition(block: DatedBlock, rule: Rule) -> Partition:
     """Split the pairs of a block.
 
-    `when` of the block's plays are milliseconds for last, the number of cut-offs before them for time.
+    `mark` of the block's plays are milliseconds for last, the number of cut-offs before them for time.
     """
     starts, pair = _pairs(block)
-    user, item, first = block.user[starts], block.item[starts], block.when[starts]
+    user, item, first = block.user[starts], block.item[starts], block.mark[starts]
     until = np.full(len(starts), _NEVER)
     undivided = 0
     if rule.by == "time":
@@ -79,7 +79,7 @@ def partition(block: DatedBlock, rule: Rule) -> Partition:
         part, undivided = _held_out_users(block, user, _draws(block, user, item, rule), rule)
     else:
         part = _share(_draws(block, user, item, rule), rule)
-    counts = block.when < until[pair]
+    counts = block.mark < until[pair]
     units, every = (_sums(values, starts) for values in (np.where(counts, block.units, 0), block.units))
     return Partition(user, item, part, units, every - units, undivided)
 

@@ -3,7 +3,7 @@
     last    the one of the latest time; of several of that time, the highest
     mean    their mean, in units of 2^-16
 
-What a map task knows is a `DatedBlock` whose `when` is what the rule needs: the time of the rating, or for the mean the number
+What a map task knows is a `DatedBlock` whose `mark` is what the rule needs: the time of the rating, or for the mean the number
 of ratings that were summed. Neither rule depends on the order of lines, nor on how they are split.
 """
 
@@ -25,19 +25,19 @@ from mr_als.records.csr import row_starts
 __all__ = ["Rated", "RatingTable", "merge_ratings"]
 
 
-def condensed(users: Side, items: Side, user: Array, item: Array, when: Array, units: Array, rule: str) -> DatedBlock:
+def condensed(users: Side, items: Side, user: Array, item: Array, mark: Array, units: Array, rule: str) -> DatedBlock:
     """Sort rows by (user, item), and make one of those of a pair."""
-    order = np.lexsort((units, when, item, user))
-    user, item, when, units = user[order], item[order], when[order], units[order]
+    order = np.lexsort((units, mark, item, user))
+    user, item, mark, units = user[order], item[order], mark[order], units[order]
     first = np.ones(len(user), bool)
     first[1:] = (user[1:] != user[:-1]) | (item[1:] != item[:-1])
     starts = np.flatnonzero(first)
     if rule == "last":
         ends = np.append(starts[1:], len(user))[: len(starts)] - 1
-        when, units = when[ends], units[ends]
+        mark, units = mark[ends], units[ends]
     elif len(starts):
-        when, units = np.add.reduceat(when, starts), np.add.reduceat(units, starts)
-    return DatedBlock(users, items, user[starts], item[starts], when, units)
+        mark, units = np.add.reduceat(mark, starts), np.add.reduceat(units, starts)
+    return DatedBlock(users, items, user[starts], item[starts], mark, units)
 
 
 class Rated(NamedTuple):
@@ -61,7 +61,7 @@ class RatingTable(DatedTable):
     def flush(self) -> Rated:  # type: ignore[override]  # both sides, not the users' alone
         """Return everything collected since the last flush, and start afresh."""
         one = condensed(*self.collected(), self._rule)
-        other = condensed(one.items, one.users, one.item, one.user, one.when, one.units, self._rule)
+        other = condensed(one.items, one.users, one.item, one.user, one.mark, one.units, self._rule)
         return Rated(one, other)
 
 
@@ -90,11 +90,11 @@ def merge_ratings(parts: Sequence[DatedBlock], rule: str) -> PlaysBlock:
         columns,
         np.concatenate([place[part.user] for place, part in zip(row, parts, strict=True)]),
         np.concatenate([place[part.item] for place, part in zip(column, parts, strict=True)]),
-        np.concatenate([part.when for part in parts]),
+        np.concatenate([part.mark for part in parts]),
         np.concatenate([part.units for part in parts]),
         rule,
     )
     # the nearest unit, in integers
-    ratings = every.units if rule == "last" else (2 * every.units + every.when) // (2 * every.when)
+    ratings = every.units if rule == "last" else (2 * every.units + every.mark) // (2 * every.mark)
     indptr = row_starts(every.user, len(rows.hashes))
     return PlaysBlock(rows.hashes, rows.ids, indptr, every.item, columns.hashes, ratings)

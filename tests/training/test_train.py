@@ -202,11 +202,11 @@ def test_the_model_before_is_kept_until_the_next_one_is_published(logs, tmp_path
     model = tmp_path / "model"
     first = run([logs], model, options(iterations=1))["generation"]
     second = run([logs], model, options(iterations=2))["generation"]
-    assert sorted(p.name for p in (model / "generations").iterdir()) == sorted([first, second])
+    assert sorted({p.stem for p in (model / "generations").iterdir()}) == sorted([first, second])
 
     third = run([logs], model, options(iterations=3))["generation"]
 
-    assert sorted(p.name for p in (model / "generations").iterdir()) == sorted([second, third])
+    assert sorted({p.stem for p in (model / "generations").iterdir()}) == sorted([second, third])
     assert json.loads((model / "model.json").read_text())["generation"] == third
 
 

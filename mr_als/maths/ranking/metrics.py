@@ -1,4 +1,4 @@
-"""Ranking metrics of a held-out test set, from where the test items stand among a user's candidates.
+"""The ranking metrics, one function each, from where the test items stand among a user's candidates; a new one is added here.
 
 A user's candidates, N of them, are in the order of descending score; T of them, the test items, are what the user
 played later. With rel(r) = 1 where the item at rank r = 1 ... N is a test item, and 0 elsewhere,
