@@ -67,7 +67,7 @@ def split(
     with ExitStack() as stack:
         work = stack.enter_context(tempfile.TemporaryDirectory(prefix="mr-als-split-"))
         found = named.unpacked(work)
-        understood = find_layouts(found.paths, inputs, ratings=ratings)
+        understood = find_layouts(found.paths, inputs, ratings=ratings, scratch=place_of(work))
         check_engine(understood, engine)
         found = found.understood(understood.kinds, understood.left_out)
         found.tell(progress, "split")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from mr_als.errors import BadInputError, UsageError
+from mr_als.errors import BadInputError, MRALSError, UsageError
 from mr_als.logs.formats import SYNTAXES
 from mr_als.logs.logs import Layout
 from mr_als.logs.meaning.columns import RATINGS, constant_user, differ, plain_name, write_columns
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from mr_als.engine.engine import Engine
 
 __all__ = ["Understood", "check_engine", "find_layouts", "log_arguments"]
+
+# bytes of headers and of what stands above them that tasks are told of: an argument must not be longer than 128 kB
+HEADERS = 32_000
 
 
 Look = TypeVar("Look")
@@ -62,12 +66,13 @@ class Understood:
         return next((example for example in self.examples if column not in example.layout.columns), None)
 
 
-def find_layouts(paths: Sequence[str], options: InputOptions, *, ratings: bool = False) -> Understood:
+def find_layouts(paths: Sequence[str], options: InputOptions, *, ratings: bool = False, scratch: str = "") -> Understood:
     """Find what the records of logs mean, each file by itself, from the options and its beginning.
 
     Parameters
     ----------
     ratings : whether they may hold ratings, which are then what their `plays` are
+    scratch : directory that is no part of the names that people see of files in it
 
     Raises
     ------
@@ -82,24 +87,51 @@ def find_layouts(paths: Sequence[str], options: InputOptions, *, ratings: bool =
         return looked_at(path, head, lambda: detect(options, path, head, ratings=ratings), given=given)
 
     given = bool(constant_user(options.columns)[0])
-    every = list(_each(look, paths))
-    left_out = none_of_the_plays(every)
-    found = [one for one in every if isinstance(one, Detected) and one.path not in left_out]
-    examples: dict[Layout, Detected] = {}
-    for one in found:
-        examples.setdefault(one.layout, one)
-    if not examples:
-        msg = f"{paths[0]}: empty, and so are all other logs; there is nothing to learn from"
+    with _named_without(scratch):
+        looks = list(_each(look, paths))
+        left_out = none_of_the_plays(looks)
+    every = [
+        one._replace(path=one.path.removeprefix(scratch)) if isinstance(one, Detected) and one.path not in left_out else None
+        for one in looks
+    ]
+    found = [one for one in every if one is not None]
+    if not found:
+        msg = f"{paths[0].removeprefix(scratch)}: empty, and so are all other logs; there is nothing to learn from"
         raise BadInputError(msg)
     if not given:
-        _check_fit([*examples.values()])
-        check_twice([*examples.values()])
+        different = list({(one.layout, *one.names.items()): one for one in reversed(found)}.values())[::-1]
+        _check_fit(different)
+        check_twice(different)
+    examples, kinds = _by_layout(every)
+    kinds = tuple(-1 if path in left_out else kind for path, kind in zip(paths, kinds, strict=True))
+    return Understood(examples, kinds, _unfit(found, kinds), left_out)
+
+
+@contextmanager
+def _named_without(scratch: str) -> Iterator[None]:
+    """Take a directory out of the messages of errors."""
+    try:
+        yield
+    except MRALSError as error:
+        if not scratch or scratch not in str(error):
+            raise
+        raise type(error)(str(error).replace(scratch, "")) from None
+
+
+def _by_layout(every: Sequence[Detected | None]) -> tuple[tuple[Detected, ...], tuple[int, ...]]:
+    """Give files that differ in their headers alone one layout, with all these; the first file of each, and the number of each."""
+    examples: dict[Layout, Detected] = {}
+    headers: dict[Layout, dict[bytes, None]] = {}
+    bare = [replace(one.layout, header=()) if one else None for one in every]
+    for layout, one in zip(bare, every, strict=True):
+        if layout and one:
+            examples.setdefault(layout, one)
+            known = headers.setdefault(layout, {})
+            # the names themselves come last, and matter most
+            known |= {line: None for line in reversed(one.layout.header) if sum(map(len, known)) < HEADERS}
     numbers = {layout: number for number, layout in enumerate(examples)}
-    kinds = tuple(
-        -1 if path in left_out else numbers[one.layout] if isinstance(one, Detected) else 0
-        for path, one in zip(paths, every, strict=True)
-    )
-    return Understood(tuple(examples.values()), kinds, _unfit(found, len(examples)), left_out)
+    whole = tuple(one._replace(layout=replace(layout, header=tuple(headers[layout]))) for layout, one in examples.items())
+    return whole, tuple(numbers[layout] if layout else 0 for layout in bare)
 
 
 def _each(found: Callable[[str], Look], paths: Sequence[str]) -> Iterator[Look]:
@@ -128,33 +160,33 @@ def _check_fit(examples: Sequence[Detected]) -> None:
         rated = [plain_name(one.names["plays"]) in RATINGS for one in (first, other) if "plays" in one.names]
         if len(set(rated)) == 2:
             _refuse(other, first, f"of it and {first.path}, one has ratings and the other plays")
-    named = next((one for one in examples if one.names and not one.layout.keys), None)
+    named = [one for one in examples if one.names and not one.layout.keys]
     for other in examples:
-        if named and not other.names and other.layout.columns != named.layout.columns:
-            columns = ",".join(named.layout.columns)
-            same = len(other.layout.columns) == len(named.layout.columns)
-            advice = f"; if its columns are in that order, too, say --columns {columns} for all" if same else ""
-            _refuse(
-                other, named, f"it has no header, and its columns are not in the order of those of {named.path}, {columns}{advice}"
-            )
+        # as many columns in another order: perhaps pieces of one file, whose first one alone has the header
+        like = (one for one in named if len(one.layout.columns) == len(other.layout.columns)) if not other.names else iter(())
+        if (one := next(like, None)) and one.layout.columns != other.layout.columns:
+            columns = ",".join(one.layout.columns)
+            why = f"it has no header, and {one.path} names its columns in another order, {columns}"
+            _refuse(other, one, f"{why}; if that is the order of both, say --columns {columns}")
 
 
 def _refuse(other: Detected, first: Detected, why: str) -> None:
-    msg = f"{other.path}: {why}; say what is meant with --columns, or prepare files of two kinds by two commands"
+    msg = f"{other.path}: {why}; say what is meant with --columns, or prepare {first.path} by a command of its own"
     raise BadInputError(msg)
 
 
-def _unfit(every: Sequence[Detected], n_layouts: int) -> str:
-    for one in every:
+def _unfit(some: Sequence[Detected], kinds: Sequence[int]) -> str:
+    for one in some:
         if not SYNTAXES[one.layout.syntax].lines:
             return f"{one.path} is {one.layout.syntax}"
         if one.path.endswith(".zst"):
             return f"{one.path} is compressed by zstd"
         if one.array:
             return f"{one.path} is an array of JSON"
-    if n_layouts > 1:
-        other = next(one for one in every if one.layout != every[0].layout)
-        return f"{other.path} has other columns or another header than {every[0].path}"
+    if len({*kinds} - {-1}) > 1:
+        first, *others = (replace(one.layout, header=()) for one in some)
+        other = next(one for one, layout in zip(some[1:], others, strict=True) if layout != first)
+        return f"{other.path} has other columns than {some[0].path}"
     return ""
 
 
@@ -250,7 +282,7 @@ def warnings(understood: Understood) -> Iterator[str]:
     for example in understood.examples:
         if example.layout.user and not example.names and example.layout.found:
             yield (
-                f"warning: {example.path}: read as Last.fm's scrobbles, artist, album, track and time, all of one user, "
+                f"{example.path}: read as Last.fm's scrobbles, artist, album, track and time, all of one user, "
                 f"{example.layout.user!r}. If the first column is of users, say --columns user,item,-,timestamp"
             )
         if example.numbers and not export_in(example):

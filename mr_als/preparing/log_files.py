@@ -94,7 +94,7 @@ class Logs:
         """Lay down the members of archives in a directory that is held by `unpacking`, and return the logs as plain files."""
         if not any(is_archive(path) for path in self.paths):
             return self
-        place, left_out = os.path.join(os.path.abspath(directory), UNPACKED), dict(self.left_out)
+        place, left_out = place_of(directory), dict(self.left_out)
         files = [_members(path, place, left_out) if is_archive(path) else [path] for path in self.paths]
         return replace(self, paths=tuple(path for paths in files for path in paths), left_out=left_out)
 
@@ -111,10 +111,15 @@ class Logs:
         return write_ranges(fetch_logs(self.paths, directory), directory, n_files, self.kinds)
 
 
+def place_of(directory: str) -> str:
+    """Return where archives are unpacked to in a directory: no part of the names of their members that people see."""
+    return os.path.join(os.path.abspath(directory), UNPACKED)
+
+
 @contextlib.contextmanager
 def unpacking(directory: str) -> Iterator[None]:
     """Remove what archives are unpacked to in a directory, before, if an earlier run was killed, and after."""
-    place = os.path.join(directory, UNPACKED)
+    place = place_of(directory)
     if os.path.isdir(place):
         shutil.rmtree(place)
     try:
@@ -125,7 +130,7 @@ def unpacking(directory: str) -> Iterator[None]:
 
 def by_archive(info: dict[str, Any], directory: str) -> dict[str, Any]:
     """Put the names of members behind those of their archives, where a report has those of files in `directory`."""
-    place = json.dumps(os.path.join(os.path.abspath(directory), UNPACKED))[1:-1]
+    place = json.dumps(place_of(directory))[1:-1]
     read: dict[str, Any] = json.loads(json.dumps(info).replace(place, ""))
     return read
 

@@ -26,7 +26,7 @@ from mr_als.options import InputOptions, PlanOptions, check_times
 from mr_als.planning.choices import COMPRESSION, choose_blocks, fitting_blocks, given_or
 from mr_als.planning.sizes import counted
 from mr_als.preparing.inputs import Understood, check_engine, find_layouts, log_arguments
-from mr_als.preparing.log_files import Logs, by_archive, unpacking
+from mr_als.preparing.log_files import Logs, by_archive, place_of, unpacking
 from mr_als.preparing.plays import Plays, read_plays
 from mr_als.progress import Progress
 from mr_als.records.blocks import SIDES, STRENGTH_UNIT
@@ -92,7 +92,7 @@ def _prepare(
         storage.remove(os.path.join(directory, "plays.json"))
     started = time.monotonic()
     found_logs = found_logs.unpacked(directory)
-    understood = find_layouts(found_logs.paths, options, ratings=ratings)
+    understood = find_layouts(found_logs.paths, options, ratings=ratings, scratch=place_of(directory))
     check_engine(understood, engine)
     found_logs = found_logs.understood(understood.kinds, understood.left_out)
     found_logs.tell(progress, "prepare")

@@ -226,11 +226,15 @@ def differ(column: str, name: str, other: str) -> bool:
 
 
 def choose_columns(
-    columns: str, names: Sequence[str], path: str, user: str = "", *, ratings: bool
+    columns: str, names: Sequence[str], path: str, user: str = "", *, ratings: bool, complete: bool = True
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Take columns from --columns, or choose them among the names of a log, of which user and item are known.
 
     The name of the user is `=NAME` where all records have the same; `user` is that one if it is given.
+
+    Parameters
+    ----------
+    complete : whether `names` are all of them; records of JSON may have others later, than those of user and item
 
     Raises
     ------
@@ -241,7 +245,7 @@ def choose_columns(
         return known
     given = named_columns(columns, user)
     for column, key in zip(*given, strict=True):
-        if key not in names:
+        if key not in names and (complete or column in ("user", "item")):
             msg = f"{path}: nothing is named {key!r}, which --columns gives for the {column}; its names are {listed(names)}"
             msg += did_you_mean(key, names)
             raise BadInputError(msg)

@@ -124,7 +124,7 @@ def _named(options: _Asked, form: str, path: str, head: bytes, *, ratings: bool)
     rows = jsonl.sample(head, names) if form == "jsonl" else parquet.sample(path, names)
     values = {name: Values([row[name] for row in rows if name in row]) for name in names}
     _check_known(options, names, path, values)
-    columns, keys = choose_columns(options.columns, names, path, options.user, ratings=ratings)
+    columns, keys = choose_columns(options.columns, names, path, options.user, ratings=ratings, complete=form == "parquet")
     called = dict(zip(columns, keys, strict=True))
     columns, keys, user = apart(columns, keys)
     number, row = next(((n, row) for n, row in enumerate(rows, 1) if row.get(called["item"])), (0, {}))

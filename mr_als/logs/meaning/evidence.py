@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import NamedTuple
 
 from mr_als.logs.meaning.exports import ME
@@ -23,8 +24,10 @@ _NUMBER = re.compile(NUMBER.pattern.decode())
 # so many lines tell a handful of values, and a column that counts lines
 _FEW, _COUNTED = 20, 5
 _HANDFUL = 10
-# a longer number is an id or a hash
-_DIGITS = 25
+# numbers that may be amounts: one that begins with a zero, or is very long, is an id or a hash
+_AMOUNT = re.compile(rf"(?!0[0-9])(?=.{{1,25}}$)(?:{NUMBER.pattern.decode()})")
+# milliseconds; and more plays than most lines have
+_SECOND, _PLAYS = 1000, 20_000
 
 
 @dataclass
@@ -42,7 +45,7 @@ class Values:
     def __post_init__(self) -> None:
         """Look at each value once."""
         self.texts = [text for text in self.texts if text]
-        self.numbers = [float(text) for text in self.texts if len(text) <= _DIGITS and _NUMBER.fullmatch(text)]
+        self.numbers = [float(text) for text in self.texts if _AMOUNT.fullmatch(text)]
         units = Counter(map(unit_of, self.texts))
         unit, _ = max(((unit, n) for unit, n in units.items() if unit), key=lambda row: row[1], default=("", 0))
         self.unit = unit if 2 * (len(self.texts) - units[""]) > len(self.texts) else ""
@@ -64,8 +67,15 @@ class Values:
 
     @property
     def is_length(self) -> bool:
-        """Whether most are amounts that may be milliseconds, below a day."""
-        return self.is_amount and 2 * sum(value < DAY for value in self.numbers) > len(self.texts)
+        """Whether most are amounts that may be milliseconds: below a day, and one of some above a second."""
+        below = 2 * sum(value < DAY for value in self.numbers) > len(self.texts)
+        return self.is_amount and below and (len(self.numbers) < _COUNTED or max(self.numbers) >= _SECOND)
+
+    @property
+    def is_plays(self) -> bool:
+        """Whether most are amounts that may be numbers of plays: one of some is small, most are not as large as milliseconds."""
+        few = len(self.numbers) < _COUNTED
+        return self.is_amount and (few or (min(self.numbers) < _SECOND and median(self.numbers) < _PLAYS))
 
     @property
     def counts_lines(self) -> bool:
@@ -141,7 +151,7 @@ SHAPES = (
     # --format counts
     Shape(
         ("user", "item", "plays"),
-        lambda v: v[0].is_user and v[1].is_user and v[1].is_item and v[2].is_amount and not v[2].has_halves,
+        lambda v: v[0].is_user and v[1].is_user and v[1].is_item and v[2].is_plays and not v[2].has_halves,
     ),
     Shape(("user", "item", "plays"), lambda v: v[0].is_user and v[1].is_item and v[2].has_halves, ratings=True),
     # MovieLens and many others
@@ -158,7 +168,7 @@ SHAPES = (
     ),
     # Last.fm-360K: hash of the user, artist id, artist, plays
     Shape(
-        ("user", "-", "item", "plays"), lambda v: v[0].all_match(_HASH) and not v[1].is_time and v[2].is_item and v[3].is_amount
+        ("user", "-", "item", "plays"), lambda v: v[0].all_match(_HASH) and not v[1].is_time and v[2].is_item and v[3].is_plays
     ),
     # Last.fm-1K: user, time, artist id (often empty), artist, track id, track
     Shape(("user", "timestamp", "-", "item", "-", "-"), lambda v: v[0].is_user and v[1].unit == "text" and v[3].is_item),

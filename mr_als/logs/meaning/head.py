@@ -80,9 +80,9 @@ def look(head: bytes, path: str, *, delimiter: bytes = b"", syntax: str = "") ->
         delimiter = delimiter or sep[1]
     cut = _cut(lines, delimiter, syntax)
     rows = [cut(line) for line in lines]
-    used = [n for n, line in enumerate(lines) if _is_record(line)]
+    used = _used(lines)
     width = Counter(len(rows[n]) for n in used).most_common(1)[0][0] if used else 0
-    used = sorted(used + _no_comments(lines, rows, used, width))
+    used = sorted({*used, *_no_comments(lines, rows, used, width)})
     at = _header(rows, used, width, path)
     first = min([n for n in used if len(rows[n]) == width], default=0) if at is None else at + 1
     records = [(n + 1, rows[n]) for n in used if n >= first and len(rows[n]) == width]
@@ -99,8 +99,10 @@ def _lines(head: bytes) -> list[bytes]:
     return [line.removesuffix(b"\r") for line in whole]
 
 
-def _is_record(line: bytes) -> bool:
-    return bool(line.strip()) and not line.startswith(b"#") and not _SEP.fullmatch(line)
+def _used(lines: Sequence[bytes]) -> list[int]:
+    """List the lines that are neither empty nor comments; what looks like these is none where there is nothing else."""
+    filled = [n for n, line in enumerate(lines) if line.strip() and not _SEP.fullmatch(line)]
+    return [n for n in filled if not lines[n].startswith(b"#")] or filled
 
 
 def _no_comments(lines: Sequence[bytes], rows: Sequence[list[str]], used: Sequence[int], width: int) -> list[int]:
@@ -112,7 +114,7 @@ def _no_comments(lines: Sequence[bytes], rows: Sequence[list[str]], used: Sequen
 
 def _cut(lines: Sequence[bytes], delimiter: bytes, syntax: str) -> Cut:
     """Find what stands between fields: what cuts most lines into equally many of them, a tab first."""
-    lines = [line for line in lines if _is_record(line)]
+    lines = [lines[n] for n in _used(lines)]
     if not delimiter:
         shares = {mark: _share(lines, Cut(mark, syntax or _syntax(mark))) for mark in _DELIMITERS}
         likely = [mark for mark in (b"\t", b"::") if shares[mark][0] > 0.5]
@@ -177,7 +179,7 @@ def _header(rows: Sequence[list[str]], used: Sequence[int], width: int, path: st
 
 def _is_other(names: Sequence[str], below: Sequence[list[str]]) -> bool:
     """Say whether a line differs from those below it as names differ from values: a column of theirs is of numbers or times."""
-    if not all(names[1:]) or len(set(names)) < len(names):
+    if not all(names[1:]):
         return False
     columns = [Values(texts) for texts in zip(*below, strict=True)]
     if any(values.is_number or values.is_time for values in columns):
