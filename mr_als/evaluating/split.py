@@ -27,7 +27,7 @@ from mr_als.logs.times import parse_moment
 from mr_als.options import TASK_MEMORY, InputOptions, SplitOptions
 from mr_als.plays.partition import PARTS
 from mr_als.preparing.inputs import Understood, check_engine, find_layouts, log_arguments
-from mr_als.preparing.log_files import Logs, by_archive
+from mr_als.preparing.log_files import Logs, by_archive, place_of
 from mr_als.preparing.prepare import check_lines, check_usable, count_blocks, tell_lines
 from mr_als.progress import Progress
 from mr_als.records.blocks import STRENGTH_UNIT, unpack
