@@ -27,7 +27,7 @@ from mr_als.logs.times import parse_moment
 from mr_als.options import TASK_MEMORY, InputOptions, SplitOptions
 from mr_als.plays.partition import PARTS
 from mr_als.preparing.inputs import Understood, check_engine, find_layouts, log_arguments
-from mr_als.preparing.log_files import Logs, by_archive, place_of
+from mr_als.preparing.log_files import Logs, by_archive, place_of, unpacking
 from mr_als.preparing.prepare import check_lines, check_usable, count_blocks, tell_lines
 from mr_als.progress import Progress
 from mr_als.records.blocks import STRENGTH_UNIT, unpack
@@ -66,6 +66,7 @@ def split(
     named = Logs.of(logs, engine.form)
     with ExitStack() as stack:
         work = stack.enter_context(tempfile.TemporaryDirectory(prefix="mr-als-split-"))
+        stack.enter_context(unpacking(work))
         found = named.unpacked(work)
         understood = find_layouts(found.paths, inputs, ratings=ratings, scratch=place_of(work))
         check_engine(understood, engine)

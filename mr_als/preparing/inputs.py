@@ -5,11 +5,10 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from mr_als.errors import BadInputError, MRALSError, UsageError
+from mr_als.errors import BadInputError, UsageError
 from mr_als.logs.formats import SYNTAXES
 from mr_als.logs.logs import Layout
 from mr_als.logs.meaning.columns import RATINGS, constant_user, differ, plain_name, write_columns
@@ -87,9 +86,8 @@ def find_layouts(paths: Sequence[str], options: InputOptions, *, ratings: bool =
         return looked_at(path, head, lambda: detect(options, path, head, ratings=ratings), given=given)
 
     given = bool(constant_user(options.columns)[0])
-    with _named_without(scratch):
-        looks = list(_each(look, paths))
-        left_out = none_of_the_plays(looks)
+    looks = list(_each(look, paths))
+    left_out = none_of_the_plays(looks)
     every = [
         one._replace(path=one.path.removeprefix(scratch)) if isinstance(one, Detected) and one.path not in left_out else None
         for one in looks
@@ -104,18 +102,7 @@ def find_layouts(paths: Sequence[str], options: InputOptions, *, ratings: bool =
         check_twice(different)
     examples, kinds = _by_layout(every)
     kinds = tuple(-1 if path in left_out else kind for path, kind in zip(paths, kinds, strict=True))
-    return Understood(examples, kinds, _unfit(found, kinds), left_out)
-
-
-@contextmanager
-def _named_without(scratch: str) -> Iterator[None]:
-    """Take a directory out of the messages of errors."""
-    try:
-        yield
-    except MRALSError as error:
-        if not scratch or scratch not in str(error):
-            raise
-        raise type(error)(str(error).replace(scratch, "")) from None
+    return Understood(examples, kinds, _unfit(found, kinds), {path.removeprefix(scratch): why for path, why in left_out.items()})
 
 
 def _by_layout(every: Sequence[Detected | None]) -> tuple[tuple[Detected, ...], tuple[int, ...]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from mr_als.errors import BadInputError, StorageError, UsageError
+from mr_als.errors import BadInputError, MRALSError, StorageError, UsageError
 from mr_als.logs.archives import is_archive, unpack
 from mr_als.logs.foreign import BYTES, kind_of
 from mr_als.logs.streams import COMPRESSED, encoding_of, open_log
@@ -124,6 +124,10 @@ def unpacking(directory: str) -> Iterator[None]:
         shutil.rmtree(place)
     try:
         yield
+    except MRALSError as error:
+        if place not in str(error):
+            raise
+        raise type(error)(str(error).replace(place, "")) from None
     finally:
         shutil.rmtree(place, ignore_errors=True)
 

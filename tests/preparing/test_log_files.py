@@ -135,6 +135,25 @@ def test_bad_lines_are_named_by_archive_and_member(tmp_path):
     assert bad == f"{tmp_path}/x.zip/day/a.tsv\t2\ttoo few fields\t\tann\\tx"
 
 
+def test_a_member_that_is_not_understood_is_named_by_its_archive(tmp_path, capsys):
+    make_zip(tmp_path / "x.zip", {"day/a.txt": b"hello\n"})
+    make_zip(
+        tmp_path / "y.zip", {"day/a.csv": b"user,item,weight\nann,x,3\n", "b.csv": b"user,item,album length\nann,x,3\nbob,y,4\n"}
+    )
+
+    with pytest.raises(BadInputError, match=rf"^{tmp_path}/x\.zip/day/a\.txt: its lines have 1 fields"):
+        prepare([str(tmp_path / "x.zip")], str(tmp_path / "plays"), InputOptions())
+    with pytest.raises(BadInputError, match=rf"^{tmp_path}/x\.zip/day/a\.txt: its lines have 1 fields"):
+        outputs = {part: str(tmp_path / part) for part in ("train", "test")}
+        split([str(tmp_path / "x.zip")], outputs, SplitOptions(by="random"), InputOptions(), Engine(), Progress(quiet=True))
+    prepare([str(tmp_path / "y.zip")], str(tmp_path / "plays"), InputOptions())
+    make_zip(tmp_path / "z.zip", {"a.csv.gz": gzip.compress(b"user,item\nann,x\n" * 9000)[:-9]})
+    with pytest.raises(BadInputError, match=rf"^{tmp_path}/z\.zip/a\.csv\.gz: .*compressed data are damaged"):
+        prepare([str(tmp_path / "z.zip")], str(tmp_path / "plays"), InputOptions())
+
+    assert f"warning: prepare: {tmp_path}/y.zip/b.csv: numbers that are not used: album length" in capsys.readouterr().err
+
+
 def test_what_was_unpacked_is_removed_when_a_run_fails_and_by_the_next_one_when_it_was_killed(members, monkeypatch):
     (members / "plays/unpacked/of").mkdir(parents=True)
     (members / "plays/unpacked/of/another.csv").write_text("not a log")
