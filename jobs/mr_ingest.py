@@ -27,12 +27,12 @@ import numpy as np  # isort: skip
 from mr_als.engine.logjob import REPORTS, LogJob
 from mr_als.logs.logs import Filter, Layout
 from mr_als.plays.dated import DatedBlock
-from mr_als.plays.merging import at_least, merge_blocks
+from mr_als.plays.merging import finished, merge_blocks
 from mr_als.plays.ratings import RatingTable, merge_ratings
 from mr_als.plays.table import Aggregator
 from mr_als.records.blocks import SIDES, PlaysBlock
 from mr_als.records.lines import Record, keep
-from mr_als.records.spill import checksum, let_go
+from mr_als.records.spill import let_go
 
 # bytes, below the largest block that malloc learns from (32 MB)
 FREED = 30 << 20
@@ -87,13 +87,9 @@ class MRIngest(LogJob):
         records = (reader.add(side.encode(), (order.split(b"/")[1], text)) for order, text in values)
         plays = self.merge(keep(record for record in records if record is not None))
         reader.finish()
-        made_of = [len(plays.indices), plays.total_units]
-        plays = at_least(plays, self.options.min_user_plays if side == "users" else self.options.min_item_plays)
-        payload = plays.pack()
+        payload, total = finished(plays, self.options.min_user_plays if side == "users" else self.options.min_item_plays)
         yield from self.write_record(side, int(block), payload)
-        total = [side, len(plays.hashes), len(plays.indices), plays.total_units, len(plays.columns), *made_of]
-        total += [len(payload), checksum(payload)]
-        self.reports += self.write_record("total", int(block), json.dumps(total).encode())
+        self.reports += self.write_record("total", int(block), json.dumps([side, *total]).encode())
 
     def merge(self, records: Sequence[Record]) -> PlaysBlock:
         """Merge what several tasks know of the same block."""

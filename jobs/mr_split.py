@@ -25,7 +25,7 @@ import numpy as np  # isort: skip
 from mr_als.engine.logjob import REPORTS, LogJob
 from mr_als.logs.logs import Filter, Layout
 from mr_als.plays.dated import DatedBlock, DatedTable, merge_dated
-from mr_als.plays.partition import PARTS, RULES, Partition, Rule, partition
+from mr_als.plays.partition import PARTS, RULES, Partition, Rule, mark_of, partition
 from mr_als.records.blocks import STRENGTH_UNIT, pack
 
 DATED = "dated"
@@ -51,11 +51,7 @@ class MRSplit(LogJob):
 
     def mark_of(self, seconds: Any, n: int) -> Any:
         """Keep of the times what the rule needs; what it does not need would only be shuffled."""
-        if self.options.by == "time":
-            return np.searchsorted(np.array(self.options.cut), seconds, "right").astype(np.int64)
-        if self.options.by == "last":
-            return np.rint(seconds * 1000).astype(np.int64)
-        return np.zeros(n, np.int64)
+        return mark_of(self.options.by, self.options.cut, seconds, n)
 
     def flush(self) -> Iterator[Pair]:
         """Write the table as one record per block of users."""

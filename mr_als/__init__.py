@@ -1,31 +1,47 @@
 """Implicit-feedback matrix factorisation as MapReduce: play logs in, recommendations out.
 
-Every task on a cluster imports this module, so it imports nothing heavy.
-
 >>> import mr_als
->>> mr_als.__version__.count(".")
-2
+>>> plays = [("ann", "jazz", 9), ("ann", "soul", 3), ("bob", "jazz", 5), ("bob", "soul", 1), ("cid", "jazz", 2)]
+>>> mr_als.fit(plays, rank=2, regularization=0.01).recommend("cid")[0][0]
+'soul'
+
+Every task on a cluster imports this module, so it imports nothing: a name is looked up when it is first used (PEP 562).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mr_als.models.model import Model
+    from mr_als.api.fit import fit
+    from mr_als.api.functions import Split, evaluate, load, split
+    from mr_als.api.model import Model
+    from mr_als.api.report import Report
+    from mr_als.api.sweeping import Sweep, sweep
+    from mr_als.errors import MRALSError
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load"]
+__all__ = ["MRALSError", "Model", "Report", "Split", "Sweep", "__version__", "evaluate", "fit", "load", "split", "sweep"]
+
+_WHERE = {
+    "MRALSError": "mr_als.errors",
+    "Model": "mr_als.api.model",
+    "Report": "mr_als.api.report",
+    "fit": "mr_als.api.fit",
+    **dict.fromkeys(("Split", "evaluate", "load", "split"), "mr_als.api.functions"),
+    **dict.fromkeys(("Sweep", "sweep"), "mr_als.api.sweeping"),
+}
 
 
-def load(path: str) -> Model:
-    """Open the published model in the directory `path`; see `mr_als.models.model.Model`.
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        msg = f"module 'mr_als' has no attribute {name!r}"
+        raise AttributeError(msg)
+    from importlib import import_module
 
-    Raises
-    ------
-    ModelError
-        If there is no published model, or its files are damaged.
-    """
-    from mr_als.models.model import Model
+    globals()[name] = getattr(import_module(_WHERE[name]), name)
+    return globals()[name]
 
-    return Model.open(path)
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -14,11 +14,13 @@
   + StorageError            a file system that does not answer, or refuses what is asked
   + JobFailedError          a MapReduce job failed
   + ModelError              no published model, or one that cannot be read
+  + UnknownIdError          a user or an item that a model does not know; it is a KeyError, too
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 __all__ = [
     "BadInputError",
@@ -34,6 +36,7 @@ __all__ = [
     "ResumeError",
     "SingularSystemError",
     "StorageError",
+    "UnknownIdError",
     "UsageError",
     "did_you_mean",
 ]
@@ -102,6 +105,30 @@ class JobFailedError(MRALSError):
 
 class ModelError(MRALSError):
     """There is no published model, or it cannot be read."""
+
+
+class UnknownIdError(MRALSError, KeyError):
+    """A model does not know a user or an item.
+
+    Parameters
+    ----------
+    name : the id
+    text : function that gives the message, which is asked for only when it is shown: many who catch this never show it
+    """
+
+    def __init__(self, name: Any, text: Callable[[], str]) -> None:
+        super().__init__(name)
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _said, (self.args[0], str(self))
+
+
+def _said(name: Any, text: str) -> UnknownIdError:
+    return UnknownIdError(name, lambda: text)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from mr_als.maths.ranking.bootstrap import interval
 from mr_als.maths.ranking.metrics import metric_names
 from mr_als.models.model import Model
 from mr_als.options import TASK_MEMORY, InputOptions, to_arguments
+from mr_als.preparing.prepare import Source
 from mr_als.progress import Progress
 from mr_als.recommending.popularity import listeners_of
 from mr_als.recommending.recommend import write_tiles
@@ -46,14 +48,14 @@ class Asked:
     """
 
     ks: tuple[int, ...] = (10, 20)
-    history: tuple[str, ...] = ()
+    history: Sequence[str] | Source = ()
     candidates: str = ""
     seed: int = 0
     task_memory: int = TASK_MEMORY
 
 
 def evaluate(
-    model: Model, tests: Sequence[str], asked: Asked, inputs: InputOptions, engine: Engine, progress: Progress
+    model: Model, tests: Sequence[str] | Source, asked: Asked, inputs: InputOptions, engine: Engine, progress: Progress
 ) -> dict[str, Any]:
     """Compare the model with popularity on held-out plays.
 
@@ -62,7 +64,7 @@ def evaluate(
     BadInputError
         If no test pair can be evaluated, or an input can not be read.
     """
-    with tempfile.TemporaryDirectory(prefix="mr-als-evaluate-") as work, engine.workplace(tests[0], work) as place:
+    with tempfile.TemporaryDirectory(prefix="mr-als-evaluate-") as work, _workplace(engine, tests, work) as place:
         reading = Reading(model, inputs, engine, progress, work, place, asked.task_memory)
         test = reading.plays("test", tests)
         history = reading.plays("history", found) if (found := asked.history or _folded_in_beside(tests)) else None
@@ -90,7 +92,14 @@ def _found(parts: Sequence[str], form: str) -> tuple[Sums, Array]:
     return Sums.unpack(found["sums"]), unpack(found["seen"])[0]
 
 
-def _folded_in_beside(tests: Sequence[str]) -> tuple[str, ...]:
+def _workplace(engine: Engine, tests: Sequence[str] | Source, work: str) -> AbstractContextManager[str]:
+    """Find a directory that tasks see."""
+    return nullcontext(work) if isinstance(tests, Source) else engine.workplace(tests[0], work)
+
+
+def _folded_in_beside(tests: Sequence[str] | Source) -> tuple[str, ...]:
+    if isinstance(tests, Source):
+        return ()
     return tuple(path for path in (os.path.join(test, FOLD_IN) for test in tests) if storage_of(path).names(path))
 
 

@@ -21,7 +21,7 @@ from mr_als.maths.array import Array
 from mr_als.models.model import Model
 from mr_als.options import InputOptions, PlanOptions
 from mr_als.preparing.plays import Plays
-from mr_als.preparing.prepare import prepare
+from mr_als.preparing.prepare import Source, prepare
 from mr_als.progress import Progress
 from mr_als.recommending.fold_in import duplicates_of
 from mr_als.records.blocks import PlaysBlock
@@ -66,7 +66,7 @@ class Reading:
         self._engine, self._progress, self._work, self._place = engine, progress, work, place
         self._plan, self._ratings = PlanOptions(task_memory=task_memory), model.weights.explicit
 
-    def plays(self, name: str, logs: Sequence[str], inputs: InputOptions | None = None) -> Plays:
+    def plays(self, name: str, logs: Sequence[str] | Source, inputs: InputOptions | None = None) -> Plays:
         """Prepare logs."""
         place = os.path.join(self._place, name)
         chosen = inputs or self._inputs

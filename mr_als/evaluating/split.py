@@ -125,6 +125,17 @@ def check_rule(rule: SplitOptions, understood: Understood, *, with_validation: b
         columns = ", ".join(other.layout.columns)
         msg = f"--by {rule.by} needs a timestamp, but the columns are {columns} in {other.path}; use --by random or users"
         raise UsageError(msg)
+    return cuts_of(rule, with_validation=with_validation)
+
+
+def cuts_of(rule: SplitOptions, *, with_validation: bool) -> list[float]:
+    """Read the cut-offs of a rule, ascending.
+
+    Raises
+    ------
+    UsageError
+        If they are not those that it needs.
+    """
     wanted = ["validation_cut", "cut"] if with_validation else ["cut"]
     cuts = []
     for name in ("validation_cut", "cut"):

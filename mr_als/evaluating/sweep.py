@@ -23,8 +23,9 @@ from mr_als.evaluating.evaluate import Asked, evaluate
 from mr_als.maths.ranking.metrics import metric_names
 from mr_als.models.model import Model
 from mr_als.options import InputOptions, Training, to_arguments
-from mr_als.preparing.log_files import Logs, fingerprint
+from mr_als.preparing.log_files import fingerprint
 from mr_als.preparing.plays import read_plays
+from mr_als.preparing.prepare import Source, fingerprint_of
 from mr_als.progress import Progress
 from mr_als.storage.places import storage_of
 from mr_als.training.train import train
@@ -42,8 +43,8 @@ class Parts:
     """What a sweep reads: the plays directory of the training part, and logs of the validation and perhaps of the test part."""
 
     plays: str
-    validation: tuple[str, ...]
-    test: tuple[str, ...] = ()
+    validation: Sequence[str] | Source
+    test: Sequence[str] | Source = ()
     inputs: InputOptions = InputOptions()
 
 
@@ -97,8 +98,8 @@ def _begin(parts: Parts, directory: str, asked: Asked) -> None:
     storage = storage_of(directory)
     shared: dict[str, Any] = {
         "plays": fingerprint([storage_of(parts.plays).absolute(os.path.join(parts.plays, "plays.json"))]),
-        "validation": Logs.of(parts.validation).fingerprint(),
-        "test": Logs.of(parts.test).fingerprint() if parts.test else None,
+        "validation": fingerprint_of(parts.validation, parts.inputs),
+        "test": fingerprint_of(parts.test, parts.inputs) if parts.test else None,
         "k": list(asked.ks),
     }
     shared = json.loads(json.dumps(shared))

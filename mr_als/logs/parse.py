@@ -26,7 +26,7 @@ __all__ = ["HEADER", "MAX_PLAYS", "NOBODY", "OUTSIDE", "SHORT", "ZERO", "Parsed"
 # what becomes of good lines that are no plays
 HEADER, NOBODY, SHORT, OUTSIDE, ZERO = "header", "without user or item", "too short", "outside the window", "zero plays"
 # what programs write where there is no id, and nobody calls themselves
-_NO_ID = (b"NaN", b"NULL", b"\\N", b"<NA>")
+NO_ID = (b"NaN", b"NULL", b"\\N", b"<NA>")
 
 # plays of one line; the integers that sums are kept in hold 2^16 such lines, and `sum_pairs` notices more
 MAX_PLAYS = 2.0**31
@@ -296,11 +296,11 @@ def _check_ids(lines: _Lines, rows: Array, starts: Array, ends: Array, field: st
     """Reject lines without an id, and with what programs write in its place."""
     lengths = ends - starts
     lines.reject(rows[lengths == 0], "empty id", field)
-    short = np.flatnonzero(lengths <= max(map(len, _NO_ID)))
+    short = np.flatnonzero(lengths <= max(map(len, NO_ID)))
     if not len(short):
         return
     words = words_at(lines.buffer, starts[short])
-    for text in _NO_ID:
+    for text in NO_ID:
         mask = np.uint64((1 << 8 * len(text)) - 1)
         like = short[(lengths[short] == len(text)) & ((words & mask) == np.uint64(int.from_bytes(text, "little")))]
         if len(like):

@@ -61,7 +61,7 @@ def _npz(model: Model, path: str) -> None:
     """Write arrays user_ids, user_factors, item_ids, item_factors, and the plays as CSR: plays_start, plays_item, plays_amount."""
     arrays: dict[str, Any] = {name: getattr(model, name) for name in ("plays_start", "plays_item", "plays_amount")}
     for side, ids, factors in _sides(model):
-        arrays |= {f"{side[:-1]}_ids": np.array(list(ids), dtype=np.str_), f"{side[:-1]}_factors": factors}
+        arrays |= {f"{side[:-1]}_ids": np.array(list(ids) or [""])[: len(ids)], f"{side[:-1]}_factors": factors}
     with open(path, "wb") as file:
         np.savez(file, **arrays)
 
@@ -73,11 +73,11 @@ def _tsv(model: Model, path: str) -> None:
         with open(os.path.join(path, f"{side}.tsv"), "w", encoding="utf-8", newline="\n") as file:
             for names, rows in _parts(ids, factors):
                 lines = zip(names, rows.tolist(), strict=True)
-                file.writelines("\t".join([name, *(f"{value:.9g}" for value in row)]) + "\n" for name, row in lines)
+                file.writelines("\t".join([str(name), *(f"{value:.9g}" for value in row)]) + "\n" for name, row in lines)
 
 
 def _parquet(model: Model, path: str) -> None:
-    """Write users.parquet and items.parquet: columns id (string) and factors (list of rank float32)."""
+    """Write users.parquet and items.parquet: columns id (string, or int64 of integers) and factors (list of rank float32)."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -86,12 +86,13 @@ def _parquet(model: Model, path: str) -> None:
         raise UsageError(msg) from None
     Path(path).mkdir()
     vectors = pa.list_(pa.float32(), model.rank)
-    schema = pa.schema([("id", pa.string()), ("factors", vectors)])
     for side, ids, factors in _sides(model):
+        kind = pa.int64() if len(ids) and isinstance(ids[0], int) else pa.string()
+        schema = pa.schema([("id", kind), ("factors", vectors)])
         with pq.ParquetWriter(os.path.join(path, f"{side}.parquet"), schema) as writer:
             for names, rows in _parts(ids, factors):
                 values = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), type=vectors)
-                writer.write_table(pa.table([pa.array(names, pa.string()), values], schema=schema))
+                writer.write_table(pa.table([pa.array(names, kind), values], schema=schema))
 
 
 FORMATS: dict[str, Callable[[Model, str], None]] = {"npz": _npz, "parquet": _parquet, "tsv": _tsv}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from mr_als.storage.places import scheme_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+
+Opened = TypeVar("Opened", bound="Model")
 
 
 class Names:
@@ -78,7 +81,7 @@ class Model:
         return array
 
     @classmethod
-    def open(cls, path: str) -> Model:
+    def open(cls: type[Opened], path: str) -> Opened:
         """Open the model in the directory `path`; of one on a cluster a copy on this machine, made when there is none.
 
         Raises

@@ -23,7 +23,7 @@ from mr_als.records.blocks import STRENGTH_UNIT, pack, unpack
 from mr_als.records.ids import Ids, block_of
 from mr_als.records.spill import Buffer
 
-__all__ = ["DatedBlock", "DatedTable", "merge_dated"]
+__all__ = ["DatedBlock", "DatedTable", "merge_dated", "summed"]
 
 # bytes of a row, and rows collected before the table is full if memory allows: more are not worth their sorting
 _ROW = 32
@@ -77,7 +77,7 @@ class DatedBlock(NamedTuple):
             )
 
 
-def _summed(users: Side, items: Side, user: Array, item: Array, mark: Array, units: Array) -> DatedBlock:
+def summed(users: Side, items: Side, user: Array, item: Array, mark: Array, units: Array) -> DatedBlock:
     """Sort rows and sum those of equal (user, item, mark)."""
     order = np.lexsort((mark, item, user))
     user, item, mark, units = user[order], item[order], mark[order], units[order]
@@ -100,7 +100,7 @@ def merge_dated(parts: Sequence[DatedBlock]) -> DatedBlock:
         return parts[0]
     users, user = merge_sides([part.users for part in parts])
     items, item = merge_sides([part.items for part in parts])
-    return _summed(
+    return summed(
         users,
         items,
         np.concatenate([place[part.user] for place, part in zip(user, parts, strict=True)]),
@@ -164,7 +164,7 @@ class DatedTable:
 
     def flush(self) -> DatedBlock:
         """Return everything collected since the last flush, summed by pair and time, and start afresh."""
-        return _summed(*self.collected())
+        return summed(*self.collected())
 
     def collected(self) -> tuple[Side, Side, Array, Array, Array, Array]:
         """Return the users and items in hash order and the rows collected since the last call, and start afresh."""

@@ -18,7 +18,7 @@ from mr_als.records.blocks import STRENGTH_UNIT, PlaysBlock
 from mr_als.records.csr import row_starts
 from mr_als.records.ids import Ids, block_of
 
-__all__ = ["Pairs", "Side", "by_columns", "merge_sides", "split_blocks", "sum_pairs"]
+__all__ = ["Pairs", "Side", "by_columns", "cut_blocks", "merge_sides", "split_blocks", "sum_pairs"]
 
 
 class Side(NamedTuple):
@@ -128,15 +128,21 @@ def merge_sides(sides: Sequence[Side]) -> tuple[Side, list[Array]]:
 
 def split_blocks(pairs: Pairs, rows: Side, column_hashes: Array, n_blocks: int) -> Iterator[tuple[int, PlaysBlock]]:
     """Cut pairs into blocks of rows; rows and columns are in hash order. Blocks without rows are left out."""
-    indptr = row_starts(pairs.rows, len(rows.hashes))
+    return cut_blocks(row_starts(pairs.rows, len(rows.hashes)), pairs.columns, pairs.strengths, rows, column_hashes, n_blocks)
+
+
+def cut_blocks(
+    indptr: Array, columns: Array, strengths: Array, rows: Side, column_hashes: Array, n_blocks: int, unit: int = 1
+) -> Iterator[tuple[int, PlaysBlock]]:
+    """Cut plays in CSR form, sorted within each row, likewise; strengths are multiples of `unit`, which is one of 2^-16."""
     blocks = block_of(rows.hashes, n_blocks)
     edges = [*np.flatnonzero(np.diff(blocks, prepend=-1)).tolist(), len(blocks)]
     for start, end in pairwise(edges):
         part = slice(indptr[start], indptr[end])
-        used, indices = _dictionary(pairs.columns[part], len(column_hashes))
+        used, indices = _dictionary(columns[part], len(column_hashes))
         ids = rows.ids.take(np.arange(start, end))
         own = indptr[start : end + 1] - indptr[start]
-        yield int(blocks[start]), PlaysBlock(rows.hashes[start:end], ids, own, indices, column_hashes[used], pairs.strengths[part])
+        yield int(blocks[start]), PlaysBlock(rows.hashes[start:end], ids, own, indices, column_hashes[used], strengths[part], unit)
 
 
 def _dictionary(columns: Array, n_columns: int) -> tuple[Array, Array]:

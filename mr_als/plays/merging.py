@@ -16,9 +16,9 @@ from mr_als.maths.array import Array
 from mr_als.plays.grouping import Side, merge_sides, sum_pairs
 from mr_als.records.blocks import STRENGTH_BITS, STRENGTH_UNIT, PlaysBlock, smallest_type
 from mr_als.records.csr import row_of, sum_rows
-from mr_als.records.spill import PIECE, Spill, let_go, pieces
+from mr_als.records.spill import PIECE, Buffer, Spill, checksum, let_go, pieces
 
-__all__ = ["at_least", "merge_blocks"]
+__all__ = ["at_least", "finished", "merge_blocks"]
 
 # bytes of each array of the block that stay in memory while it is made
 KEPT = 8 << 20
@@ -160,3 +160,17 @@ def at_least(plays: PlaysBlock, threshold: float) -> PlaysBlock:
         plays.hashes[rows], plays.ids.take(rows), indptr, indices.array(index_type), columns.array(np.uint64),
         strengths.array(plays.strengths.dtype), plays.unit,
     )  # fmt: skip
+
+
+def finished(plays: PlaysBlock, threshold: float) -> tuple[Buffer, list[int]]:
+    """Leave out rows whose plays sum to less than `threshold`, and pack the block.
+
+    Returns
+    -------
+    the buffer, and what is reported of it: rows, pairs, units, columns, pairs and units before the threshold, bytes, checksum
+    """
+    made_of = [len(plays.indices), plays.total_units]
+    plays = at_least(plays, threshold)
+    payload = plays.pack()
+    total = [len(plays.hashes), len(plays.indices), plays.total_units, len(plays.columns), *made_of]
+    return payload, [*total, len(payload), checksum(payload)]

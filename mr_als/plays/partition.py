@@ -14,6 +14,7 @@ By time and last, a pair keeps the plays of its own part's time only: later ones
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from mr_als.maths.array import Array
 from mr_als.maths.drawing.mixing import mix, seed_key
 from mr_als.plays.dated import DatedBlock
 
-__all__ = ["PARTS", "RULES", "Partition", "Rule", "partition"]
+__all__ = ["PARTS", "RULES", "Partition", "Rule", "mark_of", "partition"]
 
 TRAIN, VALIDATION, TEST, VALIDATION_FOLD_IN, TEST_FOLD_IN = range(5)
 PARTS = ("train", "validation", "test", "validation_fold_in", "test_fold_in")
@@ -59,6 +60,16 @@ class Partition(NamedTuple):
     units: Array
     replays: Array
     undivided: int
+
+
+def mark_of(by: str, cuts: Sequence[float], seconds: Array | None, n: int) -> Array:
+    """Keep of the times (n,) what a rule needs, int64: milliseconds for last, the number of cut-offs before for time, else 0."""
+    if by == "time":
+        return np.searchsorted(np.array(cuts), np.asarray(seconds), "right").astype(np.int64)
+    if by == "last":
+        rounded: Array = np.rint(np.asarray(seconds) * 1000).astype(np.int64)
+        return rounded
+    return np.zeros(n, np.int64)
 
 
 def partition(block: DatedBlock, rule: Rule) -> Partition:

@@ -11,6 +11,7 @@ import json
 import os
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -37,8 +38,35 @@ if TYPE_CHECKING:
     from mr_als.storage.storage import Storage
 
 
+class Source(ABC):
+    """Plays that come from elsewhere than from log files."""
+
+    @abstractmethod
+    def fingerprint(self, options: InputOptions, *, ratings: bool = False) -> dict[str, Any]:
+        """Identify them, as log files are by path, size and time of change."""
+
+    @abstractmethod
+    def prepare(
+        self,
+        directory: str,
+        options: InputOptions,
+        engine: Engine,
+        progress: Progress,
+        plan: PlanOptions,
+        rank: int,
+        *,
+        ratings: bool,
+    ) -> Plays:
+        """Write a plays directory, as `prepare` does."""
+
+
+def fingerprint_of(logs: Sequence[str] | Source, options: InputOptions, *, ratings: bool = False) -> dict[str, Any]:
+    """Identify what plays are made of, or ratings."""
+    return logs.fingerprint(options, ratings=ratings) if isinstance(logs, Source) else Logs.of(logs).fingerprint()
+
+
 def prepare(
-    logs: Sequence[str],
+    logs: Sequence[str] | Source,
     directory: str,
     options: InputOptions,
     engine: Engine = Engine(),
@@ -62,6 +90,8 @@ def prepare(
         If another process prepares plays in the directory.
     """
     progress = progress or Progress(quiet=True)
+    if isinstance(logs, Source):
+        return logs.prepare(directory, options, engine, progress, plan, rank, ratings=ratings)
     engine.check_place(*logs)
     engine = engine.owned_by(directory)
     found_logs = Logs.of(logs, engine.form)
@@ -87,7 +117,7 @@ def _prepare(
     """Prepare in a directory that is held."""
     storage, inputs, chosen = storage_of(directory), found_logs.fingerprint(), asdict(options)
     if (found := storage.read(os.path.join(directory, "plays.json"))) is not None:
-        if _same(found, inputs, {"options": chosen, "ratings": ratings}):
+        if same(found, inputs, {"options": chosen, "ratings": ratings}):
             return read_plays(directory, engine)
         storage.remove(os.path.join(directory, "plays.json"))
     started = time.monotonic()
@@ -131,7 +161,7 @@ def _prepare(
     return plays
 
 
-def _same(plays_json: bytes, inputs: dict[str, Any], options: dict[str, Any]) -> bool:
+def same(plays_json: bytes, inputs: dict[str, Any], options: dict[str, Any]) -> bool:
     """Say whether finished plays are those of these inputs and options; a torn file is those of none."""
     try:
         info = json.loads(plays_json)

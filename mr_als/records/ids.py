@@ -48,6 +48,18 @@ class Ids(NamedTuple):
         return cls(np.array([len(name) for name in listed], np.uint32), np.frombuffer(text, "<u8"))
 
     @classmethod
+    def of_numbers(cls, numbers: Array) -> Ids:
+        """Make ids of whole numbers, integers (n,): their decimal digits.
+
+        >>> Ids.of_numbers(np.array([7, -12, 1234567890])).to_list()
+        [b'7', b'-12', b'1234567890']
+        """
+        text = numbers.astype("S24")  # at most 20 digits, filled up with zero bytes as ids are
+        lengths = np.char.str_len(text)
+        words = text.view("<u8").reshape(-1, 3)
+        return cls(lengths.astype(np.uint32), words[np.arange(3) < ((lengths + 7) >> 3)[:, None]])
+
+    @classmethod
     def cut(cls, text: Array, starts: Array, ends: Array) -> Ids:
         """Make ids of pieces of a text, uint8: text[starts[i]:ends[i]] each."""
         ids = cls((ends - starts).astype(np.uint32), np.zeros(int(((ends - starts + 7) >> 3).sum()), np.uint64))

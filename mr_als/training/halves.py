@@ -54,6 +54,8 @@ class Halves:
         keys = {"options": options, "plan": plan, "inputs": self.plays.info["inputs"], "lines": lines}
         if self.auto:
             keys["auto"] = self.auto
+        # what a program gave may name users and items by numbers
+        keys |= {"ids": self.plays.info["ids"]} if "ids" in self.plays.info else {}
         return {**keys, "seed": self.options.solver.seed, "stopped": reason, "history": self.history}
 
     def last_finished(self) -> Half | None:

@@ -20,9 +20,9 @@ from mr_als.options import LoopOptions, RunOptions, Training
 from mr_als.planning.choices import Choices, choose
 from mr_als.planning.plan import expect
 from mr_als.planning.words import choices_in_words
-from mr_als.preparing.log_files import Logs, fingerprint
+from mr_als.preparing.log_files import fingerprint
 from mr_als.preparing.plays import Plays, check_ratings, read_plays, sizes_of
-from mr_als.preparing.prepare import prepare
+from mr_als.preparing.prepare import Source, fingerprint_of, prepare
 from mr_als.progress import Progress
 from mr_als.records.lines import LINES
 from mr_als.storage.local import LocalStorage
@@ -41,7 +41,7 @@ WASTED = 0.1
 
 
 def train(
-    logs: Sequence[str],
+    logs: Sequence[str] | Source,
     model: str,
     options: Training,
     *,
@@ -82,7 +82,7 @@ def train(
         halves = Halves(run, data, options, engine, choices, progress)
         try:
             if options.weights.feedback == "explicit":
-                check_ratings(data, plays or ", ".join(logs))
+                check_ratings(data, plays or (str(logs) if isinstance(logs, Source) else ", ".join(logs)))
             resolve(halves)
             return _alternate(halves, model, gates, rules.keep)
         except BadInputError:
@@ -102,7 +102,7 @@ def _begin(run: Run, plan: dict[str, Any], on_change: str, progress: Progress) -
         return run.start(plan)
 
 
-def describe(logs: Sequence[str], plays: str | None, options: Training) -> dict[str, Any]:
+def describe(logs: Sequence[str] | Source, plays: str | None, options: Training) -> dict[str, Any]:
     """Describe the plan that a resumed run must share: inputs and options, but neither runner nor number of tasks."""
     if bool(logs) == bool(plays):
         msg = "give either log files or --plays DIR"
@@ -111,7 +111,7 @@ def describe(logs: Sequence[str], plays: str | None, options: Training) -> dict[
         read_plays(plays)  # refuses a damaged directory before a run is bound to it
         inputs = fingerprint([storage_of(plays).absolute(os.path.join(plays, "plays.json"))])
     else:
-        inputs = Logs.of(logs).fingerprint()
+        inputs = fingerprint_of(logs, options.inputs, ratings=options.weights.feedback == "explicit")
     if options.loop.initial_factors:
         inputs |= fingerprint(LocalStorage().expand([options.loop.initial_factors]))
     if options.loop.warm_start:
@@ -122,7 +122,9 @@ def describe(logs: Sequence[str], plays: str | None, options: Training) -> dict[
     return {"inputs": inputs, "options": asdict(options)}
 
 
-def _plays_of(run: Run, logs: Sequence[str], plays: str | None, options: Training, engine: Engine, progress: Progress) -> Plays:
+def _plays_of(
+    run: Run, logs: Sequence[str] | Source, plays: str | None, options: Training, engine: Engine, progress: Progress
+) -> Plays:
     if plays:
         return read_plays(plays, engine)
     ratings = options.weights.feedback == "explicit"

@@ -1,0 +1,174 @@
+"""`load`, `split` and `evaluate`: what the commands of these names do, for what a program has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from mr_als.api.fit import engine_on, source_of
+from mr_als.api.frames import ids_like, plays_like
+from mr_als.api.keywords import READ, documented, options_of
+from mr_als.api.model import Model
+from mr_als.api.progress import reporting
+from mr_als.api.report import Report
+from mr_als.errors import BadInputError, UsageError
+from mr_als.evaluating import evaluate as evaluating
+from mr_als.evaluating.partition import partition_of
+from mr_als.options import SplitOptions
+from mr_als.plays.partition import PARTS
+from mr_als.preparing.prepare import Source
+from mr_als.records.blocks import STRENGTH_UNIT
+
+__all__ = ["Split", "evaluate", "lengths", "load", "split"]
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """Open the published model in a directory, or at a URI, of which a copy is kept on this machine.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ModelError
+        If there is no published model, or its files are damaged.
+
+    Examples
+    --------
+    >>> import mr_als, tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     _ = mr_als.fit([("ann", "jazz", 9), ("bob", "soul", 1)], rank=1, path=directory)
+    ...     sorted(mr_als.load(directory).user_ids)
+    ['ann', 'bob']
+    """
+    return Model.open(os.fspath(path))
+
+
+class Split(NamedTuple):
+    """Parts of plays, each in the form of the whole; None where the rule makes none.
+
+    train : to fit a model on
+    test, validation : held out
+    test_history, validation_history : by users, what a model may be told of the users that are held out (`evaluate(history=...)`)
+    """
+
+    train: Any
+    test: Any
+    validation: Any = None
+    test_history: Any = None
+    validation_history: Any = None
+
+
+@documented([SplitOptions, *READ])
+def split(plays: Any, *, validation: bool = False, **options: Any) -> Split:
+    """Split plays into training, validation and test parts that do not leak into one another: `mr-als split`.
+
+    What is split are pairs of a user and an item, never single plays. What is drawn is a function of the seed, the user and the
+    item: a command line with the same plays and options makes the same parts.
+
+    Parameters
+    ----------
+    plays : sparse matrix, table or iterable of tuples, as of `fit`
+        All of them are held in memory; logs are split by the command.
+    validation : bool
+        Whether there is a validation part, too.
+    OPTIONS
+
+    Returns
+    -------
+    Split
+        Tables have the columns user, item and plays.
+
+    Raises
+    ------
+    UsageError
+        If the rule needs times that there are not, or an option is unknown.
+    BadInputError
+        If a part has no pair, or too many rows are bad.
+
+    Examples
+    --------
+    >>> import mr_als
+    >>> plays = [(user, item, 1) for user in range(10) for item in range(10)]
+    >>> parts = mr_als.split(plays, share=0.2)
+    >>> len(parts.train) + len(parts.test), parts.validation
+    (100, None)
+    """
+    rule, inputs = options_of([SplitOptions, *READ], options, ("plays", "validation"))
+    if not isinstance(source_of(plays), Source):
+        msg = "split takes plays in memory; logs are split by the command: mr-als split LOGS... --train DIR --test DIR"
+        raise UsageError(msg)
+    dated, found, kinds = partition_of(plays, rule, inputs, validation=validation)
+    users, items = ids_like(dated.users.ids, kinds["users"]), ids_like(dated.items.ids, kinds["items"])
+    parts: dict[str, Any] = {}
+    for number, name in enumerate(PARTS):
+        rows = (found.part == number).nonzero()[0]
+        wanted = name in ("train", "test") or (name == "validation" and validation)
+        if wanted and not len(rows):
+            msg = f"no pair is in the {name} part; choose another rule"
+            raise BadInputError(msg)
+        if len(rows):
+            amounts = found.units[rows] / STRENGTH_UNIT
+            parts[name.replace("fold_in", "history")] = plays_like(plays, users[found.user[rows]], items[found.item[rows]], amounts)
+    return Split(**parts)
+
+
+@documented(READ)
+def evaluate(
+    model: Model, test: Any, *, k: int | Sequence[int] = (10, 20), history: Any = None, candidates: str = "", seed: int = 0,
+    runner: str = "inline", progress: bool | None = None, **options: Any,
+) -> Report:  # fmt: skip
+    """Measure how well a model ranks held-out plays, beside popularity: `mr-als evaluate`.
+
+    Parameters
+    ----------
+    model : Model
+    test : plays, as of `fit`
+        In a matrix, numbers are those of the matrix that the model was fitted to.
+    k : int or several
+        Lengths of the lists that count.
+    history : plays of users who were not in training, to be folded in
+    candidates : path of a file of the items to rank for each user, instead of all
+    seed : int
+        Of the bootstrap.
+    runner, progress
+        As of `fit`.
+    OPTIONS
+
+    Returns
+    -------
+    Report
+        A dictionary, as the command prints it with --json; `to_pandas` makes a DataFrame of it.
+
+    Raises
+    ------
+    BadInputError
+        If no test pair can be evaluated.
+
+    Examples
+    --------
+    >>> import mr_als
+    >>> parts = mr_als.split([(user, item, 1) for user in range(20) for item in range(user % 2, 40, 2)], share=0.2)
+    >>> report = mr_als.evaluate(mr_als.fit(parts.train, rank=2, regularization=0.01), parts.test, k=5)
+    >>> report["metrics"]["ndcg@5"]["model"] > report["metrics"]["ndcg@5"]["popularity"]
+    True
+    """
+    (inputs,) = options_of(READ, options, ("model", "test", "k", "history", "candidates", "seed", "runner", "progress"))
+    asked = evaluating.Asked(lengths(k), () if history is None else source_of(history), candidates, seed)
+    said = reporting(bool(progress), None)
+    return Report(evaluating.evaluate(model, source_of(test), asked, inputs, engine_on(runner), said))
+
+
+def lengths(k: int | Sequence[int]) -> tuple[int, ...]:
+    """Return the lengths of lists that count, ascending and each once.
+
+    >>> lengths(5), lengths([20, 10, 20])
+    ((5,), (10, 20))
+    """
+    return (k,) if isinstance(k, int) else tuple(sorted(set(k)))

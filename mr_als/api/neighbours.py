@@ -1,0 +1,38 @@
+"""Who or what is like whom: the highest cosines of vectors of one side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from mr_als.api.ids import Side, is_one
+from mr_als.maths.array import Array
+from mr_als.maths.ranking.scoring import best_of, cosines
+
+__all__ = ["neighbours"]
+
+
+def neighbours(side: Side, factors: Array, names: Any, n: int, allow: Iterable[Any] | None, deny: Iterable[Any] | None) -> Any:
+    """Find the n rows of `factors` (n_rows, rank) with the highest cosine to one, or to each of several.
+
+    Returns
+    -------
+    list of (id, cosine) for one; for several, arrays of ids and of cosines (len(names), n), as of `Model.recommend`
+    """
+    kept = np.ones(len(factors), bool) if allow is None else np.zeros(len(factors), bool)
+    if allow is not None:
+        kept[side.some(allow)] = True
+    if deny is not None:
+        kept[side.some(deny)] = False
+    asked, n = side.known_rows(names), min(n, len(factors))
+    rows, found = np.full((len(asked), n), -1), np.full((len(asked), n), -np.inf, np.float32)
+    for number, row in enumerate(asked.tolist()):
+        scores = np.where(kept, cosines(factors, np.asarray(factors[row])), np.float32(-np.inf))
+        scores[row] = -np.inf  # nobody is their own neighbour
+        best, values = best_of(scores, n, side.texts.raw)
+        rows[number, : len(best)], found[number, : len(best)] = best, values
+    if not is_one(names):
+        return side.named(rows), found
+    return [(side.ids[int(row)], float(value)) for row, value in zip(rows[0], found[0], strict=True) if row >= 0]

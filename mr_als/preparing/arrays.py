@@ -1,0 +1,152 @@
+"""prepare, of what a program has in memory: the same plays directory as of a log with the same plays, without a text of them.
+
+Rows become codes and pairs in a table (`mr_als.plays.pairs`), which is laid aside in a file whenever it is full; a sparse matrix
+is one table as it stands (`mr_als.plays.matrix`). The tables are cut into blocks and merged as the ingest job does it, by the
+same functions, so the blocks have the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from mr_als.engine.datasets import Dataset, Writer
+from mr_als.engine.engine import Engine, Output
+from mr_als.errors import UsageError
+from mr_als.options import TASK_MEMORY, InputOptions, PlanOptions
+from mr_als.planning.choices import choose_blocks, fitting_blocks, given_or
+from mr_als.planning.sizes import counted
+from mr_als.plays.merging import finished
+from mr_als.plays.pairs import merged_blocks
+from mr_als.preparing.batches import batches_of, is_matrix
+from mr_als.preparing.collecting import Collected, collect_batches, collect_matrix
+from mr_als.preparing.plays import Plays, read_plays
+from mr_als.preparing.prepare import Source, add_up, check_lines, check_usable, same, tell_lines
+from mr_als.progress import Progress
+from mr_als.records.blocks import SIDES
+from mr_als.records.lines import REFERENCES, Record
+from mr_als.storage.places import scheme_of, storage_of
+
+__all__ = ["Arrays"]
+
+
+class Arrays(Source):
+    """Plays in memory, or that come a piece at a time.
+
+    Parameters
+    ----------
+    plays : a scipy.sparse matrix, users x items; an object with `__arrow_c_stream__`; or an iterable of tuples
+    lasting : whether a run of these plays may be gone on with, so that they are identified by their content
+    """
+
+    def __init__(self, plays: Any, *, lasting: bool = True) -> None:
+        self._plays, self._lasting = plays, lasting
+        self._collected: tuple[tuple[InputOptions, bool], Collected] | None = None
+
+    def __str__(self) -> str:
+        return "plays"
+
+    def fingerprint(self, options: InputOptions, *, ratings: bool = False) -> dict[str, Any]:
+        """Identify them by their content."""
+        kind, found = type(self._plays).__name__, self.collect(options, ratings=ratings).tables if self._lasting else []
+        blocks = (block.pack() for table in found for _, block in table.blocks("users", 1))
+        # a packed buffer begins with a checksum
+        return {kind: [int.from_bytes(buffer[4:8], "little") for buffer in blocks]}
+
+    def collect(self, options: InputOptions, task_memory: int = TASK_MEMORY, *, ratings: bool = False) -> Collected:
+        """Read all plays, once for the same options: some can be read only once.
+
+        Raises
+        ------
+        BadInputError
+            If they are not what plays can be.
+        """
+        if self._collected is None or self._collected[0] != (options, ratings):
+            if is_matrix(self._plays) and options.duplicates == "sum":
+                found = collect_matrix(self._plays, options)
+            else:
+                found = collect_batches(batches_of(self._plays, options, ratings=ratings), options, task_memory)
+            self._collected = (options, ratings), found
+        return self._collected[1]
+
+    def prepare(
+        self,
+        directory: str,
+        options: InputOptions,
+        engine: Engine,
+        progress: Progress,
+        plan: PlanOptions,
+        rank: int,
+        *,
+        ratings: bool,
+    ) -> Plays:
+        """Write a plays directory, as `mr_als.preparing.prepare.prepare` does."""
+        if engine.form != REFERENCES or scheme_of(directory) != "file":
+            msg = f"-r {engine.runner} works elsewhere, and plays in memory are prepared here; write logs there, and give paths"
+            raise UsageError(msg)
+        started, storage = time.monotonic(), storage_of(directory)
+        storage.make_directory(directory)
+        found = self.collect(options, plan.task_memory, ratings=ratings)
+        inputs, chosen = self.fingerprint(options, ratings=ratings), {"options": asdict(options), "ratings": ratings}
+        if (before := storage.read(os.path.join(directory, "plays.json"))) is not None and same(before, inputs, chosen):
+            return read_plays(directory, engine)
+
+        def lay_down(blocks: list[int]) -> dict[str, Any]:
+            for name in storage.names(directory):
+                if name.startswith("attempt-"):
+                    storage.remove(os.path.join(directory, name))
+            attempt = f"attempt-{uuid.uuid4().hex[:8]}"
+            base = os.path.join(directory, attempt)
+            storage.make_directory(base)
+            return {**_lay_down(found, base, blocks, options), "attempt": attempt, "blocks": blocks}
+
+        least = choose_blocks(0, plan.task_memory)
+        info = lay_down([*given_or((least, least), options)])
+        if said := check_lines(info, options, os.path.join(directory, "bad-lines.tsv"), storage):
+            progress.say(f"prepare: {said}")
+        tell_lines(info, options, progress, "prepare")
+        check_usable(info, info["plays"] and info["n_users"] and info["n_items"])
+        auto = choose_blocks(info.pop("n_bytes"), plan.task_memory)
+        blocks = given_or((auto, auto), options)
+        if rank:
+            blocks = fitting_blocks(counted({**info, "blocks": [*blocks]}, rank), options, plan)
+        if [*blocks] != info["blocks"]:
+            info = lay_down([*blocks])
+            info.pop("n_bytes")
+        info |= {"inputs": inputs, **chosen, "columns": list(found.columns), "ids": found.kinds}
+        info["seconds"] = time.monotonic() - started
+        storage.replace(os.path.join(directory, "plays.json"), json.dumps(info, indent=1).encode())
+        return read_plays(directory, engine)
+
+
+def _lay_down(found: Collected, base: str, blocks: list[int], options: InputOptions) -> dict[str, Any]:
+    """Write the blocks of both sides; give what `plays.json` says of them, and the bytes of a log with the same plays."""
+
+    def write(side: str, n_blocks: int, least: float) -> tuple[Dataset, list[Record], int]:
+        reports, n_bytes = [], 0
+        with Writer(side, os.path.join(base, f"{side}.raw")) as writer:
+            for block, plays in merged_blocks(found.tables, side, n_blocks, options.duplicates):
+                # of a line with a digit of plays: `user TAB item TAB 1 LF`
+                n_bytes += int(np.diff(plays.indptr) @ (plays.ids.lengths.astype(np.int64) + 2))
+                payload, total = finished(plays, least)
+                writer.add(block, payload, total[-1])
+                reports.append(Record("total", block, json.dumps([side, *total]).encode()))
+            return writer.close(), reports, n_bytes
+
+    with ThreadPoolExecutor(2) as pool:
+        tasks = [
+            pool.submit(write, *each) for each in zip(SIDES, blocks, (options.min_user_plays, options.min_item_plays), strict=True)
+        ]
+        done = [task.result() for task in tasks]
+    reports = [*done[0][1], *done[1][1], Record("bad", 0, json.dumps(found.report).encode())]
+    return {
+        **add_up(Output({side: one[0] for side, one in zip(SIDES, done, strict=True)}, reports)),
+        "n_bytes": done[0][2] + done[1][2],
+    }
