@@ -10,7 +10,6 @@ import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 from mr_als.errors import BadInputError, MRALSError, StorageError, UsageError
@@ -42,6 +41,8 @@ class Logs:
     form: str = REFERENCES
     left_out: dict[str, str] = field(default_factory=dict, compare=False)
     kinds: tuple[int, ...] = ()
+    # asked for once, whatever becomes of these logs: a storage elsewhere takes its time for each file
+    _known: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, patterns: Sequence[str], form: str = REFERENCES) -> Logs:
@@ -66,7 +67,7 @@ class Logs:
     @property
     def sizes(self) -> dict[str, int]:
         """Size of each file."""
-        return {path: size for path, (size, *_) in self._identities.items()}
+        return {path: size for path, (size, *_) in self.fingerprint().items()}
 
     @property
     def n_bytes(self) -> int:
@@ -75,12 +76,8 @@ class Logs:
 
     def fingerprint(self) -> dict[str, Any]:
         """Identify them by path, size and time of change."""
-        return dict(self._identities)
-
-    @cached_property
-    def _identities(self) -> dict[str, Any]:
-        # asked for once: a storage elsewhere takes its time for each file
-        return fingerprint(self.paths)
+        self._known.update(fingerprint([path for path in self.paths if path not in self._known]))
+        return {path: self._known[path] for path in self.paths}
 
     def tell(self, progress: Progress, command: str) -> None:
         """Say what is not read; also to those who want to hear nothing, unless its name says it."""
