@@ -23,7 +23,9 @@ DESCRIPTION = """\
 Read play logs once and keep what training needs: who played what how often, as blocks of users and
 blocks of items. `mr-als train --plays DIR` starts from them, as often as you like, without reading the logs again.
 
-A log is `timestamp TAB user TAB item TAB ms_played` (events) or `user TAB item TAB plays` (counts), plain, .gz or .bz2.
+A log is CSV, JSON or Parquet that names its fields, or lines `timestamp TAB user TAB item TAB ms_played` (events) or
+`user TAB item TAB plays` (counts). How each kind of file is read is said with its first record; what is not understood
+is refused, with what to say. Ratings are no plays: they are taken with --feedback explicit.
 Bad lines are counted and sampled into DIR/bad-lines.tsv."""
 
 EXAMPLE = """\

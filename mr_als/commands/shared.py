@@ -36,7 +36,7 @@ def add_command(subparsers: Any, name: str, usage: str, *, summary: str, descrip
         name, usage=f"mr-als {name} {usage}", help=summary, description=description, epilog=f"example:\n{example}"
     )
     group = parser.add_argument_group("what is printed")
-    group.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors on stderr (default: no)")
+    group.add_argument("-q", "--quiet", action="store_true", help="say nothing but warnings and errors on stderr (default: no)")
     group.add_argument("-v", "--verbose", action="store_true", help="show the log of mrjob too (default: no)")
     group.add_argument(
         "--log-format", choices=("text", "json"), default="text",

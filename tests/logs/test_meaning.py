@@ -98,7 +98,7 @@ def test_a_name_wins_over_its_place_and_over_format(log):
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("fan,band,n", r"of a user and an item; say .* --columns user=fan,item=band,plays=n; its names are fan, band, n"),
+        ("fan,band,n", r"of a user and an item; say .* --columns user=fan,item=band,plays=n, .*; its names are fan, band, n"),
         ("user,band,plays", r"as that of an item; say which they are, as in --columns user=user,item=band,plays=plays"),
         ("fan,artist,Plays of it", r"--columns 'user=fan,item=artist,plays=Plays of it'"),
         ("user,user,plays", "as that of an item"), ("item,item,plays", "as that of a user"),
