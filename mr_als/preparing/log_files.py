@@ -127,7 +127,8 @@ def unpacking(directory: str) -> Iterator[None]:
     except MRALSError as error:
         if place not in str(error):
             raise
-        raise type(error)(str(error).replace(place, "")) from None
+        said = str(error).replace(place, "")
+        raise type(error)(f"{said}; or unpack the archive, and name the files in it that hold plays") from None
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
