@@ -127,8 +127,8 @@ def unpacking(directory: str) -> Iterator[None]:
     except MRALSError as error:
         if place not in str(error):
             raise
-        said = str(error).replace(place, "")
-        raise type(error)(f"{said}; or unpack the archive, and name the files in it that hold plays") from None
+        msg = f"{str(error).replace(place, '')}; or unpack the archive, and name the files in it that hold plays"
+        raise type(error)(msg) from None
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
