@@ -124,7 +124,8 @@ def unpacking(directory: str) -> Iterator[None]:
     except MRALSError as error:
         if place not in str(error):
             raise
-        raise type(error)(str(error).replace(place, "")) from None
+        msg = f"{str(error).replace(place, '')}; or unpack the archive, and name the files in it that hold plays"
+        raise type(error)(msg) from None
     finally:
         shutil.rmtree(place, ignore_errors=True)
 

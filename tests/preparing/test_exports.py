@@ -278,7 +278,10 @@ def test_a_log_that_may_have_another_user_is_not_of_one_person(tmp_path):
         "personID,endTime,artistName,trackName,msPlayed\n1,2024-03-01 09:30,X,T,200000\n2,2024-03-01 09:30,X,T,200000\n"
     )
 
-    with pytest.raises(BadInputError, match=r"as that of a user; .*--columns user=personID,item=artistName.*--columns user==me"):
+    with pytest.raises(
+        BadInputError,
+        match=r"as that of a user; .*--columns user=personID,item=artistName.*; if all are .* one person, say --columns user==me",
+    ):
         read(tmp_path / "all.csv")
     assert read(tmp_path / "all.csv", columns="user=personID,item=artistName").plays == [("1", "X", 1.0), ("2", "X", 1.0)]
 

@@ -277,10 +277,10 @@ def not_understood(names: Sequence[str], path: str, texts: Sequence[str], number
     if amounts and not {"plays", "ms_played"} & guessed.keys():
         guessed["plays"] = amounts[0]
     missing = " and ".join(f"{article} {column}" for article, column in (("a", "user"), ("an", "item")) if column not in known.of)
-    alone = "" if "user" in known.of else f", or whose plays all of them are, --columns user=={ME}"
+    alone = "" if "user" in known.of else f"; if all are the plays of one person, say --columns user=={ME}"
     return (
         f"{path}: none of its names is known as that of {missing}; "
-        f"say which they are, as in --columns {given_as(guessed)}{alone}; its names are {listed(names)}"
+        f"say which they are, as in --columns {given_as(guessed)}; its names are {listed(names)}{alone}"
     )
 
 
