@@ -99,7 +99,9 @@ def auto_or_number(text: str) -> float | str:
     try:
         return number(text)
     except ValueError:
-        msg = f"{text!r} is neither auto, nor a multiple of it such as auto*0.5, nor a number"
+        msg = (
+            f"{text!r} is neither auto, nor a multiple of it such as auto*0.5, nor 0, nor a number from {SMALLEST:g} to {LARGEST:g}"
+        )
         raise ValueError(msg) from None
 
 

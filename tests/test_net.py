@@ -116,13 +116,13 @@ def test_what_the_system_refuses_is_one_sentence_with_the_file(error, text, logs
     assert len(err.splitlines()) == 1
 
 
-def test_a_name_that_is_too_long_is_named(cli, tmp_path):
-    name = "n" * 300
-
-    code, _, err = cli("train", name, "--model", tmp_path / "m", "-q")
+def test_a_file_that_cannot_be_written_is_named(logs, cli, tmp_path):
+    code, _, err = cli("train", logs, "--model", tmp_path / "m", *SMALL, "--metrics", tmp_path / "missing" / "train.prom")
 
     assert code == 1
-    assert f"{name}: File name too long; see that it is there" in err
+    assert f"{tmp_path / 'missing' / 'train.prom'}" in err
+    assert "No such file or directory; see that it is there" in err
+    assert len(err.splitlines()) == 1
 
 
 # signals
@@ -213,11 +213,43 @@ def test_a_signal_that_is_ignored_stays_so(logs, tmp_path):
 
 
 def test_the_handlers_are_put_back(model):
-    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
+    try:
+        assert cli.main(["verify", "--model", model, "-q"]) == 0
+        assert [signal.getsignal(number) for number in numbers] == [signal.SIG_DFL, signal.SIG_DFL]
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
-    assert cli.main(["verify", "--model", model, "-q"]) == 0
 
-    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == before
+IMPATIENT = """
+import os, signal, sys
+import mr_als.training.train
+from mr_als import cli
+
+def train(*args, **options):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGHUP)
+        open(sys.argv[1], "w").close()
+
+mr_als.training.train.train = train
+sys.exit(cli.main(["train", "x.tsv", "--model", "m", "-q"]))
+"""
+
+
+def test_a_second_signal_does_not_interrupt_what_is_cleaned_up_after_the_first(tmp_path):
+    command = [sys.executable, "-c", IMPATIENT, str(tmp_path / "cleaned")]
+
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 143, done.stderr
+    assert (tmp_path / "cleaned").exists()
 
 
 # two commands with one output
