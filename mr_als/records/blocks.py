@@ -94,7 +94,11 @@ def unpack(buffer: Buffer, *, checked: bool = False) -> list[Array]:
 
 
 def smallest_type(top: int) -> str:
-    """Name the smallest unsigned type that holds integers from 0 to `top`."""
+    """Name the smallest unsigned type that holds integers from 0 to `top`.
+
+    >>> smallest_type(255), smallest_type(256), smallest_type(65535), smallest_type(2**32)
+    ('<u1', '<u2', '<u2', '<u8')
+    """
     return next((dtype for dtype in ("<u1", "<u2", "<u4") if top <= np.iinfo(dtype).max), "<u8")
 
 
