@@ -4,6 +4,8 @@
     python benchmarks/peer_implicit.py iteration S-counts.tsv --solver cholesky
     python benchmarks/peer_implicit.py end-to-end M-counts.tsv
     python benchmarks/peer_implicit.py recommend MODEL M-counts.tsv
+    python benchmarks/peer_implicit.py fit M-counts.tsv --iterations 10
+    python benchmarks/peer_implicit.py transpose M-counts.tsv
 
 Its matrix holds the confidence itself, so it gets c = 1 + 10 log(1 + r), and the same lambda for every row.
 """
@@ -21,7 +23,7 @@ import warnings  # noqa: E402
 from typing import Any  # noqa: E402
 
 import numpy as np  # noqa: E402
-from common import confidence_of, per_iteration, read_counts, report, weighted_rmse  # noqa: E402
+from common import ALPHA, confidence_of, per_iteration, read_counts, report, weighted_rmse  # noqa: E402
 
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 
@@ -81,7 +83,7 @@ def recommend(model_path: str, path: str, rank: int) -> None:
 def main() -> None:
     """Run one measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=("iteration", "end-to-end", "recommend"))
+    parser.add_argument("task", choices=("iteration", "end-to-end", "recommend", "fit", "transpose"))
     parser.add_argument("paths", nargs="+")
     parser.add_argument("--iterations", default="2,7")
     parser.add_argument("--rank", type=int, default=64)
@@ -93,6 +95,17 @@ def main() -> None:
         recommend(*given.paths, given.rank)
         return
     matrix, pairs = load(given.paths[0])
+    if given.task == "transpose":
+        started = time.perf_counter()
+        other = matrix.T.tocsr()
+        report(time.perf_counter() - started, lines=other.nnz, score=float(np.expm1((pairs[2] - 1) / ALPHA).sum()))
+        return
+    if given.task == "fit":
+        untrained(given.rank, 0, cg=cg)  # the import is no part of it
+        started = time.perf_counter()
+        model = fit(matrix, given.rank, counts[-1], cg=cg)
+        report(time.perf_counter() - started, wrmse=weighted_rmse(model.user_factors, model.item_factors, *pairs))
+        return
     if given.task == "iteration":
         seconds, model = per_iteration(lambda n: fit(matrix, given.rank, n, cg=cg), counts)
     else:

@@ -59,6 +59,13 @@ ROWS = (
     Row("recommend-M", "top 10 of 100k users, played filtered", "implicit, recommend", "M-counts.tsv",
         f"ours.py recommend {_MODEL}", f"peer_implicit.py recommend {_MODEL} {{data}}", 0.4,
         before=(f"ours.py model {{data}} --model {_MODEL} -- --rank 64",)),
+    Row("python-blocks-M", "from Python: blocks of a CSR, M", "implicit, transposition alone", "M-counts.tsv",
+        "from_python.py blocks {data}", "peer_implicit.py transpose {data}", 2.0),
+    Row("python-fit-M", "from Python: fit of a CSR, 10 iterations, M, rank 64", "implicit, fit, CG", "M-counts.tsv",
+        "from_python.py fit {data} --iterations 10", "peer_implicit.py fit {data} --iterations 10", 0.7),
+    Row("python-recommend-M", "from Python: top 10 of 100k users, as arrays", "implicit, recommend", "M-counts.tsv",
+        f"from_python.py recommend {_MODEL}", f"peer_implicit.py recommend {_MODEL} {{data}}", 0.4,
+        before=(f"ours.py model {{data}} --model {_MODEL} -- --rank 64",)),
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ script runs the commands and writes the outputs anew; tests/test_docs.py fails w
 The blocks ```console session of a page are one session: any commands, run one after the other in an empty directory in which
 sample_logs/ and docs/ are. Their figures may differ a little from machine to machine.
 
-    python docs/refresh.py        also writes the notebook of the worked example anew
+    python docs/refresh.py        also writes the notebooks anew
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+import session
 from notebook import NOTEBOOK, PAGE, build
 
 from mr_als import cli
@@ -99,3 +100,4 @@ if __name__ == "__main__":
             path.write_text(new, encoding="utf-8")
             print(f"{path.name}: refreshed")
     nbformat.write(build(PAGE.read_text(encoding="utf-8")), NOTEBOOK)
+    nbformat.write(session.build(session.PAGE.read_text(encoding="utf-8")), session.NOTEBOOK)

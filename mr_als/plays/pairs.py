@@ -32,6 +32,15 @@ class Coded(NamedTuple):
     ids: Ids
     codes: Array
 
+    def only(self, kept: Array) -> Coded:
+        """Keep some rows, bool (n,), and the ids that occur in them."""
+        codes = self.codes[kept]
+        used = np.zeros(len(self.ids.lengths), bool)
+        used[codes] = True
+        if used.all():
+            return Coded(self.ids, codes)
+        return Coded(self.ids.take(np.flatnonzero(used)), (np.cumsum(used) - 1)[codes])
+
 
 class Table(Protocol):
     """Plays that can be cut into blocks of either side: PlaysBlock, or DatedBlock of ratings."""

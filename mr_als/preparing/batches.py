@@ -100,7 +100,11 @@ def arrow_batches(table: Any, options: InputOptions, *, ratings: bool) -> Iterat
     except ImportError:
         msg = "reading a table needs pyarrow: pip install 'mr-als[parquet]'; a scipy.sparse matrix and tuples do not"
         raise UsageError(msg) from None
-    stream = pa.RecordBatchReader.from_stream(table)
+    try:
+        stream = pa.RecordBatchReader.from_stream(table)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        msg = f"plays: the table cannot be read ({' '.join(map(str, error.args))}); make each column of one type"
+        raise BadInputError(msg) from None
     columns = _columns(stream.schema.names, options, ratings=ratings)
     first = 0
     for whole in stream:

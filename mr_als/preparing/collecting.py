@@ -79,7 +79,7 @@ class Rows:
             if self._wanted.as_of is not None and self._wanted.half_life is not None and seconds is not None:
                 strength = np.exp2((seconds - self._wanted.as_of) / self._wanted.half_life)
                 amounts = strength if amounts is None else amounts * strength
-            users, items = (coded._replace(codes=coded.codes[kept]) for coded in (batch.users, batch.items))
+            users, items = batch.users.only(kept), batch.items.only(kept)
             yield users, items, amounts, seconds
 
     def _count(self, batch: Batch, good: Array, long: Array, kept: Array) -> None:

@@ -152,6 +152,7 @@ def test_events_are_filtered_and_decayed_as_those_of_a_log(tmp_path):
         "timestamp": pandas.to_datetime(seconds, unit="s", utc=True), "user": rng.integers(0, 50, 3000),
         "item": rng.integers(0, 40, 3000), "ms_played": rng.integers(0, 200_000, 3000),
     }  # fmt: skip
+    columns["user"][::500], columns["ms_played"][::500] = 1000 + np.arange(6), 100  # users without a play that counts
     frame = pandas.DataFrame(columns)
     log = tmp_path / "events.tsv"
     log.write_text("".join(f"{t.isoformat()}\t{u}\t{i}\t{ms}\n" for t, u, i, ms in frame.itertuples(index=False)))
@@ -248,10 +249,17 @@ def test_columns_that_are_not_known_are_to_be_named(tmp_path):
 
     with pytest.raises(BadInputError, match="none of the columns is known .*columns={'user': 'NAME', .* they are named who, what"):
         laid_down(frame, tmp_path / "arrays")
-    with pytest.raises(
-        BadInputError, match="'hwo', which --columns gives for the user; its names are who, what; did you mean 'who'"
-    ):
+    with pytest.raises(BadInputError, match="'hwo', which --columns gives for the user; its names are who, what"):
         laid_down(frame, tmp_path / "arrays", InputOptions(columns="user=hwo,item=what"))
+
+
+def test_a_column_of_several_types_is_named(tmp_path):
+    import pandas
+
+    frame = pandas.DataFrame({"user": ["a", "b"], "item": ["x", "y"], "plays": pandas.Series([1, "2"], dtype=object)})
+
+    with pytest.raises(BadInputError, match="column plays with type object.*; make each column of one type"):
+        laid_down(frame, tmp_path / "arrays")
 
 
 def test_ratings_are_no_plays_unless_they_are_asked_for(tmp_path):
