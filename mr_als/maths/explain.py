@@ -47,7 +47,7 @@ def parts_of_score(equations: Equations, observed: Array, strengths: Array, weig
     >>> Y, ratings = np.array([[1.0, 0.0], [1.0, 1.0]]), Weights(regularization=0.5, feedback="explicit")
     >>> equations = row_equations(gram_matrix(Y), Y, np.array([5.0, 2.0]), ratings, 2)
     >>> parts_of_score(equations, Y, np.array([5.0, 2.0]), ratings, Y[1])
-    array([1., 1.2])
+    array([1. , 1.2])
     """
     try:
         similar = observed.astype(np.float64) @ np.linalg.solve(equations.a, fixed.astype(np.float64))
