@@ -113,6 +113,19 @@ def _scaled(values: Array, unit: str) -> Array:
     return seconds
 
 
+def _unit_by_size(value: float) -> str:
+    """Say what a number is that is a time."""
+    if _DATES[0] <= value <= _DATES[1]:
+        return "date"
+    return "us" if value > _MICROSECONDS else "ms" if value > _MILLISECONDS else "s"
+
+
+def _one_scaled(value: float, unit: str) -> float:
+    """Convert one number as `_scaled` does many."""
+    unit = unit or _unit_by_size(value)
+    return float(_dates(np.array([value]))[0]) if unit == "date" else value / UNITS[unit]
+
+
 def _dates(values: Array) -> Array:
     """Convert numbers YYYYMMDD to seconds; NaN for what is none."""
     whole = np.where((values >= 10101) & (values <= 99991231), values, 0).astype(np.int64)
@@ -184,11 +197,9 @@ def parse_time(text: str, unit: str = "") -> float:
     >>> parse_time("1970-01-02"), parse_time("1970-01-01T01:00:00+01:00"), parse_time("20240301") == parse_time("1 Mar 2024")
     (86400.0, 0.0, True)
     """
-    value = float(text) if _NUMBER.fullmatch(text) else math.nan
-    if math.isfinite(value):
-        value = float(_scaled(np.array([value]), unit)[0])
-        if math.isfinite(value):
-            return value
+    number = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if math.isfinite(number) and not math.isnan(seconds := _one_scaled(number, unit)):
+        return seconds
     if found := _IN_WORDS.fullmatch(text):
         day, name, year, clock = found.groups()
         text = f"{year}-{_MONTHS.index(name.lower()) + 1:02d}-{int(day):02d}{f' {clock}' if clock else ''}"
@@ -234,18 +245,16 @@ def unit_of(text: str) -> str:
     >>> [unit_of(text) for text in ("1709251200", "1709251200000", "20240301", "2024-03-01", "200000")]
     ['s', 'ms', 'date', 'text', '']
     """
+    if not text[:1].isdigit():
+        return ""
+    number = bool(_NUMBER.fullmatch(text))
     try:
         seconds = parse_time(text)
     except ValueError:
         return ""
     if not RECENT[0] <= seconds < RECENT[1]:
         return ""
-    if not _NUMBER.fullmatch(text):
-        return "text"
-    value = float(text)
-    if value < _DATES[1] + 1:
-        return "date"
-    return "us" if value > _MICROSECONDS else "ms" if value > _MILLISECONDS else "s"
+    return _unit_by_size(float(text)) if number else "text"
 
 
 def in_words(seconds: float) -> str:

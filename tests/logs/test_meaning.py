@@ -110,6 +110,14 @@ def test_a_header_that_is_not_understood_is_refused_with_a_line_to_copy(log, hea
         read(log(f"{header}\n" + rows(user, item, plays, between=","), "log.csv"))
 
 
+def test_a_first_line_that_may_be_a_play_is_one_where_columns_are_given_by_place(log):
+    text = "anonymous\tEight\n7\t12\n8\t13\n"
+
+    assert [row[:2] for row in read(log(text), columns="user,item").plays] == [("anonymous", "Eight"), ("7", "12"), ("8", "13")]
+    assert read(log("user\titem\n7\t12\n"), columns="user,item").plays == [("7", "12", 1.0)]
+    assert read(log("anonymous\tEight\tmany\n7\t12\t3\n"), columns="user,item,plays").plays == [("7", "12", 3.0)]
+
+
 def test_two_columns_of_one_name_are_refused(log):
     with pytest.raises(BadInputError, match="two columns are named 'plays'"):
         read(log("user,item,plays,plays\na,b,1,2\n", "log.csv"))

@@ -159,6 +159,8 @@ def _lines(options: _Asked, form: str, path: str, head: bytes, *, ratings: bool)
     if not syntax and (_plain_name(path).endswith(".csv") or options.delimiter not in ("auto", "tab")):
         syntax = "csv"
     top = look(head, path, delimiter=delimiter, syntax=syntax)
+    if top.names and _may_be_play(options, form, top):
+        top = top.without_names()
     for number, line in enumerate(head.split(b"\n")[: top.records[0][0] if top.records else 1], 1):
         if b"\r" in line.removesuffix(b"\r"):
             msg = (
@@ -169,12 +171,21 @@ def _lines(options: _Asked, form: str, path: str, head: bytes, *, ratings: bool)
     layout = Layout(columns, *top.cut, (), top.above, found=not options.columns, user=user)
     called = {"user": f"={user}"} if user and top.names else {}
     called |= {column: name for column, name in zip(columns, top.names, strict=False) if column != "-"}
-    values = dict(zip(columns, top.values(), strict=False))
-    free = {name: value for name, column, value in zip(top.names, columns, top.values(), strict=False) if column == "-" and name}
+    values = dict(zip(columns, top.values, strict=False))
+    free = {name: value for name, column, value in zip(top.names, columns, top.values, strict=False) if column == "-" and name}
     number, fields = top.records[0] if top.records else (0, [])
     first = {"user": user} if user and fields else {}
     first |= {column: text for column, text in zip(columns, fields, strict=False) if column != "-"}
     return _checked(options, Detected(path, layout, called, (number, first), tuple(free)), values, free)
+
+
+def _may_be_play(options: _Asked, form: str, top: Head) -> bool:
+    """Say whether a line that looks like a header is a good record for who gives columns by place: an id may be any word."""
+    if is_named(options.columns) or not (options.columns or form in FORMATS):
+        return False
+    columns = parse_layout(form if form in FORMATS else "counts", options.columns, user=options.user).columns
+    numbers = any(column in ("timestamp", "ms_played", "plays") for column in columns[: len(top.names)])
+    return not numbers and not known_names(top.names, options.user).complete
 
 
 def _plain_name(path: str) -> str:
@@ -191,7 +202,7 @@ def _columns(options: _Asked, form: str, path: str, top: Head, *, ratings: bool)
             _check_names(layout.columns, path, top)
         return layout.columns, layout.user
     if top.names:
-        _check_known(options, top.names, path, dict(zip(top.names, top.values(), strict=False)))
+        _check_known(options, top.names, path, dict(zip(top.names, top.values, strict=False)))
         return _by_name(options, path, top, ratings=ratings)
     shape = _by_values(path, top, ratings=ratings)
     if options.user:
@@ -242,7 +253,7 @@ def _by_values(path: str, top: Head, *, ratings: bool) -> Shape:
     BadInputError
         If these do not fit exactly one known layout, or are ratings.
     """
-    values = top.values()
+    values = top.values
     shapes = fitting(values)
     between = "TAB" if top.cut.delimiter == b"\t" else repr(top.cut.delimiter.decode())
     if len(shapes) == 1 and (ratings or not shapes[0].ratings):

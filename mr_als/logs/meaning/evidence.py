@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from statistics import median
 from typing import NamedTuple
 
@@ -30,25 +30,23 @@ _AMOUNT = re.compile(rf"(?!0[0-9])(?=.{{1,25}}$)(?:{NUMBER.pattern.decode()})")
 _SECOND, _PLAYS = 1000, 20_000
 
 
-@dataclass
 class Values:
-    """The values of one column in the first records, empty ones left out.
+    """The values of one column in the first records, empty ones left out."""
 
-    numbers : those that are numbers, in order
-    unit : in which most are times from 1995 to 2100, see `unit_of`; empty if they are none
-    """
+    def __init__(self, texts: Iterable[str]) -> None:
+        self.texts = [text for text in texts if text]
 
-    texts: Sequence[str]
-    numbers: list[float] = field(init=False)
-    unit: str = field(init=False)
+    @cached_property
+    def numbers(self) -> list[float]:
+        """Those that are numbers, in order."""
+        return [float(text) for text in self.texts if _AMOUNT.fullmatch(text)]
 
-    def __post_init__(self) -> None:
-        """Look at each value once."""
-        self.texts = [text for text in self.texts if text]
-        self.numbers = [float(text) for text in self.texts if _AMOUNT.fullmatch(text)]
+    @cached_property
+    def unit(self) -> str:
+        """The unit in which most are times from 1995 to 2100, see `unit_of`; empty if they are none."""
         units = Counter(map(unit_of, self.texts))
         unit, _ = max(((unit, n) for unit, n in units.items() if unit), key=lambda row: row[1], default=("", 0))
-        self.unit = unit if 2 * (len(self.texts) - units[""]) > len(self.texts) else ""
+        return unit if 2 * (len(self.texts) - units[""]) > len(self.texts) else ""
 
     @property
     def is_number(self) -> bool:

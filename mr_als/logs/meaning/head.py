@@ -10,7 +10,8 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 from mr_als.errors import BadInputError
@@ -62,8 +63,14 @@ class Head:
     records: Sequence[tuple[int, list[str]]]
     width: int
 
+    def without_names(self) -> Head:
+        """Take the header for a record."""
+        number = self.records[0][0] - 1 if self.records else 1
+        return replace(self, above=self.above[:-1], names=(), records=[(number, list(self.names)), *self.records])
+
+    @cached_property
     def values(self) -> list[Values]:
-        """Collect the values of each column."""
+        """The values of each column."""
         return [Values([fields[n] for _, fields in self.records]) for n in range(self.width)]
 
 
@@ -108,7 +115,7 @@ def _used(lines: Sequence[bytes]) -> list[int]:
 def _no_comments(lines: Sequence[bytes], rows: Sequence[list[str]], used: Sequence[int], width: int) -> list[int]:
     """Find the lines that begin like comments and are records all the same: an id may begin with #, too."""
     like = [n for n, line in enumerate(lines) if line.startswith(b"#") and len(rows[n]) == width > 1]
-    valued = any(is_value(field) for n in used for field in rows[n])
+    valued = bool(like) and any(is_value(field) for n in used for field in rows[n])
     return [n for n in like if not valued or any(is_value(field) for field in rows[n])]
 
 
