@@ -29,7 +29,7 @@ help: ## print this list
 
 demo: $(VENV)/.done-package ## train on sample_logs/ and recommend: the whole path in half a minute
 	rm -rf demo-model
-	$(BIN)/mr-als train sample_logs --model demo-model --rank 16 --join shuffle
+	$(BIN)/mr-als train sample_logs --model demo-model --join shuffle
 	$(BIN)/mr-als explain --model demo-model jazz-fan-017 'Crooked Brass (jazz)'
 	$(BIN)/mr-als recommend --model demo-model jazz-fan-017 metal-fan-010 -n 5
 

@@ -31,7 +31,8 @@ with more values it trains the new points only."""
 EXAMPLE = """\
   mr-als split LOGS --by last --train train --validation validation --test test
   mr-als prepare train --plays plays
-  mr-als sweep --plays plays --validation validation --test test --output sweep --rank 16,32 --alpha 1,10"""
+  mr-als sweep --plays plays --validation validation --test test --output sweep --rank 16,64 \\
+      --regularization 'auto*0.5,auto,auto*2'"""
 
 # training options that take lists
 VARIED = {"confidence and regularization": WeightOptions, "the factors": SolverOptions, "when to stop": LoopOptions}

@@ -19,7 +19,7 @@ A run that was interrupted or killed goes on when the same command is given agai
 end; an older one in DIR stays readable until then."""
 
 EXAMPLE = """\
-  mr-als train sample_logs --model model --rank 32
+  mr-als train sample_logs --model model
   mr-als recommend --model model USER"""
 
 GROUPS = {

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mr_als.maths.array import Array
+from mr_als.maths.regularization import PASSES, SHARE, choose_lambda, orthonormal_basis, singular_values
 from mr_als.teaching import formulas
 from mr_als.teaching.first_half import code, small, solution, vectors
 from mr_als.teaching.lesson import Lesson, Section, best_new
@@ -116,8 +117,10 @@ def regularization(lesson: Lesson) -> Iterator[str]:
     """Show what lambda does, from nearly none to the zero model."""
     users, items, r = lesson.matrix
     cp = lesson.confidence * lesson.preference
-    zero, strongest = math.sqrt(cp.sum() / lesson.confidence.sum()), float(np.linalg.svd(cp)[1][0])
-    yield f"zero model X = Y = 0: wRMSE {number(zero)}. Largest singular value of the table c p: {number(strongest)}"
+    zero, singular = math.sqrt(cp.sum() / lesson.confidence.sum()), np.linalg.svd(cp)[1]
+    strongest = float(singular[0])
+    yield f"zero model X = Y = 0: wRMSE {number(zero)}"
+    yield f"singular values of the table c p: {', '.join(f'sigma_{n} {number(value)}' for n, value in enumerate(singular, 1))}"
     yield "lambda from small to large, 200 iterations each"
     yield ""
     rows = []
@@ -135,6 +138,24 @@ def regularization(lesson: Lesson) -> Iterator[str]:
         rows.append([f"{lam:g}", number(wrmse), f"{100 * ratio:.0f} %", *map(number, lengths), alive, best])
     header = ["lambda", "wRMSE", "of zero model", "mean |x|", "mean |y|", "directions", f"best new for {users[lesson.user]}"]
     yield from table(header, rows)
+    yield ""
+    yield from passes(lesson, cp)
+
+
+def passes(lesson: Lesson, cp: Array) -> Iterator[str]:
+    """Find lambda as `--regularization auto` does: multiply by the table instead of solving, users and items in turn."""
+    users, items, _ = lesson.matrix
+    multiplied, names = cp @ lesson.start, {0: ("users", "x = sum of c p y"), 1: ("items", "y = sum of c p x")}
+    yield f"auto, pass 1, {names[0][0]}: {names[0][1]} over what was played, with the first y; nothing is solved"
+    yield from vectors(users, multiplied)
+    yield from small("G = X'X", multiplied.T @ multiplied)
+    for number_of in range(1, PASSES):
+        multiplied = (cp.T if number_of % 2 else cp) @ (multiplied @ orthonormal_basis(multiplied.T @ multiplied))
+        side, what = names[number_of % 2]
+        values = singular_values(multiplied.T @ multiplied)
+        yield f"pass {number_of + 1}, {side}: {what}, made orthonormal; roots of the eigenvalues of G: {vector(values)}"
+    lam, last = choose_lambda(values)
+    yield f"lambda = {SHARE} x {number(values[last - 1])} = {lam:g}, {SHARE} of sigma_{last}"
 
 
 def alternate(lesson: Lesson, lam: float, n_iterations: int) -> tuple[Array, Array]:

@@ -207,7 +207,7 @@ def test_what_was_found_is_said(logs, tmp_path, capsys):
 
     alpha, lam = (info["options"]["weights"][name] for name in ("alpha", "regularization"))
     density = info["pairs"] / (info["n_users"] * info["n_items"])
-    assert f"lambda {lam:g}: 0.4 of sigma_5; alpha {alpha:g}: {density:.3g} of all pairs were played" in capsys.readouterr().err
+    assert f"lambda {lam:g}: {SHARE} of sigma_5; alpha {alpha:g}: {density:.3g} of all pairs were played" in capsys.readouterr().err
 
 
 def test_a_warm_start_changes_nothing_in_the_passes(logs, tmp_path):
