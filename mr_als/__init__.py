@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mr_als.api.fit import fit
-    from mr_als.api.functions import Split, evaluate, load, split
-    from mr_als.api.model import Model
+    from mr_als.api.functions import Split, evaluate, split
+    from mr_als.api.model import Model, load
     from mr_als.api.report import Report
     from mr_als.api.sweeping import Sweep, sweep
     from mr_als.errors import MRALSError
@@ -25,10 +25,10 @@ __all__ = ["MRALSError", "Model", "Report", "Split", "Sweep", "__version__", "ev
 
 _WHERE = {
     "MRALSError": "mr_als.errors",
-    "Model": "mr_als.api.model",
+    **dict.fromkeys(("Model", "load"), "mr_als.api.model"),
     "Report": "mr_als.api.report",
     "fit": "mr_als.api.fit",
-    **dict.fromkeys(("Split", "evaluate", "load", "split"), "mr_als.api.functions"),
+    **dict.fromkeys(("Split", "evaluate", "split"), "mr_als.api.functions"),
     **dict.fromkeys(("Sweep", "sweep"), "mr_als.api.sweeping"),
 }
 

@@ -1,8 +1,7 @@
-"""`load`, `split` and `evaluate`: what the commands of these names do, for what a program has."""
+"""`split` and `evaluate`: what the commands of these names do, for what a program has."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -20,34 +19,7 @@ from mr_als.plays.partition import PARTS
 from mr_als.preparing.prepare import Source
 from mr_als.records.blocks import STRENGTH_UNIT
 
-__all__ = ["Split", "evaluate", "lengths", "load", "split"]
-
-
-def load(path: str | os.PathLike[str]) -> Model:
-    """Open the published model in a directory, or at a URI, of which a copy is kept on this machine.
-
-    Parameters
-    ----------
-    path : str or path
-
-    Returns
-    -------
-    Model
-
-    Raises
-    ------
-    ModelError
-        If there is no published model, or its files are damaged.
-
-    Examples
-    --------
-    >>> import mr_als, tempfile
-    >>> with tempfile.TemporaryDirectory() as directory:
-    ...     _ = mr_als.fit([("ann", "jazz", 9), ("bob", "soul", 1)], rank=1, path=directory)
-    ...     sorted(mr_als.load(directory).user_ids)
-    ['ann', 'bob']
-    """
-    return Model.open(os.fspath(path))
+__all__ = ["Split", "evaluate", "lengths", "split"]
 
 
 class Split(NamedTuple):

@@ -17,10 +17,10 @@ from mr_als.api.neighbours import neighbours
 from mr_als.api.new_users import plays_of
 from mr_als.errors import ModelError, UsageError
 from mr_als.maths.array import Array
+from mr_als.maths.explain import parts_of_score
 from mr_als.maths.ranking.scoring import best_items, exact_scores, norms
 from mr_als.models import model as published
 from mr_als.progress import duration
-from mr_als.recommending.fold_in import FoldIn
 from mr_als.records.ids import ragged
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from mr_als.api.report import Report
 
-__all__ = ["Id", "Model"]
+__all__ = ["Id", "Model", "load"]
 
 Id = int | str
 # fewer users than this are scored on the items as they lie
@@ -102,6 +102,12 @@ class Model(published.Model):
         """Look up an item's row; KeyError if the item is unknown."""
         return self.items.row(item)
 
+    def plays(self, user: Id) -> list[tuple[Any, float]]:
+        """List what a user played, most played first: [(item, plays)]."""
+        items, amounts = self.played(self.user_index(user))
+        order = np.lexsort((items, -amounts))
+        return [(self.item_ids[int(items[i])], float(amounts[i])) for i in order]
+
     @cached_property
     def _item_lengths(self) -> Array:
         return norms(self.item_factors)
@@ -143,12 +149,12 @@ class Model(published.Model):
         one = is_one(users) or isinstance(plays, Mapping)
         if plays is not None:
             new = plays_of(plays, self.items, zeros=self.weights.explicit)
-            factors, played = FoldIn(self).solve(*new), csr_rows(*new[:2])
+            factors, played = self._solve(*new), csr_rows(*new[:2])
         else:
             factors, played = self._stored(None if users is None else self.users.known_rows(users))
         rows, scores = self._lists(factors, nothing if include_played else played, n, allow, deny)
         if one:
-            return self._named(rows[0], scores[0])
+            return [(self.item_ids[int(row)], float(score)) for row, score in zip(rows[0], scores[0], strict=True) if row >= 0]
         return (rows if as_rows else self.items.named(rows)), scores
 
     def _stored(self, which: Array | None) -> tuple[Array, LeftOut]:
@@ -189,8 +195,14 @@ class Model(published.Model):
         -------
         float32 (rank,) for a dictionary, else (n_users, rank)
         """
-        factors = FoldIn(self).solve(*plays_of(plays, self.items, zeros=self.weights.explicit))
+        factors = self._solve(*plays_of(plays, self.items, zeros=self.weights.explicit))
         return factors[0] if isinstance(plays, Mapping) else factors
+
+    def _solve(self, indptr: Array, items: Array, plays: Array) -> Array:
+        """Solve for the vectors of users, float32 (n_users, rank), from the items (rows) they played."""
+        from mr_als.recommending.fold_in import FoldIn  # and with it all that reads logs
+
+        return FoldIn(self).solve(indptr, items, plays)
 
     def score(self, users: Id | Iterable[Id], items: Id | Iterable[Id]) -> Any:
         """Compute the scores x.y of pairs of users and items.
@@ -228,6 +240,26 @@ class Model(published.Model):
     ) -> Any:
         """Find the n users with the highest cosine, likewise."""
         return neighbours(self.users, self.user_factors, users, n, allow, deny)
+
+    def explain(self, user: Id, item: Id) -> dict[str, Any]:
+        """Say which plays earned an item its score; see `mr_als.maths.explain`.
+
+        Parameters
+        ----------
+        item : any, whether the user played it or not
+
+        Returns
+        -------
+        dict with `score` (of the stored factors), `total` (sum of the parts) and `parts`: [(item, plays, part)], largest first
+        """
+        row, target = self.user_index(user), self.item_index(item)
+        items, amounts = self.played(row)
+        y = np.asarray(self.item_factors[target])
+        parts = parts_of_score(self.equations(row), np.asarray(self.item_factors[items]), np.asarray(amounts), self.weights, y)
+        order = np.argsort(-parts, kind="stable")
+        named = [(self.item_ids[int(items[i])], float(amounts[i]), float(parts[i])) for i in order]
+        score = float(np.dot(self.user_factors[row].astype(np.float64), y.astype(np.float64)))
+        return {"user": user, "item": item, "score": score, "total": float(parts.sum()), "parts": named}
 
     def evaluate(self, test: Any, *, k: int | Sequence[int] = (10, 20), **keywords: Any) -> Report:
         """Measure how well this model ranks held-out plays; see `mr_als.evaluate`."""
@@ -271,6 +303,33 @@ class Model(published.Model):
         other = AlternatingLeastSquares(factors=self.rank, regularization=regularization, alpha=1.0)
         other.user_factors, other.item_factors = np.array(self.user_factors), np.array(self.item_factors)
         return other
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """Open the published model in a directory, or at a URI, of which a copy is kept on this machine.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ModelError
+        If there is no published model, or its files are damaged.
+
+    Examples
+    --------
+    >>> import mr_als, tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     _ = mr_als.fit([("ann", "jazz", 9), ("bob", "soul", 1)], rank=1, path=directory)
+    ...     sorted(mr_als.load(directory).user_ids)
+    ['ann', 'bob']
+    """
+    return Model.open(os.fspath(path))
 
 
 def _reopened(kind: type[Model], path: str, source: str, info: dict[str, Any]) -> Model:

@@ -36,16 +36,16 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the parts of a score."""
+    from mr_als.api.model import load
     from mr_als.commands.recommend import user_row
     from mr_als.commands.similar import check_item
-    from mr_als.models.model import Model
 
-    model = Model.open(args.model)
+    model = load(args.model)
     user_row(model, args.user)
     check_item(model, args.item)
     why = model.explain(args.user, args.item)
     if args.json:
-        parts = [{"item": item, "plays": plays, "part": part} for item, plays, part in why["parts"]]
+        parts = [{"item": str(item), "plays": plays, "part": part} for item, plays, part in why["parts"]]
         print_json({**why, "parts": parts})
     else:
         print_text(table(why, args.number, ("rating", "rated") if model.weights.explicit else ("plays", "played")))

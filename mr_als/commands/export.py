@@ -34,11 +34,10 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export, and say what was written."""
-    from mr_als.models.export import export
-    from mr_als.models.model import Model
+    from mr_als.api.model import load
 
-    model = Model.open(args.model)
-    export(model, args.format, args.output)
+    model = load(args.model)
+    model.export(args.output, args.format)
     totals = {"users": len(model.user_ids), "items": len(model.item_ids), "rank": model.rank}
     if args.json:
         print_json({"output": args.output, "format": args.format, **totals})

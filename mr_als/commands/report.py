@@ -35,10 +35,10 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the page, and say where it is."""
-    from mr_als.models.model import Model
+    from mr_als.api.model import load
     from mr_als.reporting.page import report
 
-    page = report(Model.open(args.model), _evaluation(args.evaluation) if args.evaluation else None)
+    page = report(load(args.model), _evaluation(args.evaluation) if args.evaluation else None)
     try:
         Path(args.output).write_text(page, encoding="utf-8")
     except OSError as error:

@@ -35,15 +35,15 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the neighbours of each item."""
-    from mr_als.models.model import Model
+    from mr_als.api.model import load
 
-    model = Model.open(args.model)
+    model = load(args.model)
     for item in args.item:
         check_item(model, item)
     for item in args.item:
         found = model.similar_items(item, args.number)
         if args.json:
-            similar = [{"rank": rank, "item": name, "cosine": round(score, 6)} for rank, (name, score) in enumerate(found, 1)]
+            similar = [{"rank": rank, "item": str(name), "cosine": round(score, 6)} for rank, (name, score) in enumerate(found, 1)]
             print_json({"item": item, "similar": similar})
         else:
             print_text("".join(f"{item}\t{rank}\t{name}\t{score:.6f}\n" for rank, (name, score) in enumerate(found, 1)))

@@ -1,8 +1,4 @@
-"""A published model, opened for reading: factors, ids and plays, memory-mapped.
-
-m = mr_als.load("model")
-m.recommend("alice", n=10)          # [(item, score), ...]
-"""
+"""A published model, opened for reading: factors, ids and plays, memory-mapped. `mr_als.api.model` is one that answers."""
 
 from __future__ import annotations
 
@@ -15,8 +11,6 @@ import numpy as np
 
 from mr_als.errors import ModelError
 from mr_als.maths.array import Array
-from mr_als.maths.explain import parts_of_score
-from mr_als.maths.ranking.scoring import best_items, best_of, cosines, longest_norm
 from mr_als.maths.solving.normal_equations import Equations, eigenbasis, gram_matrix, relative_residual, row_equations
 from mr_als.maths.weighing.weights import Weights
 from mr_als.models.info import read_info, read_manifest
@@ -142,10 +136,6 @@ class Model:
         """Spectrum and basis of that Gram matrix; see `mr_als.maths.solving.normal_equations.eigenbasis`."""
         return eigenbasis(self.item_gram)
 
-    @cached_property
-    def _longest_item(self) -> float:
-        return longest_norm(self.item_factors)
-
     def user_index(self, user: str) -> int:
         """Look up a user's row; KeyError if the user is unknown."""
         return self._index(user, self.user_hashes, self.user_ids)
@@ -166,12 +156,6 @@ class Model:
         lo, hi = self.plays_start[row], self.plays_start[row + 1]
         return self.plays_item[lo:hi], self.plays_amount[lo:hi]
 
-    def plays(self, user: str) -> list[tuple[str, float]]:
-        """List what a user played, most played first: [(item, plays)]."""
-        items, amounts = self.played(self.user_index(user))
-        order = np.lexsort((items, -amounts))
-        return [(self.item_ids[int(items[i])], float(amounts[i])) for i in order]
-
     @cached_property
     def user_items(self) -> csr_array:
         """All plays as a sparse matrix (n_users, n_items), float64, for other libraries; its arrays are the memory-mapped ones."""
@@ -179,40 +163,6 @@ class Model:
 
         shape = (len(self.user_hashes), len(self.item_hashes))
         return csr_array((self.plays_amount, self.plays_item, self.plays_start), shape)
-
-    def recommend(self, user: str, n: int = 10, *, include_played: bool = False) -> list[tuple[str, float]]:
-        """Recommend the n best items for a user, [(item, score)], best first; played items are left out."""
-        row, n = self.user_index(user), min(n, len(self.item_hashes))
-        items = np.zeros(0, np.int64) if include_played else np.asarray(self.played(row)[0])
-        start, x = np.array([0, len(items)]), np.asarray(self.user_factors[row : row + 1])
-        rows, scores = best_items(x, self.item_factors, n, self.item_ids.raw, self._longest_item, start, items)
-        return self._named(rows[0], scores[0])
-
-    def similar_items(self, item: str, n: int = 10) -> list[tuple[str, float]]:
-        """Find the n items with the highest cosine to `item`; the item itself and zero vectors are left out."""
-        row = self.item_index(item)
-        scores = cosines(self.item_factors, np.asarray(self.item_factors[row]))
-        scores[row] = -np.inf
-        return self._named(*best_of(scores, n, self.item_ids.raw))
-
-    def _named(self, rows: Array, scores: Array) -> list[tuple[str, float]]:
-        return [(self.item_ids[int(r)], float(s)) for r, s in zip(rows, scores, strict=True) if r >= 0]
-
-    def explain(self, user: str, item: str) -> dict[str, Any]:
-        """Say which plays earned an item its score; see `mr_als.maths.explain`.
-
-        Returns
-        -------
-        dict with `score` (of the stored factors), `total` (sum of the parts) and `parts`: [(item, plays, part)], largest first
-        """
-        row, target = self.user_index(user), self.item_index(item)
-        items, amounts = self.played(row)
-        y = np.asarray(self.item_factors[target])
-        parts = parts_of_score(self.equations(row), np.asarray(self.item_factors[items]), np.asarray(amounts), self.weights, y)
-        order = np.argsort(-parts, kind="stable")
-        named = [(self.item_ids[int(items[i])], float(amounts[i]), float(parts[i])) for i in order]
-        score = float(np.dot(self.user_factors[row].astype(np.float64), y.astype(np.float64)))
-        return {"user": user, "item": item, "score": score, "total": float(parts.sum()), "parts": named}
 
     def equations(self, row: int) -> Equations:
         """Build the normal equations that a user row solves."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mr_als.maths.array import Array
-from mr_als.models.model import Model
 from mr_als.records.blocks import SIDES
 from mr_als.reporting.charts import STYLE, Series, bar_chart, line_chart, number, point_chart
+
+if TYPE_CHECKING:
+    from mr_als.api.model import Id, Model
 
 __all__ = ["report"]
 
@@ -180,13 +182,13 @@ def recommendations(model: Model) -> str:
     )
 
 
-def _user(model: Model, user: str, n_played: int) -> str:
+def _user(model: Model, user: Id, n_played: int) -> str:
     rows = []
     for item, score in model.recommend(user, SHOWN_ITEMS):
         reasons = [f"{name} ({part:.2f})" for name, _, part in model.explain(user, item)["parts"][:SHOWN_REASONS]]
-        rows.append([item, f"{score:.3f}", "because of " + ", ".join(reasons)])
-    most = ", ".join(item for item, _ in model.plays(user)[:SHOWN_ITEMS])
-    return f"<h3>{escape(user)}</h3><p>played {number(n_played)} items, most often {escape(most)}</p>" + table(
+        rows.append([str(item), f"{score:.3f}", "because of " + ", ".join(reasons)])
+    most = ", ".join(str(item) for item, _ in model.plays(user)[:SHOWN_ITEMS])
+    return f"<h3>{escape(str(user))}</h3><p>played {number(n_played)} items, most often {escape(most)}</p>" + table(
         ["recommended", "score", "reasons"], rows
     )
 
