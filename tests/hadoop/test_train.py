@@ -106,7 +106,8 @@ def test_all_users_are_recommended_to_by_a_job(trained, folder, cli):
 
     assert code == 0, err
     storage = storage_of(folder)
-    text = b"".join(storage.read(f"{folder}/top/{name}") or b"" for name in storage.names(f"{folder}/top"))
+    names = storage.names(f"{folder}/top")
+    text = b"".join(storage.read(f"{folder}/top/{name}") or b"" for name in names if name.startswith("part-"))
     model = mr_als.load(trained)
     expected = [
         f"{user}\t{rank}\t{item}\t{score:.6f}"
@@ -114,7 +115,7 @@ def test_all_users_are_recommended_to_by_a_job(trained, folder, cli):
         for rank, (item, score) in enumerate(model.recommend(user, 3), 1)
     ]
     assert sorted(text.decode().splitlines()) == sorted(expected)
-    assert "_SUCCESS" in storage.names(f"{folder}/top")
+    assert {"_SUCCESS", "_manifest.json"} <= set(names)
 
 
 def test_splits_and_evaluates_the_same_as_inline(toy, folder, tmp_path, cli):
