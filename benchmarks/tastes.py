@@ -2,9 +2,10 @@
 
     python benchmarks/tastes.py /tmp/tastes.tsv        user <TAB> item <TAB> plays
 
-Users and items have vectors of numbers (eight; or more, each less important than the one before), items a heavy-tailed popularity. An affinity is popularity plus the product of
-the vectors plus noise. A user plays the items of highest affinity, as many as his lognormal activity says; the plays
-of a pair are a Poisson number whose mean grows exponentially with the vectors' product and varies tenfold between users.
+Users and items have vectors of eight numbers (other shapes: of more, each less important than the one before), items a
+heavy-tailed popularity. An affinity is popularity plus the product of the vectors plus noise. A user plays the items of highest
+affinity, as many as his lognormal activity says; the plays of a pair are a Poisson number whose mean grows exponentially with
+the vectors' product and varies tenfold between users.
 In `benchmarks/data.py`, made for measuring time, plays are independent of taste and cannot say which confidence is right.
 """
 
@@ -31,7 +32,10 @@ class Shape(NamedTuple):
     strength: float = 2.0
 
 
-def write(path: str, shape: Shape = Shape(), seed: int = 0) -> None:
+STANDARD = Shape()
+
+
+def write(path: str, shape: Shape = STANDARD, seed: int = 0) -> None:
     """Write one file of counts."""
     rng = np.random.default_rng(seed)
     popularity = -1.2 * np.log1p(rng.permutation(shape.items) / 20.0)

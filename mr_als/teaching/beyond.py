@@ -144,16 +144,16 @@ def regularization(lesson: Lesson) -> Iterator[str]:
 
 def passes(lesson: Lesson, cp: Array) -> Iterator[str]:
     """Find lambda as `--regularization auto` does: multiply by the table instead of solving, users and items in turn."""
-    users, items, _ = lesson.matrix
-    multiplied, names = cp @ lesson.start, {0: ("users", "x = sum of c p y"), 1: ("items", "y = sum of c p x")}
-    yield f"auto, pass 1, {names[0][0]}: {names[0][1]} over what was played, with the first y; nothing is solved"
-    yield from vectors(users, multiplied)
+    sides = (("users", "x = sum of c p y"), ("items", "y = sum of c p x"))
+    multiplied = cp @ lesson.start
+    yield "auto, pass 1, users: x = sum of c p y over what was played, with the first y; nothing is solved"
+    yield from vectors(lesson.matrix.users, multiplied)
     yield from small("G = X'X", multiplied.T @ multiplied)
-    for number_of in range(1, PASSES):
-        multiplied = (cp.T if number_of % 2 else cp) @ (multiplied @ orthonormal_basis(multiplied.T @ multiplied))
-        side, what = names[number_of % 2]
+    for done in range(1, PASSES):
+        multiplied = (cp.T if done % 2 else cp) @ (multiplied @ orthonormal_basis(multiplied.T @ multiplied))
+        side, what = sides[done % 2]
         values = singular_values(multiplied.T @ multiplied)
-        yield f"pass {number_of + 1}, {side}: {what}, made orthonormal; roots of the eigenvalues of G: {vector(values)}"
+        yield f"pass {done + 1}, {side}: {what}, made orthonormal; roots of the eigenvalues of G: {vector(values)}"
     lam, last = choose_lambda(values)
     yield f"lambda = {SHARE} x {number(values[last - 1])} = {lam:g}, {SHARE} of sigma_{last}"
 
