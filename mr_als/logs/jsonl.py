@@ -168,7 +168,7 @@ def _fields(line: bytes, columns: list[tuple[str, str]], shapes: set[tuple[str, 
             if type(value) is not _Constant:
                 return _Bad("missing field" if value is _MISSING else "neither text nor number", column)
             if column in ("user", "item"):
-                return _Bad("missing id", column)
+                return _Bad("no id", column)
         if found := _UNFIT.search(value):
             return _Bad("invalid UTF-8" if found[0] >= "\ud800" else "control character", column)
         fields.append(value)

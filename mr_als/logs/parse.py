@@ -304,7 +304,7 @@ def _check_ids(lines: _Lines, rows: Array, starts: Array, ends: Array, field: st
         mask = np.uint64((1 << 8 * len(text)) - 1)
         like = short[(lengths[short] == len(text)) & ((words & mask) == np.uint64(int.from_bytes(text, "little")))]
         if len(like):
-            lines.reject(rows[like], "missing id", field)
+            lines.reject(rows[like], "no id", field)
 
 
 def _in_window(seconds: Array | None, wanted: Filter) -> Array | bool:

@@ -98,7 +98,7 @@ def test_a_name_wins_over_its_place_and_over_format(log):
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("fan,band,n", r"of a user and an item; say .* --columns user=fan,item=band,plays=n, .*; its names are fan, band, n"),
+        ("fan,band,n", r"of a user and an item; say .* --columns user=fan,item=band,plays=n.*; its names are fan, band, n"),
         ("user,band,plays", r"as that of an item; say which they are, as in --columns user=user,item=band,plays=plays"),
         ("fan,artist,Plays of it", r"--columns 'user=fan,item=artist,plays=Plays of it'"),
         ("user,user,plays", "as that of an item"), ("item,item,plays", "as that of a user"),
@@ -272,14 +272,14 @@ def test_what_programs_write_for_no_id_is_none(log, text):
     found = read(log(f"a\tx\t1\n{text}\tx\t1\na\t{text}\t1\n{text}x\tNa\t1\n"))
 
     assert found.plays == [("a", "x", 1.0), (f"{text}x", "Na", 1.0)]
-    assert found.bad == [(2, "missing id", "user"), (3, "missing id", "item")]
+    assert found.bad == [(2, "no id", "user"), (3, "no id", "item")]
 
 
 def test_nan_in_json_is_no_id(log):
     found = read(log('{"user":NaN,"item":"x"}\n{"user":"ann","item":-Infinity}\n{"user":"ann","item":"x"}\n', "n.jsonl"))
 
     assert found.plays == [("ann", "x", 1.0)]
-    assert found.bad == [(1, "missing id", "user"), (2, "missing id", "item")]
+    assert found.bad == [(1, "no id", "user"), (2, "no id", "item")]
 
 
 def test_floats_of_parquet_are_ids_with_all_their_digits_or_none(log, tmp_path):
@@ -292,7 +292,7 @@ def test_floats_of_parquet_are_ids_with_all_their_digits_or_none(log, tmp_path):
 
     found = read(write([101.0, float("nan"), 1e15, 9007199254740991.0, 0.5, None]))
     assert [name for name, _, _ in found.plays] == ["101", "1000000000000000", "9007199254740991", "0.5"]
-    assert (found.bad, found.left_out) == ([(2, "missing id", "user")], 1)
+    assert (found.bad, found.left_out) == ([(2, "no id", "user")], 1)
     for value, kind in ((2.0**53, "float64"), (2.0**24, "float32")):
         with pytest.raises(BadInputError, match="holds floating-point numbers of .* whose last digits may be lost"):
             read(write([value], kind))
