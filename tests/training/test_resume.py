@@ -292,7 +292,7 @@ def test_a_rise_of_the_objective_is_an_error_and_publishes_nothing(logs, tmp_pat
 
 
 def test_a_run_that_failed_on_its_logs_does_not_stand_in_the_way_of_mended_ones(tmp_path):
-    log = write(tmp_path / "counts.tsv", ["user-0\titem-0\tmany\n"])
+    log = write(tmp_path / "counts.tsv", [*toy_lines()[:3], "user-0\titem-0\tmany\n"])
     with pytest.raises(BadInputError, match="1 not a number"):
         run([log], tmp_path / "model", options())
     write(tmp_path / "counts.tsv", toy_lines())
