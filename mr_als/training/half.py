@@ -82,6 +82,9 @@ def collect(number: int, output: Output, plays: Data, fixed: Half | None, starte
     for block in blocks:
         gram += stats[block].gram
     totals: dict[str, Any] = {name: math.fsum(getattr(stats[block], name) for block in blocks) for name in SUMMED}
+    if not totals["observed"]:
+        msg = "no play is left of a user and an item that both count; lower --min-user-plays or --min-item-plays"
+        raise BadInputError(msg)
     entry: dict[str, Any] = {"half": number, "iteration": number // 2, "solved": sides_of(number)[0], "rows": int(totals["rows"])}
     entry |= {"pairs": int(totals["observed"]), "bytes": factors.n_bytes, "seconds": round(time.monotonic() - started, 4)}
     if fixed is not None and totals["confidence"]:  # neither half 0 nor a pass has a loss
@@ -92,18 +95,9 @@ def collect(number: int, output: Output, plays: Data, fixed: Half | None, starte
 
 
 def _loss_of(loss: Loss, penalty_of_fixed: float) -> dict[str, float]:
-    """Compute the loss over all cells and the regularised objective, as the history has them.
-
-    Raises
-    ------
-    BadInputError
-        If nothing was observed.
-    """
-    if not loss.observed:
-        msg = "no play is left of a user and an item that both count; lower --min-user-plays or --min-item-plays"
-        raise BadInputError(msg)
+    """Compute the loss over all cells and the regularised objective, as the history has them."""
     wrmse, objective = weighted_rmse(loss), loss.squared_error + loss.penalty + penalty_of_fixed
-    to_zero_model = {"zero_objective": loss.zero_error, "to_zero_model": wrmse / zero_rmse(loss)}
+    to_zero_model = {"zero_objective": loss.zero_error, "to_zero_model": wrmse / (zero_rmse(loss) or 1.0)}
     return {"wrmse": wrmse, "objective": objective, **to_zero_model}
 
 

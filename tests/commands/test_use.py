@@ -56,6 +56,12 @@ def test_recommends_to_one_user(call, model):
     assert call("recommend", "user-3", "-n", 4) == (0, lines_of(model, ["user-3"], 4), "")
 
 
+@pytest.mark.parametrize("command", [["recommend", "user-3"], ["recommend", "--all"], ["similar", "taste-0-item-1"]])
+def test_a_number_beyond_the_items_is_as_good_as_all_of_them(command, call):
+    """10^20 places would not fit into any memory."""
+    assert call(*command, "-n", 10**20, "-q") == call(*command, "-n", 50, "-q")
+
+
 def test_recommends_to_all_users_by_a_job(call, model):
     assert call("recommend", "--all", "-q") == (0, lines_of(model, model.user_ids), "")
 

@@ -145,3 +145,14 @@ def test_users_do_not_influence_one_another():
         alone = all_metrics(groups_of([scores[user]], [tests[user]]), 4)
         for name, value in alone.items():
             assert together[name][user] == pytest.approx(value[0], abs=1e-15)
+
+
+@pytest.mark.parametrize("name", sorted(AT_K))
+def test_ranks_beyond_the_candidates_hold_nothing_and_take_no_memory(name):
+    """At k = 10^15 a metric is what it is at the number of candidates; precision is hits / k."""
+    scores = [np.array([3.0, 1.0, 2.0, 2.0]), np.array([5.0, 4.0])]
+    groups = groups_of(scores, [[1, 2], [1]])
+
+    at_all, beyond = AT_K[name](groups, 4), AT_K[name](groups, 10**15)
+
+    np.testing.assert_allclose(beyond * 10**15 if name == "precision" else beyond, at_all * 4 if name == "precision" else at_all)
