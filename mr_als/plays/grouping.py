@@ -14,9 +14,10 @@ import numpy as np
 
 from mr_als.errors import BadInputError, HashCollisionError
 from mr_als.maths.array import Array
-from mr_als.records.blocks import STRENGTH_UNIT, PlaysBlock
+from mr_als.records.blocks import STRENGTH_UNIT, PlaysBlock, smallest_type
 from mr_als.records.csr import row_starts
 from mr_als.records.ids import Ids, block_of
+from mr_als.records.spill import pieces
 
 __all__ = ["Pairs", "Side", "by_columns", "cut_blocks", "merge_sides", "split_blocks", "sum_pairs"]
 
@@ -148,11 +149,15 @@ def cut_blocks(
 def _dictionary(columns: Array, n_columns: int) -> tuple[Array, Array]:
     """Find the distinct columns, ascending, and each column's place among them."""
     seen = np.zeros(n_columns, bool)
-    seen[columns] = True
+    for part in pieces(len(columns)):
+        seen[columns[part]] = True
     used = np.flatnonzero(seen)
-    place = np.zeros(n_columns, np.uint32)
+    place = np.zeros(n_columns, smallest_type(max(len(used) - 1, 0)))
     place[used] = np.arange(len(used))
-    return used, place[columns]
+    places = np.empty(len(columns), place.dtype)
+    for part in pieces(len(columns)):
+        places[part] = place[columns[part]]
+    return used, places
 
 
 def check_collisions(side: Side, order: Array) -> None:

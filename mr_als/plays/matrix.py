@@ -7,6 +7,7 @@ user; both are in hash order within a row, too, as blocks have to be. That takes
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,12 +33,20 @@ class MatrixTable:
     def __init__(self, matrix: Any, unit: int, salt: int = 0) -> None:
         self._unit = unit
         used = np.zeros(matrix.shape[1], bool)
-        used[matrix.indices] = True
+        for part in pieces(matrix.nnz):
+            used[matrix.indices[part]] = True
         rows, self.users, _ = _axis(np.diff(matrix.indptr) > 0, salt)
         _, self.items, places = _axis(used, salt)
-        named = type(matrix)((matrix.data, places[matrix.indices], matrix.indptr), (matrix.shape[0], len(self.items.hashes)))
+        indices = np.empty(matrix.nnz, np.int32)
+        for part in pieces(matrix.nnz):
+            indices[part] = places[matrix.indices[part]]
+        named = type(matrix)((matrix.data, indices, matrix.indptr), (matrix.shape[0], len(self.items.hashes)))
         self._by_item = named[rows].tocsc()
-        self._by_user = self._by_item.tocsr()
+
+    @cached_property
+    def _by_user(self) -> Any:
+        # when it is asked for: by then another thread may be writing the blocks of items
+        return self._by_item.tocsr()
 
     def blocks(self, side: str, n_blocks: int) -> Iterator[tuple[int, PlaysBlock]]:
         """Yield the blocks of one side, "users" or "items"."""

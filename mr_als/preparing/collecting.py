@@ -40,13 +40,14 @@ def collect_matrix(matrix: Any, options: InputOptions) -> Collected:
 
     _check_no_times(options, ("user", "item", "plays"))
     csr = csr_array(matrix)
-    wrong = ~(csr.data >= 0) | (csr.data > MAX_PLAYS) if len(csr.data) else np.zeros(0, bool)
-    if wrong.any() or not csr.has_canonical_format:
+    low, high = (csr.data.min(), csr.data.max()) if csr.nnz else (0, 0)
+    # of NaN, neither holds
+    if not (low >= 0 and high <= MAX_PLAYS) or not csr.has_canonical_format:
         return collect_batches(matrix_batches(csr), options, 1 << 30)
     strengths, unit = in_units(csr.data)
     table = MatrixTable(csr_array((strengths, csr.indices, csr.indptr), csr.shape), unit, options.salt)
     report = {"bad": BadLines().to_dict(), "lines": {}, "counts": {"lines": csr.nnz, "filtered": 0}, "times": None}
-    zeros = int(np.count_nonzero(csr.data == 0))
+    zeros = csr.nnz - int(np.count_nonzero(csr.data)) if low == 0 else 0
     report["others"] = {ZERO: zeros} if zeros else {}
     return Collected([table], report, dict.fromkeys(SIDES, "int"), ("user", "item", "plays"))
 
