@@ -15,7 +15,7 @@ from mr_als.engine.job import ALSJob, Pair
 from mr_als.logs.badlines import BadLines
 from mr_als.logs.formats import read_chunks
 from mr_als.logs.logs import FORMATS, Filter, Layout, chunks, parse_layout
-from mr_als.logs.parse import Tally, joined
+from mr_als.logs.tally import Tally, joined
 from mr_als.records.lines import LINES, Reference, decode, encode
 
 from mrjob.compat import jobconf_from_env  # isort: skip  (after mr_als.engine.job)

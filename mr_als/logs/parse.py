@@ -6,7 +6,6 @@ bytes; only lines that are not what they should be are looked at one by one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,13 +17,12 @@ from mr_als.logs.meaning.columns import known_names
 from mr_als.logs.meaning.evidence import is_value
 from mr_als.logs.numbers import PAD, numbers, padded, words_at
 from mr_als.logs.plain import SEPARATOR, Plain
+from mr_als.logs.tally import HEADER, NOBODY, OUTSIDE, SHORT, ZERO
 from mr_als.logs.times import RECENT, times
 from mr_als.maths.array import Array
 
-__all__ = ["HEADER", "MAX_PLAYS", "NOBODY", "OUTSIDE", "SHORT", "ZERO", "Parsed", "Tally", "joined", "parse_chunk"]
+__all__ = ["MAX_PLAYS", "NO_ID", "Parsed", "parse_chunk"]
 
-# what becomes of good lines that are no plays
-HEADER, NOBODY, SHORT, OUTSIDE, ZERO = "header", "without user or item", "too short", "outside the window", "zero plays"
 # what programs write where there is no id, and nobody calls themselves
 NO_ID = (b"NaN", b"NULL", b"\\N", b"<NA>")
 
@@ -58,39 +56,6 @@ class Parsed(NamedTuple):
     def filtered(self) -> int:
         """Number of good lines that the filter left out."""
         return sum(self.others.get(name, 0) for name in (NOBODY, SHORT, OUTSIDE))
-
-
-class Tally:
-    """What became of the lines of many chunks.
-
-    counts : lines, and good lines that the filter left out
-    others : good lines that are no plays, by what became of them
-    span : first and last time read
-    """
-
-    def __init__(self) -> None:
-        self.counts = {"lines": 0, "filtered": 0}
-        self.others: dict[str, int] = {}
-        self.span: tuple[float, float] | None = None
-
-    def add(self, parsed: Parsed) -> None:
-        """Add those of a chunk."""
-        self.counts["lines"] += parsed.lines
-        self.counts["filtered"] += parsed.filtered
-        for name, n in parsed.others.items():
-            if n:
-                self.others[name] = self.others.get(name, 0) + n
-        self.span = joined(self.span, parsed.span)
-
-
-def joined(one: Sequence[float] | None, other: Sequence[float] | None) -> tuple[float, float] | None:
-    """Join two spans of times, each of which may be None.
-
-    >>> joined((1.0, 2.0), None), joined((1.0, 2.0), (0.0, 1.5)), joined(None, None)
-    ((1.0, 2.0), (0.0, 2.0), None)
-    """
-    spans = [span for span in (one, other) if span is not None]
-    return (min(span[0] for span in spans), max(span[1] for span in spans)) if spans else None
 
 
 class _Lines:

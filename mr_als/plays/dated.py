@@ -14,7 +14,8 @@ import numpy as np
 
 from mr_als.logs.badlines import BadLines
 from mr_als.logs.logs import Filter, Layout
-from mr_als.logs.parse import Tally, parse_chunk
+from mr_als.logs.parse import parse_chunk
+from mr_als.logs.tally import Tally
 from mr_als.maths.array import Array
 from mr_als.options import TASK_MEMORY
 from mr_als.plays.grouping import Side, in_hash_order, merge_sides

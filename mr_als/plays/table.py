@@ -15,7 +15,8 @@ import numpy as np
 from mr_als.logs.badlines import BadLines
 from mr_als.logs.logs import Filter, Layout
 from mr_als.logs.numbers import runs_at
-from mr_als.logs.parse import Parsed, Tally, parse_chunk
+from mr_als.logs.parse import Parsed, parse_chunk
+from mr_als.logs.tally import Tally
 from mr_als.maths.array import Array
 from mr_als.options import TASK_MEMORY
 from mr_als.plays.buckets import Buckets

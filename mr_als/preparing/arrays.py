@@ -26,9 +26,10 @@ from mr_als.planning.sizes import counted
 from mr_als.plays.merging import finished
 from mr_als.plays.pairs import merged_blocks
 from mr_als.preparing.batches import batches_of, is_matrix
+from mr_als.preparing.became import check_lines, check_usable, tell_lines
 from mr_als.preparing.collecting import Collected, collect_batches, collect_matrix
 from mr_als.preparing.plays import Plays, read_plays
-from mr_als.preparing.prepare import Source, add_up, check_lines, check_usable, same, tell_lines
+from mr_als.preparing.prepare import Source, add_up, same
 from mr_als.progress import Progress
 from mr_als.records.blocks import SIDES
 from mr_als.records.lines import REFERENCES, Record

@@ -10,7 +10,8 @@ import numpy as np
 from mr_als.errors import BadInputError, UsageError
 from mr_als.logs.badlines import BadLines, Sample, escaped
 from mr_als.logs.logs import Filter
-from mr_als.logs.parse import MAX_PLAYS, OUTSIDE, SHORT, ZERO, joined
+from mr_als.logs.parse import MAX_PLAYS
+from mr_als.logs.tally import OUTSIDE, SHORT, ZERO, joined
 from mr_als.logs.times import parse_moment
 from mr_als.maths.array import Array
 from mr_als.options import InputOptions, check_decay, check_times

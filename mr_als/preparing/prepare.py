@@ -12,20 +12,19 @@ import os
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mr_als.engine.engine import Engine, Job, Output, Written
 from mr_als.engine.outputs import held
-from mr_als.errors import BadInputError, DamagedDataError, UsageError
-from mr_als.logs.badlines import LATE, OTHER_HEADER, BadLines, numbered, quarantine_table
+from mr_als.errors import DamagedDataError, UsageError
 from mr_als.logs.logs import COMPRESSED
-from mr_als.logs.parse import HEADER, NOBODY, OUTSIDE, SHORT, ZERO
-from mr_als.logs.times import in_words, parse_moment
-from mr_als.options import InputOptions, PlanOptions, check_times
+from mr_als.logs.tally import HEADER
+from mr_als.options import InputOptions, PlanOptions
 from mr_als.planning.choices import COMPRESSION, choose_blocks, fitting_blocks, given_or
 from mr_als.planning.sizes import counted
+from mr_als.preparing.became import check_lines, check_usable, tell_lines
 from mr_als.preparing.inputs import Understood, check_engine, find_layouts, log_arguments
 from mr_als.preparing.log_files import Logs, by_archive, place_of, unpacking
 from mr_als.preparing.plays import Plays, read_plays
@@ -35,7 +34,7 @@ from mr_als.records.lines import REFERENCES, Record
 from mr_als.storage.places import scheme_of, storage_of
 
 if TYPE_CHECKING:
-    from mr_als.storage.storage import Storage
+    pass
 
 
 class Source(ABC):
@@ -247,95 +246,3 @@ def check_sides(totals: dict[str, list[int]]) -> None:
             f"the items {other_pairs} and {other_units / STRENGTH_UNIT}: a task's output was lost or doubled; prepare again"
         )
         raise DamagedDataError(msg)
-
-
-def check_lines(info: dict[str, Any], options: InputOptions, quarantine: str, storage: Storage) -> str:
-    """Write the quarantine file; give what is to be said of bad lines.
-
-    Raises
-    ------
-    BadInputError
-        If there are too many bad lines.
-    """
-    bad = BadLines.from_dict(info["bad"])
-    n_lines, n_bad = info["counts"]["lines"], sum(bad.counts.values())
-    storage.replace(quarantine, quarantine_table(bad, info["lines"]).encode("utf-8", "surrogateescape"))
-    limit = options.max_bad_lines
-    allowed = float(limit[:-1]) / 100 * n_lines if limit.endswith("%") else float(limit)
-    for path, line, sample in numbered(bad, info["lines"]):
-        if sample.reason == LATE:
-            msg = (
-                f"{path}, record {line}: it names {sample.field}, which none of the first records does, so what those mean is not "
-                "known; say which names count with --columns: a record without one of them is a bad line then"
-            )
-            raise BadInputError(msg)
-        if sample.reason == OTHER_HEADER:
-            msg = (
-                f"{path}, line {line}: it names other columns than the first lines have, so what follows is not known: "
-                f"{sample.text!r}; cut the file in two there"
-            )
-            raise BadInputError(msg)
-    reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(bad.counts.items()))
-    if n_bad > allowed:
-        msg = f"{n_bad} of {n_lines} lines are bad ({reasons}), more than --max-bad-lines {limit}; see {quarantine}"
-        raise BadInputError(msg)
-    return f"{n_bad} of {n_lines} lines are bad ({reasons}) and left out; samples in {quarantine}" if n_bad else ""
-
-
-def tell_lines(info: dict[str, Any], options: InputOptions, progress: Progress, command: str) -> None:
-    """Say what became of all lines, and where a window of time did nothing."""
-    for text in windows_said(info, options):
-        progress.warn(f"warning: {command}: {text}")
-    progress.say(f"{command}: {lines_said(info)}")
-
-
-def lines_said(info: dict[str, Any]) -> str:
-    """Say what became of all lines: a sum."""
-    n_lines, n_bad = info["counts"]["lines"], sum(info["bad"]["counts"].values())
-    others = {name: info["others"][name] for name in (SHORT, OUTSIDE, NOBODY, ZERO, HEADER) if name in info["others"]}
-    others |= {"bad": n_bad} if n_bad else {}
-    n_plays = n_lines - sum(others.values())
-    return f"{n_lines} lines = {' + '.join([f'{n_plays} plays', *(f'{n} {name}' for name, n in others.items())])}"
-
-
-def windows_said(info: dict[str, Any], options: InputOptions) -> Iterator[str]:
-    """Say where a window of time leaves out nothing or all, with the first and last time read."""
-    given = {f"--{name.replace('_', '-')}": getattr(options, name) for name in ("since", "until", "as_of")}
-    given = {flag: text for flag, text in given.items() if text}
-    if not given or not info["times"]:
-        return
-    first, last = info["times"]
-    since, until = check_times(options, parse_moment)
-    as_of = parse_moment(options.as_of) if options.as_of else None
-    # whether the first and the last one are left in
-    inside = {
-        "--since": since is not None and (first >= since, last >= since),
-        "--until": until is not None and (first < until, last < until),
-        "--as-of": as_of is not None and (first <= as_of, last <= as_of),
-    }
-    for flag, text in given.items():
-        if (ends := inside[flag]) and ends[0] == ends[1]:
-            what = "nothing" if ends[0] else "everything"
-            yield f"{flag} {text} leaves out {what}: times are from {in_words(first)} to {in_words(last)}"
-
-
-# which option it is that leaves lines out, by what is said of them
-_BY = {
-    SHORT: "shorter than --min-ms-played",
-    OUTSIDE: "by --since, --until or --as-of",
-    NOBODY: "take another column by --columns",
-    ZERO: "is it the right column of plays? See --columns",
-    "bad": "samples are in the file bad-lines.tsv; see --columns",
-    "of users or items below a threshold": "--min-user-plays, --min-item-plays",
-}
-
-
-def check_usable(info: dict[str, Any], plays: float) -> None:
-    """Raise BadInputError if the lines hold no plays that count, and name what left them out."""
-    if plays:
-        return
-    n_lines, lost = info["counts"]["lines"], {**info["others"], "bad": sum(info["bad"]["counts"].values())}
-    lost["of users or items below a threshold"] = n_lines - sum(lost.values())
-    reasons = "; ".join(f"{n} {name}{f' ({_BY[name]})' if name in _BY else ''}" for name, n in lost.items() if n)
-    msg = f"no usable play in {n_lines} lines: {reasons}"
-    raise BadInputError(msg)

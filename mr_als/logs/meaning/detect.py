@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from mr_als.errors import BadInputError, UsageError
 from mr_als.logs import jsonl, parquet
@@ -23,10 +22,10 @@ from mr_als.logs.meaning.columns import (
     listed,
     not_understood,
 )
+from mr_als.logs.meaning.detected import Asked, Detected, checked
 from mr_als.logs.meaning.evidence import Shape, Values, fitting, guessed
 from mr_als.logs.meaning.head import Head, look
 from mr_als.logs.plain import SEPARATOR
-from mr_als.logs.times import UNITS
 
 __all__ = ["Detected", "detect"]
 
@@ -53,37 +52,6 @@ class Options(Protocol):
         """Value of --time-unit."""
 
 
-class _Asked(NamedTuple):
-    """The options, with the user of all records apart from the columns."""
-
-    format: str
-    columns: str
-    delimiter: str
-    time_unit: str
-    user: str
-
-
-class Detected(NamedTuple):
-    """What was found out of a file.
-
-    path : the file
-    layout : what its records mean
-    names : the name of each column of `layout` in the file; none where columns are known by place
-    first : the first record, column by column, and its line; empty if there is none
-    unused : names of what is not used
-    numbers : those of them that hold numbers which may be amounts
-    array : whether it is one array of JSON
-    """
-
-    path: str
-    layout: Layout
-    names: dict[str, str]
-    first: tuple[int, dict[str, str]]
-    unused: tuple[str, ...] = ()
-    numbers: tuple[str, ...] = ()
-    array: bool = False
-
-
 def detect(options: Options, path: str, head: bytes, *, ratings: bool = False) -> Detected:
     """Find the layout of a file that is not empty.
 
@@ -101,7 +69,7 @@ def detect(options: Options, path: str, head: bytes, *, ratings: bool = False) -
     """
     head = head.removeprefix(_BOM)
     columns, user = constant_user(options.columns)
-    asked = _Asked(options.format, columns, options.delimiter, options.time_unit, user)
+    asked = Asked(options.format, columns, options.delimiter, options.time_unit, user)
     form = options.format if options.format != "auto" else _format(head)
     if form in ("jsonl", "parquet"):
         return _named(asked, form, path, head, ratings=ratings)
@@ -115,7 +83,7 @@ def _format(head: bytes) -> str:
     return "jsonl" if re.match(rb"\s*(\[\s*)?\{", head) and jsonl.names(head) else "auto"
 
 
-def _named(options: _Asked, form: str, path: str, head: bytes, *, ratings: bool) -> Detected:
+def _named(options: Asked, form: str, path: str, head: bytes, *, ratings: bool) -> Detected:
     """Find the layout of records that name their fields."""
     if options.columns and not is_named(options.columns):
         msg = f"--columns: {options.columns!r} names columns by place, but {path} is {form}; use user=NAME,item=NAME"
@@ -134,10 +102,10 @@ def _named(options: _Asked, form: str, path: str, head: bytes, *, ratings: bool)
     found = Detected(
         path, layout, called, (number, first if number else {}), tuple(free), (), form == "jsonl" and jsonl.is_array(head)
     )
-    return _checked(options, found, {column: values[key] for column, key in called.items() if key in values}, free)
+    return checked(options, found, {column: values[key] for column, key in called.items() if key in values}, free)
 
 
-def _check_known(options: _Asked, names: Sequence[str], path: str, values: dict[str, Values]) -> None:
+def _check_known(options: Asked, names: Sequence[str], path: str, values: dict[str, Values]) -> None:
     """Check that the user and the item are known by their names, where --columns does not give them.
 
     Raises
@@ -152,7 +120,7 @@ def _check_known(options: _Asked, names: Sequence[str], path: str, values: dict[
     raise BadInputError(not_understood(names, path, texts, numbers, options.user))
 
 
-def _lines(options: _Asked, form: str, path: str, head: bytes, *, ratings: bool) -> Detected:
+def _lines(options: Asked, form: str, path: str, head: bytes, *, ratings: bool) -> Detected:
     """Find the layout of lines of fields with something between them, and their header, if there is one."""
     delimiter = b"" if options.delimiter == "auto" else parse_layout("counts", "", options.delimiter).delimiter
     syntax = "csv" if form == "csv" else "plain" if form in FORMATS else ""
@@ -176,10 +144,10 @@ def _lines(options: _Asked, form: str, path: str, head: bytes, *, ratings: bool)
     number, fields = top.records[0] if top.records else (0, [])
     first = {"user": user} if user and fields else {}
     first |= {column: text for column, text in zip(columns, fields, strict=False) if column != "-"}
-    return _checked(options, Detected(path, layout, called, (number, first), tuple(free)), values, free)
+    return checked(options, Detected(path, layout, called, (number, first), tuple(free)), values, free)
 
 
-def _may_be_play(options: _Asked, form: str, top: Head) -> bool:
+def _may_be_play(options: Asked, form: str, top: Head) -> bool:
     """Say whether a line that looks like a header is a good record for who gives columns by place: an id may be any word."""
     if is_named(options.columns) or not (options.columns or form in FORMATS):
         return False
@@ -192,7 +160,7 @@ def _plain_name(path: str) -> str:
     return next((path[: -len(end)] for end in COMPRESSED if path.endswith(end)), path).lower()
 
 
-def _columns(options: _Asked, form: str, path: str, top: Head, *, ratings: bool) -> tuple[tuple[str, ...], str]:
+def _columns(options: Asked, form: str, path: str, top: Head, *, ratings: bool) -> tuple[tuple[str, ...], str]:
     """Find what the columns of lines mean, and the user of all of them, if there is one."""
     if is_named(options.columns):
         return _by_name(options, path, top, ratings=ratings)
@@ -210,7 +178,7 @@ def _columns(options: _Asked, form: str, path: str, top: Head, *, ratings: bool)
     return shape.columns, shape.user
 
 
-def _by_name(options: _Asked, path: str, top: Head, *, ratings: bool) -> tuple[tuple[str, ...], str]:
+def _by_name(options: Asked, path: str, top: Head, *, ratings: bool) -> tuple[tuple[str, ...], str]:
     """Find columns by the names in a header."""
     columns = options.columns
     if not top.names:
@@ -285,49 +253,3 @@ def _described(values: Sequence[Values]) -> str:
         for v in values
     ]  # fmt: skip
     return f", and these are {', '.join(words)}, which fit none of them"
-
-
-def _checked(options: _Asked, found: Detected, used: dict[str, Values], free: dict[str, Values]) -> Detected:
-    """Check the values of columns against what they should be.
-
-    Raises
-    ------
-    BadInputError
-        If a column of times holds none, or one of plays holds times.
-    """
-    _check_times(options, found, used.get("timestamp"))
-    plays = used.get("plays")
-    if plays and plays.is_time and found.layout.found:
-        msg = (
-            f"{found.path}: the column of plays, {found.names.get('plays', '')!r}, looks like times: {plays.texts[0]!r}; "
-            "say what the columns mean with --columns"
-        )
-        raise BadInputError(msg)
-    # what a person has named, or left out by a place, needs no warning
-    numbers = tuple(name for name, values in free.items() if _is_amount(name, values)) if not options.columns else ()
-    auto = options.time_unit == "auto"
-    layout = replace(found.layout, unit="" if auto else options.time_unit, recent=auto)
-    return found._replace(layout=layout, numbers=numbers)
-
-
-def _is_amount(name: str, values: Values) -> bool:
-    """Say whether a column that is not used may hold amounts: numbers, and neither ids nor times."""
-    return values.is_number and not values.is_time and not values.counts_lines and not name.lower().endswith("id")
-
-
-def _check_times(options: _Asked, found: Detected, times: Values | None) -> None:
-    """Check that a column of times holds some, unless --time-unit says what they are.
-
-    Raises
-    ------
-    BadInputError
-        If most are no times from 1995 to 2100.
-    """
-    if options.time_unit == "auto" and times and times.texts and not times.is_time:
-        name = found.names.get("timestamp", "")
-        msg = (
-            f"{found.path}: the column of times{f', {name!r},' if name else ''} holds no times from 1995 to 2100: "
-            f"{times.texts[0]!r}; say what the columns mean with --columns, or what such a number is with --time-unit "
-            f"{'|'.join(UNITS)}"
-        )
-        raise BadInputError(msg)

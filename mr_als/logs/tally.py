@@ -1,0 +1,47 @@
+"""What became of lines: how many of a log were plays, what the others were, and from when to when they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mr_als.logs.parse import Parsed
+
+__all__ = ["HEADER", "NOBODY", "OUTSIDE", "SHORT", "ZERO", "Tally", "joined"]
+
+# what becomes of good lines that are no plays
+HEADER, NOBODY, SHORT, OUTSIDE, ZERO = "header", "without user or item", "too short", "outside the window", "zero plays"
+
+
+class Tally:
+    """What became of the lines of many chunks.
+
+    counts : lines, and good lines that the filter left out
+    others : good lines that are no plays, by what became of them
+    span : first and last time read
+    """
+
+    def __init__(self) -> None:
+        self.counts = {"lines": 0, "filtered": 0}
+        self.others: dict[str, int] = {}
+        self.span: tuple[float, float] | None = None
+
+    def add(self, parsed: Parsed) -> None:
+        """Add those of a chunk."""
+        self.counts["lines"] += parsed.lines
+        self.counts["filtered"] += parsed.filtered
+        for name, n in parsed.others.items():
+            if n:
+                self.others[name] = self.others.get(name, 0) + n
+        self.span = joined(self.span, parsed.span)
+
+
+def joined(one: Sequence[float] | None, other: Sequence[float] | None) -> tuple[float, float] | None:
+    """Join two spans of times, each of which may be None.
+
+    >>> joined((1.0, 2.0), None), joined((1.0, 2.0), (0.0, 1.5)), joined(None, None)
+    ((1.0, 2.0), (0.0, 2.0), None)
+    """
+    spans = [span for span in (one, other) if span is not None]
+    return (min(span[0] for span in spans), max(span[1] for span in spans)) if spans else None
