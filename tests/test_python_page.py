@@ -9,6 +9,10 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
+import pytest
+
+import mr_als
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -30,6 +34,28 @@ def test_the_session_prints_what_the_page_shows(tmp_path):
 
     assert len(blocks) > 8
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(("library", "of"), [("scikit-learn", "sklearn"), ("Voyager", "voyager"), ("faiss", "faiss")])
+def test_the_lines_for_neighbour_searches_run_and_find_what_the_model_finds(library, of):
+    code = re.search(
+        rf"^```python\n# {library}.*?\n(.*?)^```$", session.PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )[1]
+    model = mr_als.fit(str(ROOT / "sample_logs" / "2024-03-04.tsv"), rank=8)
+    code = code.replace("Crooked Brass (jazz)", item := model.item_ids[3])
+    found = {"model": model}
+
+    exec(code, found)
+
+    assert len([line for line in code.splitlines() if line]) == 3
+    user = np.array(model.user_factors[5])
+    if of == "sklearn":
+        expected = [model.item_index(other) for other, _ in model.similar_items(item, n=3)]
+        assert found["rows"][0].tolist() == [3, *expected]
+    else:
+        best = found["index"].query(user, 1)[0] if of == "voyager" else found["index"].search(user[None], 1)[1][0]
+        expected = model.recommend(model.user_ids[5], n=1, include_played=True)
+        assert model.item_ids[int(best[0])] == expected[0][0]
 
 
 def test_the_notebook_is_that_of_the_page_runs_and_shows_plots():

@@ -51,12 +51,12 @@ def forms():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", ["tuples", "pandas", "polars", "pyarrow", "a reader of batches"])
-@pytest.mark.parametrize("runner", ["inline", "local"])
+@pytest.mark.parametrize(
+    ("form", "runner"),
+    [("tuples", "inline"), ("pandas", "inline"), ("polars", "inline"), ("pyarrow", "inline"), ("a reader of batches", "inline"),
+     ("pandas", "local")],
+)  # fmt: skip
 def test_every_form_of_plays_gives_the_bytes_of_the_command_line(form, runner, command, tmp_path):
-    if runner == "local" and form != "pandas":
-        pytest.skip("one form is enough")
-
     model = mr_als.fit(forms()[form], path=tmp_path / "model", runner=runner, **FEW)
 
     assert generation_bytes(tmp_path / "model") == command[1]
