@@ -15,6 +15,7 @@ import datetime
 import json
 import os
 import sys
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,30 +42,36 @@ NAMES = 1 << 16
 
 
 class ArrayFile:
-    """A .npy file that grows by appending rows; the header is written last."""
+    """A .npy file that grows by appending rows; the header is written last, when it is left without an error."""
 
     HEADER = 128
 
     def __init__(self, path: str, dtype: str, width: int = 0) -> None:
-        self._file = open(path, "wb")  # noqa: SIM115  (closed by `close`)
+        self._file = open(path, "wb")  # noqa: SIM115  (closed by `__exit__`)
         self._file.write(b"\0" * self.HEADER)
         self._dtype, self._width, self.n = np.dtype(dtype), width, 0
+
+    def __enter__(self) -> ArrayFile:
+        """Return itself, to be closed when it is left."""
+        return self
 
     def add(self, rows: npt.NDArray[Any]) -> None:
         """Append rows."""
         self._file.write(np.ascontiguousarray(rows, self._dtype).tobytes())
         self.n += len(rows)
 
-    def close(self) -> None:
-        """Write the header; NumPy leaves room in it for any number of rows, so that it always takes as many bytes."""
-        self._file.seek(0)
-        shape = (self.n, self._width) if self._width else (self.n,)
-        header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(self._file, header)
-        assert self._file.tell() == self.HEADER
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Write the header, for which NumPy leaves room for any number of rows, so that it always takes as many bytes."""
+        with self._file:
+            if kind is not None:
+                return
+            self._file.seek(0)
+            shape = (self.n, self._width) if self._width else (self.n,)
+            header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(self._file, header)
+            assert self._file.tell() == self.HEADER
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
 
 class Contents(NamedTuple):
@@ -151,12 +158,12 @@ def _write_side(
 
     def out(name: str, dtype: str, width: int = 0) -> ArrayFile:
         if name not in files:
-            files[name] = ArrayFile(os.path.join(directory, f"{name}.npy"), dtype, width)
+            files[name] = stack.enter_context(ArrayFile(os.path.join(directory, f"{name}.npy"), dtype, width))
         return files[name]
 
     at = pairs = 0
-    out("ids_start", "<i8").add(np.zeros(1))
-    with open(os.path.join(directory, "ids.txt"), "wb") as ids:
+    with ExitStack() as stack, open(os.path.join(directory, "ids.txt"), "wb") as ids:
+        out("ids_start", "<i8").add(np.zeros(1))
         for (_, plays_buffer), (_, factors_buffer) in zip(plays.blocks(), factors.blocks(), strict=True):
             block = PlaysBlock.unpack(plays_buffer, checked=True)
             solved = FactorBlock.unpack(factors_buffer, checked=True)
@@ -181,8 +188,6 @@ def _write_side(
                 # a row without a vector observed nothing, so it ends where the one before it does
                 out("plays_start", "<i8").add(pairs + joined.indptr[1:][rows])
                 pairs += len(joined.indices)
-    for file in files.values():
-        file.close()
 
 
 def _rows_of(block: PlaysBlock, solved: FactorBlock) -> npt.NDArray[Any]:
