@@ -61,6 +61,20 @@ def iteration(path: str, counts: list[int], work: str, options: list[str]) -> No
     report(seconds, wrmse=wrmse, kernel=info["plan"].get("kernel"), join=info["plan"].get("join"))
 
 
+def training(path: str, work: str, options: list[str], halves_alone: bool) -> None:
+    """Seconds of all passes and halves of a training with the defaults, to its tolerance; or of the halves alone."""
+    from common import report
+
+    plays = os.path.join(work, "plays")
+    run("prepare", path, "--plays", plays)
+    # loading what was compiled happens once a process, and would count as a pass here, and as a half where numbers are given
+    run("train", "--plays", plays, "--model", os.path.join(work, "first"), "--max-iterations=0", *options)
+    info = run("train", "--json", "--plays", plays, "--model", os.path.join(work, "model"), *options)
+    passes, halves = info["auto"]["seconds"], [entry["seconds"] for entry in info["history"]]
+    wrmse, shares = info["history"][-1]["wrmse"], {"passes": passes / sum(halves), "halves": len(halves)}
+    report(sum(halves) + passes * (not halves_alone), wrmse=wrmse, **shares)
+
+
 def prepare(path: str, work: str, options: list[str]) -> None:
     """Seconds from the start of the process to the finished plays."""
     run("prepare", path, "--plays", work, *options)
@@ -131,11 +145,12 @@ def recommend(model: str, work: str) -> None:
 def main() -> None:
     """Run one measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=("iteration", "prepare", "end-to-end", "recommend", "model"))
+    parser.add_argument("task", choices=("iteration", "training", "prepare", "end-to-end", "recommend", "model"))
     parser.add_argument("path", help="a file of benchmarks/data.py, or a model")
     parser.add_argument("--iterations", default="2,7", help="few and many (default: 2,7)")
     parser.add_argument("--model", help="where `model` puts it")
     parser.add_argument("--numpy-alone", action="store_true", help="as if numba and the columnar readers were not installed")
+    parser.add_argument("--halves-alone", action="store_true", help="of a training, without the passes before half 0")
     words = sys.argv[1:]
     end = words.index("--") if "--" in words else len(words)
     given, options = parser.parse_args(words[:end]), words[end + 1 :]
@@ -148,6 +163,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         if given.task == "iteration":
             iteration(given.path, counts, work, options)
+        elif given.task == "training":
+            training(given.path, work, options, given.halves_alone)
         elif given.task == "prepare":
             prepare(given.path, work, options)
         elif given.task == "end-to-end":

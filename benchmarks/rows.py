@@ -56,6 +56,8 @@ ROWS = (
         0.75),
     Row("prepare-M", "prepare, 10M raw lines, string ids", "polars, same full output", "M-events.tsv",
         "ours.py prepare {data}", "peer_polars.py full {data}", 0.9),
+    Row("auto-M", "a training to its tolerance, alpha and lambda from the data, M", "the same without their passes", "M-counts.tsv",
+        "ours.py training {data}", "ours.py training {data} --halves-alone", 1.15),
     Row("recommend-M", "top 10 of 100k users, played filtered", "implicit, recommend", "M-counts.tsv",
         f"ours.py recommend {_MODEL}", f"peer_implicit.py recommend {_MODEL} {{data}}", 0.4,
         before=(f"ours.py model {{data}} --model {_MODEL} -- --rank 64",)),
