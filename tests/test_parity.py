@@ -36,7 +36,7 @@ def spark_equations(r, y, Y, n):
 
 
 def log_equations(r, y, Y, n):
-    """C = 1 + alpha log(1 + r / epsilon) of Hu et al., with the lambda of Rendle et al. times 1 + alpha: the defaults' form."""
+    """C = 1 + alpha log(1 + r / epsilon) of Hu et al., with the lambda of Rendle et al. times 1 + alpha: the form of the defaults."""
     c = 1 + 10 * np.log(1 + r / 2)
     return Y.T @ (Y) + (y.T * (c - 1)) @ y + 0.01 * 11 * (len(r) + n / 10) * np.eye(RANK), y.T @ c
 
@@ -46,7 +46,7 @@ def log_equations(r, y, Y, n):
     [
         (implicit_equations, f"--confidence linear --alpha 5 --regularization {LAM} --regularization-scaling none"),
         (spark_equations, f"--confidence linear --alpha 5 --regularization {LAM} --regularization-scaling count"),
-        (log_equations, "--epsilon 2 --regularization 0.01"),
+        (log_equations, "--alpha 10 --epsilon 2 --regularization 0.01"),
     ],
 )  # fmt: skip
 def test_every_user_vector_solves_the_equations_of_the_library(equations, options, tmp_path):

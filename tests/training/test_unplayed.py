@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import mr_als
 from mr_als.errors import BadInputError, DamagedDataError
 from mr_als.models.model import Model
 from mr_als.models.publish import _rows_of
@@ -26,7 +27,7 @@ RATINGS = WeightOptions(feedback="explicit", regularization=0.05, regularization
 def model_of(lines, folder, chosen, **engine):
     folder.mkdir()
     run([write(folder / "log.tsv", lines)], folder / "model", chosen, **engine)
-    return Model.open(str(folder / "model"))
+    return mr_als.load(str(folder / "model"))
 
 
 def with_thresholds(chosen, users=3.0, items=0.0):
