@@ -57,6 +57,23 @@ def test_a_file_of_a_model_that_was_overwritten_is_never_a_traceback(name, at, m
     assert cli("verify", "--model", path)[0] == 1
 
 
+@pytest.mark.parametrize("mark", [b"(", b"'", b"\xa4", b" "])
+def test_a_header_of_an_array_with_any_byte_changed_is_no_traceback(mark, model):
+    """NumPy reads it as Python: what it raises depends on the byte."""
+    path, generation = model
+    array = generation / "users" / "plays_start.npy"
+    data, refused = array.read_bytes(), 0
+
+    for place in range(128):
+        array.write_bytes(data[:place] + mark + data[place + 1 :])
+        try:
+            mr_als.load(str(path))
+        except ModelError as error:
+            refused += "holds something else than arrays of numbers" in str(error)
+
+    assert refused > 20
+
+
 @pytest.mark.parametrize("row", [0, 119])
 def test_an_id_that_is_no_text_is_named(row, model):
     path, generation = model
