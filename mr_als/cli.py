@@ -29,6 +29,7 @@ from typing import Any, NoReturn
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from mr_als import __version__, commands
+from mr_als.commands.shared import damage_of
 from mr_als.errors import BadInputError, MRALSError, StorageError, UsageError, did_you_mean
 
 # the order in which `mr-als --help` lists them; a file not named here comes last
@@ -128,6 +129,7 @@ def command_names() -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     _open_closed_streams()
+    args = argparse.Namespace()
     try:
         with _ending_like_an_interrupt():
             args = make_parser().parse_args(arguments)
@@ -149,12 +151,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _ended("interrupted", 130)
     except Exception as error:
-        if not isinstance(error, _UNREADABLE) and _ARROW not in {kind.__name__ for kind in type(error).__mro__}:
+        damaged = damage_of(args)
+        if not damaged and not isinstance(error, _UNREADABLE) and _ARROW not in {kind.__name__ for kind in type(error).__mro__}:
             raise  # a bug
         if {"-v", "--verbose"} & set(sys.argv if arguments is None else arguments):
             traceback.print_exc()
-        what = f"a file cannot be read ({type(error).__name__}: {error})"
-        return _fail(BadInputError(f"{what}; fetch or write it again, -v says which part of the program read it"))
+        what = f"{type(error).__name__}: {error}"
+        said = damaged or f"a file cannot be read ({what}); fetch or write it again, -v says which part of the program read it"
+        return _fail(BadInputError(said))
     return code or 0
 
 

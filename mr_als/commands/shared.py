@@ -181,6 +181,25 @@ def unknown_id(model: Model, side: str, name: str) -> str:
     )
 
 
+def damage_of(args: argparse.Namespace) -> str:
+    """Say what is damaged in the model that a command reads, after something went wrong; an empty string if nothing is known."""
+    if not getattr(args, "model", None):
+        return ""
+    try:
+        from mr_als.models.kept import described
+        from mr_als.models.model import Model
+        from mr_als.models.verify import check_files
+
+        model = Model.open(args.model)
+        files = check_files(model)
+        if not files.ok:
+            return f"{model.generation}: {files.found}"
+        published = described(model.path, model.info["generation"])
+        return f"{model.path}: model.json is not what was published; train again" if published not in ({}, model.info) else ""
+    except Exception:  # what went wrong at first is of more use
+        return ""
+
+
 def progress_of(args: argparse.Namespace) -> Progress:
     """Build the progress reporter; with -v also send the log of mrjob to stderr."""
     from mr_als.progress import Progress

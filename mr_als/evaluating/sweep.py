@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mr_als.engine.outputs import held
-from mr_als.errors import UsageError
+from mr_als.errors import DamagedDataError, UsageError
 from mr_als.evaluating.evaluate import Asked, evaluate
 from mr_als.maths.ranking.metrics import metric_names
 from mr_als.models.model import Model
@@ -105,7 +105,9 @@ def _begin(parts: Parts, directory: str, asked: Asked) -> None:
     shared = json.loads(json.dumps(shared))
     path = os.path.join(directory, "sweep.json")
     if not storage.create(path, json.dumps(shared, indent=1).encode()):
-        before = json.loads(storage.read(path) or b"{}")
+        if not (before := _read(directory, "sweep.json")):
+            msg = f"{path} is damaged, so it is not known what the figures in {directory} are of; name a new directory"
+            raise DamagedDataError(msg)
         if other := [name for name in shared if before.get(name) != shared[name]]:
             msg = (
                 f"{directory} holds a sweep with other {' and '.join(other)}: its figures cannot be compared; name a new directory"
@@ -115,14 +117,22 @@ def _begin(parts: Parts, directory: str, asked: Asked) -> None:
 
 def _report(directory: str, name: str, part: str, parts: Parts, asked: Asked, engine: Engine, progress: Progress) -> dict[str, Any]:
     """Evaluate a point on a part, unless that is done already."""
-    storage, path = storage_of(directory), os.path.join(directory, name, f"{part}.json")
-    if (found := storage.read(path)) is None:
+    found = _read(directory, name, f"{part}.json")
+    if "metrics" not in found:
         model = Model.open(os.path.join(directory, name, "model"))
-        report = evaluate(model, getattr(parts, part), asked, parts.inputs, engine, progress)
-        found = json.dumps(report, indent=1).encode()
-        storage.replace(path, found)
-    read: dict[str, Any] = json.loads(found)
-    return read
+        text = json.dumps(evaluate(model, getattr(parts, part), asked, parts.inputs, engine, progress), indent=1)
+        storage_of(directory).replace(os.path.join(directory, name, f"{part}.json"), text.encode())
+        found = json.loads(text)
+    return found
+
+
+def _read(directory: str, *names: str) -> dict[str, Any]:
+    """Read a JSON object; empty if there is none, or it is torn."""
+    try:
+        found = json.loads(storage_of(directory).read(os.path.join(directory, *names)) or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def choose(points: Sequence[dict[str, Any]], select: str) -> str:

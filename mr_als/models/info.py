@@ -88,7 +88,7 @@ def _parsed(directory: str, name: str, data: bytes, fields: dict[str, type]) -> 
     """Parse one of both files, and check its format and that it has these fields."""
     try:
         info = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"{directory}: {name} cannot be read (no JSON: {error}): torn, or of another program; train again"
         raise ModelError(msg) from None
     if not isinstance(info, dict) or "format" not in info:

@@ -17,7 +17,7 @@ from mr_als.errors import ModelError
 from mr_als.models.info import find_info, read_info
 from mr_als.storage.places import storage_of
 
-__all__ = ["Kept", "current", "go_back", "keep_only", "kept", "prune", "remember", "replace_model", "size_of"]
+__all__ = ["Kept", "current", "described", "go_back", "keep_only", "kept", "prune", "remember", "replace_model", "size_of"]
 
 
 class Kept(NamedTuple):
@@ -50,9 +50,17 @@ def kept(model: str) -> list[Kept]:
     for name in storage.names(generations):
         if storage.size(os.path.join(generations, name, "manifest.json")) >= 0:
             own = name == now["generation"]
-            saved = storage.read(_description(model, name))
-            found.append(Kept(name, own, now if own else json.loads(saved) if saved else {}))
+            found.append(Kept(name, own, now if own else described(model, name)))
     return sorted(found, key=lambda one: (one.published, one.current), reverse=True)
+
+
+def described(model: str, generation: str) -> dict[str, Any]:
+    """Read the description that is kept of a generation; empty if there is none, or it is torn."""
+    try:
+        info = json.loads(storage_of(model).read(_description(model, generation)) or b"{}")
+    except ValueError:
+        return {}
+    return info if isinstance(info, dict) else {}
 
 
 def size_of(generation: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import cached_property
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -29,7 +30,7 @@ class Names:
 
     def __init__(self, directory: str) -> None:
         self.starts = np.load(os.path.join(directory, "ids_start.npy"), mmap_mode="r")
-        path = os.path.join(directory, "ids.txt")
+        self.path = path = os.path.join(directory, "ids.txt")
         self.text = np.memmap(path, np.uint8, "r") if os.path.getsize(path) else np.zeros(0, np.uint8)
 
     def __len__(self) -> int:
@@ -42,7 +43,11 @@ class Names:
     def __getitem__(self, row: int) -> str:
         if not -len(self) <= row < len(self):
             raise IndexError(row)
-        return self.raw(row % len(self)).decode()
+        try:
+            return self.raw(row % len(self)).decode()
+        except UnicodeDecodeError as error:
+            msg = f"{self.path}: the id of row {row % len(self)} is not UTF-8 ({error.reason}): damaged, train again"
+            raise ModelError(msg) from None
 
     def __iter__(self) -> Iterator[str]:
         return (self[row] for row in range(len(self)))
@@ -103,7 +108,8 @@ class Model:
                 raise ModelError(msg)
         try:
             return cls(path, info)
-        except ValueError as error:  # such as an array of objects, which would have to be unpickled
+        # such as an array of objects, which would have to be unpickled; and all that NumPy raises for a header it does not know
+        except (ValueError, SyntaxError, TypeError, OverflowError, EOFError, TokenError) as error:
             msg = f"{generation}: holds something else than arrays of numbers ({error}); train again"
             raise ModelError(msg) from None
 

@@ -111,10 +111,10 @@ def stored_users(model: Model, rows: Array) -> Iterator[UsersBlock]:
 
 def write_users(users: Iterable[UsersBlock], path: str, form: str, kept: Array | None = None) -> Dataset:
     """Write blocks of users; what they played is named by its place among the items `kept`."""
-    writer = Writer(USERS, path, form)
-    for number, block in enumerate(users):
-        writer.add(number, among(block, kept).pack())
-    return writer.close()
+    with Writer(USERS, path, form) as writer:
+        for number, block in enumerate(users):
+            writer.add(number, among(block, kept).pack())
+        return writer.close()
 
 
 def among(block: UsersBlock, kept: Array | None) -> UsersBlock:

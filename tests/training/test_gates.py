@@ -125,3 +125,11 @@ def test_the_log_for_programs_is_one_object_a_line(tmp_path, cli):
     halves = [line for line in lines if line["event"] == "half"]
     assert [line["half"] for line in halves] == [1, 2, 3, 4, 5, 6, 7]
     assert halves[-1]["wrmse"] == mr_als.load(str(tmp_path / "model")).info["history"][-1]["wrmse"]
+
+
+def test_a_min_size_that_is_just_reached_is_enough(tmp_path, cli):
+    log, model = write(tmp_path / "counts.tsv", toy_lines()), tmp_path / "model"
+    fewer = write(tmp_path / "fewer.tsv", [line for line in toy_lines() if not line.startswith("user-7\t")])
+    train = ("train", "--model", model, *PLAN, "-q", "--min-size", "1")
+
+    assert [cli(*train, log)[0], cli(*train, log)[0], cli(*train, fewer)[0]] == [0, 0, 3]
