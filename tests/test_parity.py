@@ -36,7 +36,7 @@ def spark_equations(r, y, Y, n):
 
 
 def log_equations(r, y, Y, n):
-    """C = 1 + alpha log(1 + r / epsilon) of Hu et al., with the lambda of Rendle et al. times 1 + alpha: the form of the defaults."""
+    """C = 1 + alpha log(1 + r / epsilon) of Hu et al., with the lambda of Rendle et al. times 1 + alpha: the defaults' form."""
     c = 1 + 10 * np.log(1 + r / 2)
     return Y.T @ (Y) + (y.T * (c - 1)) @ y + 0.01 * 11 * (len(r) + n / 10) * np.eye(RANK), y.T @ c
 
