@@ -53,14 +53,14 @@ def _open(path: str) -> Any:
     pa = _pyarrow()
     try:
         return pa.parquet.ParquetFile(path)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         msg = f"{path}: not a readable Parquet file ({error}); fetch or write the file again"
         raise BadInputError(msg) from None
 
 
 def names(path: str) -> list[str]:
     """List the column names of a file, fields of structs with dots."""
-    with _open(path) as file:
+    with _open(path) as file, _reading(path):
         return list(_names(file.schema_arrow))
 
 
@@ -85,16 +85,15 @@ def sample(path: str, names: Sequence[str]) -> list[dict[str, str]]:
 def read(path: str, offset: int, length: int, layout: Layout) -> Iterator[Any]:
     """Yield the rows of the row groups that begin in a range of a file, in batches."""
     keys = list(layout.keys)
-    with _open(path) as file:
+    with _open(path) as file, _reading(path):
         known = set(_names(file.schema_arrow))
         for column, key in zip(layout.columns, layout.keys, strict=True):
             if key not in known:
                 msg = f"{path}: no column {key!r} for the {column}; its columns are {', '.join(sorted(known))}"
                 raise BadInputError(msg)
         groups = [n for n in range(file.num_row_groups) if offset <= _start(file.metadata.row_group(n)) < offset + length]
-        with _reading(path):
-            batches = file.iter_batches(ROWS, row_groups=groups, columns=keys) if groups else []
-            yield from (batch for batch in batches if batch.num_rows)
+        batches = file.iter_batches(ROWS, row_groups=groups, columns=keys) if groups else []
+        yield from (batch for batch in batches if batch.num_rows)
 
 
 @contextmanager
@@ -102,7 +101,7 @@ def _reading(path: str) -> Iterator[None]:
     """Say of damaged data which file they are in."""
     try:
         yield
-    except (OSError, _pyarrow().ArrowException) as error:
+    except (OSError, ValueError, _pyarrow().ArrowException) as error:
         msg = f"{path}: its data are damaged ({error}); fetch or write the file again"
         raise BadInputError(msg) from None
 
@@ -114,7 +113,21 @@ def _start(group: Any) -> int:
 
 
 def translate(batch: Any, layout: Layout, report: Report) -> Plain:
-    """Make plain lines of a batch of rows."""
+    """Make plain lines of a batch of rows.
+
+    Raises
+    ------
+    BadInputError
+        If a column is of a type that is not read, or its values are none of its type.
+    """
+    try:
+        return _translated(batch, layout)
+    except _pyarrow().ArrowException as error:
+        msg = f"rows of Parquet cannot be read ({error}); fetch or write the file again"
+        raise BadInputError(msg) from None
+
+
+def _translated(batch: Any, layout: Layout) -> Plain:
     pa = _pyarrow()
     columns = list(zip(layout.columns, layout.keys, strict=True))
     texts = [_text(_column(batch, key), column) for column, key in columns]

@@ -107,3 +107,13 @@ def test_without_pyarrow_the_extra_is_named(log, monkeypatch):
 
     with pytest.raises(UsageError, match=r"pip install 'mr_als\[parquet\]'"):
         read(path)
+
+
+def test_a_name_that_is_no_text_is_damage_that_names_the_file(tmp_path):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pa.table({"user": ["a"], "item": ["x"]}), tmp_path / "log.parquet")
+    data = (tmp_path / "log.parquet").read_bytes()
+    (tmp_path / "log.parquet").write_bytes(data.replace(b"user", b"u\x80er"))
+
+    with pytest.raises(BadInputError, match=r"log\.parquet: (not a readable Parquet file|its data are damaged)"):
+        read(tmp_path / "log.parquet")

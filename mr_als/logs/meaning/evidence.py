@@ -161,7 +161,7 @@ SHAPES = (
     # Last.fm to CSV: artist, album (often empty), track, time as in 24 Jan 2023 09:42
     Shape(
         ("item", "-", "-", "timestamp"),
-        lambda v: v[0].is_user and v[2].is_user and not (v[0].is_number or v[2].is_number) and v[3].all_match(_SCROBBLED),
+        lambda v: v[0].is_user and v[2].is_user and not any(c.is_number for c in v[:3] if c.texts) and v[3].all_match(_SCROBBLED),
         user=ME,
     ),
     # Last.fm-360K: hash of the user, artist id, artist, plays
