@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from mr_als import cli as command_line
 from mr_als.engine.launch import load_job
+from tests.emr.stand_in import aws  # noqa: F401  (one stand-in for tests of all folders)
 from tests.hadoop.fixtures import folder, hadoop, toy, trained, undisturbed  # noqa: F401  (one cluster for tests of all folders)
 from tests.toy import toy_lines, write
 

@@ -18,14 +18,14 @@ from mr_als.maths.reference import solve_rows
 from mr_als.storage.places import storage_of
 from tests.commands import modes
 from tests.commands.modes import PLAN, RANK, Mode, last_json, lines_of, write_log
-from tests.emr.stand_in import make_bucket, stand_in
+from tests.emr.stand_in import make_bucket
 from tests.toy import generation_bytes
 
 
 @pytest.fixture(scope="module")
-def in_s3(tmp_path_factory):
+def in_s3(aws, tmp_path_factory):
     """Yield a function that trains a model in S3, with a cache of its own."""
-    with stand_in(), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         bucket = f"s3://{make_bucket()}"
         yield lambda folder: Mode("s3", folder, modes.STARS, modes.RATINGS, where=bucket).train()

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.emr.stand_in import make_bucket, stand_in
-
-
-@pytest.fixture(scope="session")
-def aws() -> Iterator[str]:
-    """Yield the address of a running stand-in, which clients find by themselves."""
-    with stand_in() as address:
-        yield address
+from tests.emr.stand_in import make_bucket
 
 
 @pytest.fixture

@@ -38,6 +38,13 @@ def stand_in(port: int = 0) -> Iterator[str]:
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def aws() -> Iterator[str]:
+    """Yield the address of a running stand-in, which clients find by themselves; one for all tests, as clients remember it."""
+    with stand_in() as address:
+        yield address
+
+
 def make_bucket() -> str:
     """Create a bucket and return its name."""
     import boto3
