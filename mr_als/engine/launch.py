@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mr_als import engine, errors
+from mr_als.engine.mrjob_fixes import remove_scratch
 from mr_als.engine.runners.runner import Call, runner_of
 from mr_als.errors import JobFailedError, MRALSError
 
@@ -70,6 +71,10 @@ def run_job(call: Call, runner: str = "inline") -> list[str]:
         raise
     except Exception as error:
         raise _our_error(call.name, runner, causes.text, error, how.explain(causes.text, made) if made else "") from error
+    except BaseException:  # a signal, which may have come while mrjob made or removed its scratch directory
+        if made is not None:
+            remove_scratch(made)
+        raise
     finally:
         log.removeHandler(causes)
         log.setLevel(level)

@@ -8,6 +8,7 @@
 4. mrjob imports PySpark, where there is one, to know where its files are: a second a task. It gets the place alone.
 5. `sys.stderr` of a task is binary inline, and `print` in a task lands in its output: `text_std` cures both.
 6. In a file option, mrjob takes what stands behind a # for another name of the file; to us it is part of the path.
+7. A signal while it makes or removes its scratch directory leaves that: `remove_scratch`.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import bz2
 import contextlib
 import importlib
 import io
+import os
 import shlex
 import shutil
 import sys
+import tempfile
 import types
 import warnings
 import zlib
@@ -28,7 +31,13 @@ from typing import Any
 
 from mr_als.engine.loose_version import LooseVersion
 
-__all__ = ["load_runner", "text_std"]
+__all__ = ["load_runner", "remove_scratch", "text_std"]
+
+
+def remove_scratch(runner: Any) -> None:
+    """Remove the scratch directory of a runner that was interrupted, wherever that was."""
+    place = runner._opts.get("local_tmp_dir") or tempfile.gettempdir()
+    shutil.rmtree(os.path.join(place, runner._job_key), ignore_errors=True)
 
 
 def _module(name: str, **names: Any) -> types.ModuleType:

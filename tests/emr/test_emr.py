@@ -81,7 +81,7 @@ def test_a_whole_training_ends_with_the_factors_of_the_inline_runner(join, emr, 
     assert main(["train", logs, "--model", f"{bucket}/m", "-r", "emr", *python, *PLAN, "--join", join]) == 0
 
     assert arrays(f"{bucket}/m") == inline[join]
-    assert len(emr.steps) == 5  # prepare, half 0, and three halves
+    assert len(emr.steps) == 10  # prepare, a first pass and four more, half 0, and three halves
 
 
 def test_a_run_whose_step_failed_goes_on_to_the_same_factors(emr, logs, bucket, python, inline, capfd):
@@ -94,7 +94,7 @@ def test_a_run_whose_step_failed_goes_on_to_the_same_factors(emr, logs, bucket, 
     assert main(command) == 0
 
     assert arrays(f"{bucket}/m") == inline["broadcast"]
-    assert len(emr.steps) == 6  # the failed one again, and none that was done
+    assert len(emr.steps) == 11  # the failed one again, and none that was done
 
 
 def test_all_users_are_recommended_to_by_a_job(emr, logs, bucket, python, tmp_path):
