@@ -47,7 +47,7 @@ def measure(plays: Plays) -> None:
     """Print a line for each part of the work."""
     from mr_als.maths.solving.kernels_numba import compiled
 
-    weights, solve = Weights(regularization=1.0, regularization_scaling="none"), compiled(exact=False)
+    weights, solve = Weights(alpha=10.0, regularization=1.0, regularization_scaling="none"), compiled(exact=False)
     fixed = np.concatenate([PlaysBlock.unpack(payload).hashes for _, payload in plays.items.blocks()])
     spectrum, basis = eigenbasis(gram_matrix(items := initial_factors(fixed, 0, "items", RANK)))
     vectors = project(items, basis)

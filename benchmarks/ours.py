@@ -41,7 +41,7 @@ def run(*arguments: str) -> Any:
 
 def same_objective(options: list[str]) -> list[str]:
     """Return the options for the objective that the peers minimise; `options` come last and take precedence."""
-    return ["--regularization=1", "--regularization-scaling=none", "--tolerance=0", *options]
+    return ["--alpha=10", "--regularization=1", "--regularization-scaling=none", "--tolerance=0", *options]
 
 
 def iteration(path: str, counts: list[int], work: str, options: list[str]) -> None:
