@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import time
 from typing import Any
 
 from mr_als.commands.shared import add_command, add_engine, add_options, engine_of, print_json, print_text, progress_of
-from mr_als.errors import UsageError
 from mr_als.options import InputOptions, LoopOptions, PlanOptions, RunOptions, SolverOptions, WeightOptions, from_namespace
 
 DESCRIPTION = """\
@@ -60,10 +58,6 @@ def run(args: argparse.Namespace) -> int:
         return _train(args)[0]
     from mr_als.reporting.prometheus import write_metrics
 
-    folder = os.path.dirname(os.path.abspath(args.metrics))
-    if not os.access(folder, os.W_OK):
-        msg = f"--metrics {args.metrics}: {folder} is no directory that you may write to; make it, or name another file"
-        raise UsageError(msg)
     started, code, info = time.time(), 1, None
     try:
         code, info = _train(args)

@@ -133,13 +133,3 @@ def test_a_min_size_that_is_just_reached_is_enough(tmp_path, cli):
     train = ("train", "--model", model, *PLAN, "-q", "--min-size", "1")
 
     assert [cli(*train, log)[0], cli(*train, log)[0], cli(*train, fewer)[0]] == [0, 0, 3]
-
-
-def test_figures_that_cannot_be_written_are_refused_before_anything_runs(tmp_path, cli):
-    log = write(tmp_path / "counts.tsv", toy_lines())
-
-    code, _, err = cli("train", log, "--model", tmp_path / "model", *PLAN, "--metrics", tmp_path / "missing" / "train.prom")
-
-    assert code == 2
-    assert "is no directory that you may write to" in err
-    assert not (tmp_path / "model").exists()
