@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 
 from mr_als.engine.datasets import SHARDS, Dataset, Writer, read_parts, shard_arguments
 from mr_als.engine.launch import run_job
+from mr_als.engine.outputs import scratch
 from mr_als.engine.parts import SUCCESS, Parts, read_reports
 from mr_als.engine.runners.runner import Call, Runner, runner_of
 from mr_als.errors import DamagedDataError, UsageError
@@ -196,7 +195,7 @@ class Engine:
             If its output is not what its reports say.
         """
         output = os.path.join(directory, "output")
-        with _scratch() as here:
+        with scratch("mr-als-") as here:
             parts = run_job(self._call(job, directory, output, here if self.on_cluster else directory), self.runner)
         if not job.kinds:
             return Output({}, [], parts=parts)
@@ -237,20 +236,6 @@ class Engine:
     def load(self, manifest: Mapping[str, Any], directory: str) -> Data:
         """Open a data set again by what its `to_json` gave."""
         return Parts.from_json(manifest, directory) if "parts" in manifest else Dataset.from_json(manifest, directory, self.form)
-
-
-@contextlib.contextmanager
-def _scratch() -> Iterator[str]:
-    """Yield a new directory, which goes even where a signal interrupts its removal."""
-    place = tempfile.mkdtemp(prefix="mr-als-")
-    try:
-        yield place
-    finally:
-        try:
-            shutil.rmtree(place)
-        except BaseException:
-            shutil.rmtree(place, ignore_errors=True)
-            raise
 
 
 def lay_down(parts: Sequence[str], directory: str, kinds: Sequence[str], written: Callable[[Record], Written | None]) -> Output:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from mr_als.engine.runs import Lock
 from mr_als.errors import UsageError
 from mr_als.storage.places import scheme_of, storage_of
 
-__all__ = ["held", "new_output"]
+__all__ = ["held", "new_output", "scratch"]
 
 
 def held(path: str) -> Lock | Lease:
@@ -36,6 +38,20 @@ def new_output(flag: str, path: str, what: str = "directory") -> Iterator[None]:
             msg = f"{flag} {path} exists; name a new {what}, or remove it first"
             raise UsageError(msg)
         yield
+
+
+@contextlib.contextmanager
+def scratch(prefix: str) -> Iterator[str]:
+    """Yield a new directory, which goes even where a signal interrupts its removal."""
+    place = tempfile.mkdtemp(prefix=prefix)
+    try:
+        yield place
+    finally:
+        try:
+            shutil.rmtree(place)
+        except BaseException:
+            shutil.rmtree(place, ignore_errors=True)
+            raise
 
 
 class _Claim(Lock):

@@ -7,7 +7,6 @@ never dropped silently.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 
 from mr_als.engine.datasets import Dataset, read_parts
 from mr_als.engine.engine import Engine, Job
+from mr_als.engine.outputs import scratch
 from mr_als.errors import BadInputError, DamagedDataError
 from mr_als.evaluating.matching import LeftOut, Reading, unknown_items, write_blocks
 from mr_als.evaluating.measure import Sums
@@ -64,7 +64,7 @@ def evaluate(
     BadInputError
         If no test pair can be evaluated, or an input can not be read.
     """
-    with tempfile.TemporaryDirectory(prefix="mr-als-evaluate-") as work, _workplace(engine, tests, work) as place:
+    with scratch("mr-als-evaluate-") as work, _workplace(engine, tests, work) as place:
         reading = Reading(model, inputs, engine, progress, work, place, asked.task_memory)
         test = reading.plays("test", tests)
         history = reading.plays("history", found) if (found := asked.history or _folded_in_beside(tests)) else None

@@ -12,7 +12,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,7 +20,7 @@ from typing import Any
 
 from mr_als.engine.datasets import read_parts
 from mr_als.engine.engine import Engine, Job
-from mr_als.engine.outputs import new_output
+from mr_als.engine.outputs import new_output, scratch
 from mr_als.errors import BadInputError, UsageError
 from mr_als.logs.times import parse_moment
 from mr_als.options import TASK_MEMORY, InputOptions, SplitOptions
@@ -66,7 +65,7 @@ def split(
     check_apart(outputs)
     named = Logs.of(logs, engine.form)
     with ExitStack() as stack:
-        work = stack.enter_context(tempfile.TemporaryDirectory(prefix="mr-als-split-"))
+        work = stack.enter_context(scratch("mr-als-split-"))
         stack.enter_context(unpacking(work))
         found = named.unpacked(work)
         understood = find_layouts(found.paths, inputs, ratings=ratings, scratch=place_of(work))

@@ -18,9 +18,8 @@ from mr_als.errors import UsageError
 from mr_als.models.model import Model
 from mr_als.storage.places import storage_of
 
-__all__ = ["FORMATS", "MANIFEST", "to_parquet", "write_manifest"]
+__all__ = ["MANIFEST", "to_parquet", "write_manifest"]
 
-FORMATS = ("tsv", "jsonl", "parquet")
 MANIFEST = "_manifest.json"
 
 # users of a row group; none is in two
