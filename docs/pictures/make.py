@@ -101,7 +101,7 @@ def mapreduce() -> Drawing:
             f"<rect x='14' y='{y - 22}' width='872' height='150' rx='10' fill='none' stroke='{FAINT}' stroke-dasharray='5 4'/>"
         )
         d.text(24, y + 122, f"machine {n}", anchor="start", size=12, fill=FAINT)
-        users, items = (("u1 u2", "A B E"), ("u3 u4", "C D"))[n]
+        users, items = (("u1 u2", "aria blues etude"), ("u3 u4", "conga disco"))[n]
         d.box(30, y - 8, 110, 44, [f"plays {n}", users], BLUE)
         d.box(30, y + 50, 110, 44, [f"items {n}", items], ORANGE)
         d.box(190, y + 16, 100, 50, [f"map {n}", "routes"])
@@ -138,7 +138,11 @@ def joins() -> Drawing:
         ),
     )
     # from item block 0 and 1 to user block 0 and 1
-    sent = (("A B E", "A B E", "C D", "C D"), ("u1 u2", "u4", "", "u3 u4"), ("A B E", "B", "", "C D"))
+    sent = (
+        ("aria blues etude", "aria blues etude", "conga disco", "conga disco"),
+        ("u1 u2", "u4", "", "u3 u4"),
+        ("aria blues etude", "blues", "", "conga disco"),
+    )
     for n, (words, labels) in enumerate(zip(columns, sent, strict=True)):
         _join(d, 20 + 295 * n, words, labels)
     return d
@@ -149,8 +153,8 @@ def _join(d: Drawing, x: float, words: tuple[str, str, str, str], labels: Sequen
     d.box(x, 16, 270, 298, [], GREY)
     d.text(x + 135, 42, name, size=16, weight="bold")
     d.text(x + 135, 62, what, size=12, fill=FAINT)
-    d.box(x + 14, 80, 112, 40, ["A B E"], ORANGE)
-    d.box(x + 144, 80, 112, 40, ["C D"], ORANGE)
+    d.box(x + 14, 80, 112, 40, ["aria blues etude"], ORANGE)
+    d.box(x + 144, 80, 112, 40, ["conga disco"], ORANGE)
     d.box(x + 14, 210, 112, 40, ["u1 u2"], BLUE)
     d.box(x + 144, 210, 112, 40, ["u3 u4"], BLUE)
     for (x0, x1), label in zip(((70, 70), (70, 200), (200, 70), (200, 200)), labels, strict=True):

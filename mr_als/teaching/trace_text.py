@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mr_als.teaching import sums
 from mr_als.teaching.cluster import Sent, run_task, shuffle
 from mr_als.teaching.full_grid import full_grid, partial_equations, sum_and_solve
 from mr_als.teaching.lesson import Lesson, Section
@@ -125,9 +126,11 @@ def doubled_parts(traced: Traced) -> Iterator[str]:
 
 SECTIONS = (
     Section("splits", "The log, its splits and blocks", splits),
+    sums.COUNTING,
     Section("prepare", "prepare: from lines to blocks", prepare),
     Section("broadcast", "Half 1 by broadcast", broadcast),
     Section("full-grid", "Half 1 by the full grid", full),
     Section("half-grid", "Half 1 by the half grid", half_grid),
+    sums.GRAM,
     Section("killed", "A map task is killed", killed),
 )

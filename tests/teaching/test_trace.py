@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from mr_als.teaching.full_grid import full_grid
 from mr_als.teaching.industry import CENTRAL, HIGH, LOW, SHAPES, extrapolate, full_grid_bytes, half_grid_bytes
 from mr_als.teaching.lesson import Lesson
 from mr_als.teaching.matrix import EXAMPLE, EXAMPLE_FACTORS, UtilityMatrix
-from mr_als.teaching.trace import Traced
+from mr_als.teaching.trace import SHARED, Traced
 from mr_als.teaching.walkthrough import TRACE, choose, text_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,6 +56,36 @@ def test_all_three_joins_agree_on_any_matrix(seed, rank):
     for half in (traced.broadcast(), traced.half_grid(), full_grid(traced)):
         solved = [half.factors[user] for user in matrix.users]
         np.testing.assert_allclose(solved, lesson.first_users, rtol=1e-5, atol=1e-6)
+
+
+def test_all_three_joins_are_billed_for_the_gram_matrix(traced):
+    for half in (traced.broadcast(), traced.half_grid(), full_grid(traced)):
+        shared = [size for _, what, size in half.reads if what == SHARED]
+        assert shared == [96] * len(shared)
+        assert len(shared) >= 2
+
+
+def test_the_driver_adds_up_the_gram_matrices_of_the_blocks(lesson):
+    text = shown(lesson, "gram")
+
+    X = lesson.first_users
+    assert "[3 1; 1 1]" in text
+    assert "[0 0; 0 2]" in text
+    assert f"{(X[:, 0] ** 2).sum():.4f}" in text
+
+
+def test_the_word_count_sends_each_item_to_one_reduce_task(lesson):
+    lines = [line.split() for line in shown(lesson, "word-count").splitlines()[3:]]
+
+    assert [line[0] for line in lines] == list(EXAMPLE.items)
+    assert [float(line[-1]) for line in lines] == EXAMPLE.plays.sum(axis=0).tolist()
+
+
+def test_vectors_written_are_counted_without_statistics(lesson):
+    written = re.search(r"vectors written +(\d+)", shown(lesson, "cache"))[1]
+
+    assert int(written) % 3 == 0
+    assert int(written) // 3 == 2 * 200
 
 
 def test_the_half_grid_sends_each_vector_once_to_each_block_that_needs_it(traced):
