@@ -27,6 +27,7 @@ from mr_als.teaching.lesson import Lesson
 from mr_als.teaching.matrix import EXAMPLE, EXAMPLE_FACTORS, UtilityMatrix, read_factors, read_matrix, write_counts, write_factors
 from mr_als.teaching.using import practice
 from mr_als.teaching.walkthrough import SECTIONS, choose, text_of
+from tests.teaching.prose import SUM, sums
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = DOCS / "worked-example.md"
@@ -373,15 +374,10 @@ def test_every_number_in_the_prose_is_one_that_a_command_prints():
     assert unknown == {"2008"}  # the year of the paper
 
 
-# such as `4 x 7 - 1 x 1 = 27`
-SUM = re.compile(r"((?:\(?\d[\d.]*\)?(?:\^2)?(?: [x+-] | (?=\()))+\(?\d[\d.]*\)?(?:\^2)?(?: - \d[\d.]*\^2)?) = (-?\d+(?:\.\d+)?)")
-
-
 def test_every_sum_in_the_prose_is_right():
-    found = SUM.findall(prose_and_outputs()[0])
-    for left, right in found:
-        value = eval(re.sub(r"(?<=\d) \(", " * (", left).replace(" x ", " * ").replace("^", "**"))
-        assert value == pytest.approx(float(right), abs=3e-4), left
+    found = sums(prose_and_outputs()[0])
+    for left, value, shown_value in found:
+        assert value == pytest.approx(shown_value, abs=3e-4), left
     assert len(found) >= 8
 
 
