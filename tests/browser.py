@@ -41,7 +41,8 @@ class Browser:
         os.write(self._to, json.dumps(message).encode() + b"\0")
         while (answer := self._next()).get("id") != self._number:
             if answer.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
-                self.errors.append(json.dumps(answer["params"]))
+                details = answer["params"].get("exceptionDetails") or answer["params"]["entry"]
+                self.errors.append(details.get("exception", {}).get("description") or details["text"])
         assert "error" not in answer, f"{method}: {answer['error']}"
         result: dict[str, Any] = answer["result"]
         return result
