@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from mr_als.commands.shared import add_command, print_json
+from mr_als.commands.shared import add_command, print_json, progress_of
 from mr_als.options import whole
 
 DESCRIPTION = """\
@@ -16,6 +16,7 @@ EXAMPLE = """\
   mr-als walkthrough                          the example of docs/worked-example.md: 4 users, 5 items
   mr-als walkthrough --only gram,users        some sections of it
   mr-als walkthrough mine.csv --rank 3        a matrix of yours: item names in the first row, then a row for each user
+  mr-als walkthrough --html als.html          the same to play with, in a browser: edit the matrix, step half by half
   mr-als walkthrough --trace                  the records of docs/scaling.md: broadcast, full grid, half grid, a killed task"""
 
 
@@ -48,6 +49,7 @@ def add(subparsers: Any) -> None:
         "--trace", action="store_true", help="every record that the jobs exchange, and arithmetic of scale (default: no)"
     )
     group.add_argument("--only", metavar="NAMES", help="some sections, names separated by commas (default: all, see --list)")
+    group.add_argument("--html", metavar="PAGE", help="write an interactive page instead, which needs no network (default: no)")
     group.add_argument("--list", action="store_true", help="list the sections (default: no)")
     parser.set_defaults(run=run)
 
@@ -69,12 +71,35 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         print("\n".join(titles(sections)))
         return 0
+    if args.html:
+        return write_page(args)
     lesson, chosen = lesson_of(args), choose(args.only.split(",") if args.only else None, sections)
     if args.json:
         print_json({section.name: "\n".join(section.write(lesson)) for section in chosen})
         return 0
     for line in text_of(lesson, chosen):
         print(line)
+    return 0
+
+
+def write_page(args: argparse.Namespace) -> int:
+    """Write the interactive page, and say where it is."""
+    from pathlib import Path
+
+    from mr_als.errors import UsageError
+    from mr_als.teaching.interactive import interactive_page
+
+    page = interactive_page(lesson_of(args))
+    try:
+        Path(args.html).write_text(page, encoding="utf-8")
+    except OSError as error:
+        msg = f"--html {args.html}: cannot be written ({error.strerror}); name a file in a directory that you may write to"
+        raise UsageError(msg) from None
+    if args.json:
+        print_json({"page": args.html, "bytes": len(page.encode())})
+    else:
+        print(args.html)
+    progress_of(args).say("next: open it in a browser")
     return 0
 
 

@@ -18,7 +18,7 @@ import mr_als
 from mr_als import cli
 from mr_als.errors import BadInputError
 from mr_als.maths.reference import reference_als
-from mr_als.maths.solve import solve_block
+from mr_als.maths.solve import Fixed, Method, Observed, solve_block
 from mr_als.maths.solving import kernels, normal_equations
 from mr_als.maths.weighing.loss import weighted_rmse
 from mr_als.maths.weighing.weights import Weights
@@ -95,15 +95,10 @@ def test_the_formulas_are_those_of_the_code_that_scales(lesson):
     strengths = EXAMPLE.plays[EXAMPLE.plays > 0]
 
     block = solve_block(
-        indptr,
-        np.nonzero(EXAMPLE.plays)[1],
-        strengths,
-        normal_equations.project(Y, basis),
-        spectrum,
-        basis,
-        5,
+        Observed(indptr, np.nonzero(EXAMPLE.plays)[1], strengths),
+        Fixed(normal_equations.project(Y, basis), spectrum, basis, 5),
         lesson.weights,
-        "cholesky",
+        Method("cholesky"),
     )
 
     np.testing.assert_allclose(np.linalg.solve(*formulas.over_all_cells(Y, c, p, 1.0)), expected, rtol=1e-14)
