@@ -17,6 +17,7 @@ from mr_als.commands.shared import (
     add_engine,
     add_model,
     add_task_memory,
+    complain,
     count,
     engine_of,
     print_bytes,
@@ -129,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
             for user, found in recommend_here(model, users, wanted):
                 print_user(user, found, args)
                 if not found:
-                    print(f"mr-als: nothing to recommend to {user!r}: {NOTHING}", file=sys.stderr)
+                    complain(args, f"nothing to recommend to {user!r}: {NOTHING}")
         else:
             parts = recommend_to(model, users, wanted, directory, engine, progress, place)
             if not args.output:
@@ -175,16 +176,16 @@ def kept_items(model: Model, args: argparse.Namespace) -> Any:
 
     rows = np.arange(len(model.item_ids))
     if args.allow:
-        rows = np.intersect1d(rows, item_rows(model, "--allow", args.allow))
+        rows = np.intersect1d(rows, item_rows(model, args, "--allow", args.allow))
     if args.deny:
-        rows = np.setdiff1d(rows, item_rows(model, "--deny", args.deny))
+        rows = np.setdiff1d(rows, item_rows(model, args, "--deny", args.deny))
     if not len(rows):
         msg = f"{model.path}: --allow {args.allow or 'everything'} and --deny {args.deny or 'nothing'} leave no item to recommend"
         raise ModelError(msg)
     return rows
 
 
-def item_rows(model: Model, flag: str, path: str) -> list[int]:
+def item_rows(model: Model, args: argparse.Namespace, flag: str, path: str) -> list[int]:
     """Look up the rows of the items listed in a file, and warn about unknown ones."""
     items = read_ids(flag, path)
     rows = []
@@ -192,7 +193,7 @@ def item_rows(model: Model, flag: str, path: str) -> list[int]:
         with contextlib.suppress(KeyError):
             rows.append(model.item_index(item))
     if len(rows) < len(items):
-        print(f"mr-als: {flag} {path}: {len(items) - len(rows)} of {len(items)} items are not in the model", file=sys.stderr)
+        complain(args, f"{flag} {path}: {len(items) - len(rows)} of {len(items)} items are not in the model")
     return rows
 
 
@@ -215,10 +216,7 @@ def find_users(model: Model, named: list[str], args: argparse.Namespace) -> tupl
     if unknown and (not known or not args.users):
         raise ModelError(unknown_id(model, "users", unknown[0]))
     if unknown:
-        print(
-            f"mr-als: {args.users}: {len(unknown)} of {len(named)} users are unknown and left out, e.g. {unknown[0]!r}",
-            file=sys.stderr,
-        )
+        complain(args, f"{args.users}: {len(unknown)} of {len(named)} users are unknown and left out, e.g. {unknown[0]!r}")
     return known, []
 
 
@@ -228,7 +226,7 @@ def recommend_popular(model: Model, users: list[str], kept: Any, path: str, args
 
     rows, shares = most_popular(model, args.number, kept)
     found = [(model.item_ids[int(row)], float(share)) for row, share in zip(rows, shares, strict=True)]
-    print(f"mr-als: {len(users)} users are unknown and get the most popular items, e.g. {users[0]!r}", file=sys.stderr)
+    complain(args, f"{len(users)} users are unknown and get the most popular items, e.g. {users[0]!r}")
     if not path:
         for user in users:
             print_user(user, found, args, fallback="popular")
