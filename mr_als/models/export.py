@@ -82,7 +82,7 @@ def _parquet(model: Model, path: str) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        msg = "--format parquet needs pyarrow: pip install 'mr-als[parquet]'"
+        msg = "--format parquet needs pyarrow: pip install 'pyarrow>=16'"
         raise UsageError(msg) from None
     Path(path).mkdir()
     vectors = pa.list_(pa.float32(), model.rank)

@@ -83,7 +83,7 @@ class Spark(Runner):
             If PySpark is not installed.
         """
         if find_spec("pyspark") is None:
-            msg = "-r spark needs PySpark, which is not installed; install it with: pip install 'mr_als[spark]'"
+            msg = "-r spark needs PySpark, which is not installed; install it with: pip install 'pyspark>=3.5'"
             raise UsageError(msg)
         load_runner("spark.runner")
         # on one machine Spark listens on loopback only, and its web page is nobody's business; -D of the user's come later and win
