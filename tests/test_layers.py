@@ -38,7 +38,7 @@ ALLOWED = {
     "planning": BELOW_ENGINE | {"engine"},
     "engine": BELOW_ENGINE,
     "jobs": {"errors", "options"} | TASKS,
-    "storage": {"errors"},
+    "storage": {"errors", "mr_als"},
     "plays": {"errors", "options", "maths", "records", "logs"},
     "logs": {"errors", "options", "maths"},
     "records": {"errors", "options", "maths"},
