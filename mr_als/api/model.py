@@ -275,7 +275,7 @@ class Model(published.Model):
         return type(self).open(save(self, os.fspath(path)))
 
     def export(self, path: str | os.PathLike[str], format: str = "npz") -> None:
-        """Write ids and factors for other programs: "npz", "parquet" or "tsv"; see `mr-als export --help`.
+        """Write ids and factors for other programs: "npz", "parquet", "tsv" or "voyager"; see `mr-als export --help`.
 
         Raises
         ------

@@ -76,8 +76,8 @@ def add(subparsers: Any) -> None:
     parser.add_argument("-o", "--output", metavar="DIR", help="write part files into this new directory (default: none, to stdout)")
     parser.add_argument(
         "--format", choices=("tsv", "jsonl", "parquet"), default="",
-        help="of what is written with --output: tsv; jsonl: an object for each user, as --json; parquet: columns user, rank, item "
-        "and score, all rows of a user in one row group (default: tsv)",
+        help="of what is written with --output: tsv; jsonl: an object for each user, as --json; parquet: columns user, rank, item, "
+        "score and fallback, all rows of a user in one row group (default: tsv)",
     )  # fmt: skip
     add_engine(parser)
     add_task_memory(parser, "; decides how many items it maps at a time")
