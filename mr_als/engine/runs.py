@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from mr_als.storage.storage import Storage
 
 
-# of run.json and all that lies beside it
-FORMAT = 2
+# of run.json and all that lies beside it; version 0.1.0 named none
+FORMAT = 1
 
 
 class Lock:
@@ -155,7 +155,7 @@ class Run:
             try:
                 saved = _load(self._plan, found)
                 name, differing = str(saved["run"]), _differences(saved["plan"], plan)
-                form = saved.get("format", 1)  # that of version 0.1.0, which named none
+                form = saved.get("format", FORMAT)
             except (KeyError, TypeError, AttributeError):
                 raise _damaged(self._plan) from None
             if form != FORMAT:

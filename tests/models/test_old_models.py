@@ -1,7 +1,6 @@
-"""What version 0.1.0 wrote is read as it read it, or refused by name; `v0.1.0/` holds two models, with what it printed of them.
+"""Models that version 0.1.0 published are read as it read them; `v0.1.0/` holds two, with what it printed of them.
 
 They are of the logs beside them, rank 2, default options; `explicit` with --regularization 0.05 --regularization-scaling count.
-`plays` is what it prepared of implicit.tsv, `unfinished` a training of it that was killed after half 2.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from pathlib import Path
 import pytest
 
 import mr_als
-from tests.toy import generation_bytes
 
 OLD = Path(__file__).parent / "v0.1.0"
 KINDS = ["implicit", "explicit"]
@@ -99,30 +97,3 @@ def test_a_new_model_begins_with_it_and_replaces_it(old, cli):
     assert mr_als.load(str(old)).generation != before
     assert Path(before, "manifest.json").exists()  # it is kept, to go back to
     assert cli("verify", "--model", old)[0] == 0
-
-
-NUMBERS = ["--alpha", 10, "--regularization", 0.003, "--rank", 2, "-q"]
-
-
-def test_a_training_from_its_plays_ends_with_the_bytes_of_one_from_their_log(tmp_path, cli):
-    shutil.copytree(OLD / "plays", tmp_path / "plays")
-
-    assert cli("train", "--plays", tmp_path / "plays", "--model", tmp_path / "of-plays", *NUMBERS)[0] == 0
-    assert cli("train", OLD / "implicit.tsv", "--model", tmp_path / "of-log", *NUMBERS)[0] == 0
-
-    assert generation_bytes(tmp_path / "of-plays") == generation_bytes(tmp_path / "of-log")
-
-
-def test_its_unfinished_run_is_refused_by_name_and_begun_anew_where_that_is_asked_for(tmp_path, cli):
-    shutil.copytree(OLD / "unfinished", tmp_path / "model")
-    command = ("train", OLD / "implicit.tsv", "--model", tmp_path / "model", *NUMBERS)
-
-    code, _, err = cli(*command)
-    assert (code, len(err.splitlines())) == (1, 1)
-    assert f"{tmp_path / 'model' / 'work' / 'run.json'}: an unfinished run of format 1" in err
-    assert "finish it with the mr_als that began it" in err
-    assert "--on-change restart" in err
-    assert json.loads((tmp_path / "model" / "work" / "run.json").read_text())["run"] == "777637af9e29"
-
-    assert cli(*command, "--on-change", "restart")[0] == 0
-    assert len(mr_als.load(str(tmp_path / "model")).user_ids) == 8
