@@ -20,8 +20,8 @@ WEIGHTS |= {"regularization_exponent": NUMBER, "feedback": str}
 OPTIONS = {"inputs": {"salt": int}, "weights": WEIGHTS, "solver": {"rank": int, "solver": str}}
 HALF = {"half": int, "iteration": int, "solved": str, "wrmse": NUMBER, "objective": NUMBER}
 FIELDS = {"generation": str, "n_users": int, "n_items": int, "pairs": int, "plays": NUMBER, "options": OPTIONS, "history": [HALF]}
-INFO = Kind((FORMAT,), FIELDS, "train again", ModelError)
-MANIFEST = Kind((FORMAT,), {}, "train again", ModelError)
+INFO = Kind(FORMAT, FIELDS, "train again", ModelError)
+MANIFEST = Kind(FORMAT, {}, "train again", ModelError)
 
 
 def find_info(model: str) -> dict[str, Any] | None:

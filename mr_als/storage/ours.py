@@ -17,18 +17,16 @@ NUMBER = (int, float)
 class Kind(NamedTuple):
     """One of our files, as its readers know it.
 
-    formats : the formats that this version reads
+    format : what this version writes and reads
     fields : what readers rely on: name -> type, types, the fields of an object, or a list of one of these: one or more of it
     remedy : what to do where it cannot be read
     error : what is raised then
-    unnamed : the format of a file that names none, as version 0.1.0 wrote it; 0: it is of another program
     """
 
-    formats: tuple[int, ...]
+    format: int
     fields: Mapping[str, Any]
     remedy: str
     error: type[MRALSError]
-    unnamed: int = 0
 
 
 def parsed(data: bytes, file: str, kind: Kind) -> dict[str, Any]:
@@ -44,14 +42,14 @@ def parsed(data: bytes, file: str, kind: Kind) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         msg = f"{file} cannot be read (no JSON: {error}): torn, or of another program; {kind.remedy}"
         raise kind.error(msg) from None
-    if not isinstance(info, dict) or not info.get("format", kind.unnamed):
+    if not isinstance(info, dict) or "format" not in info:
         what = f"fields {', '.join(map(repr, list(info)[:3]))}" if isinstance(info, dict) else type(info).__name__
         msg = f"{file} cannot be read (no format in it, but {what}): of another program; {kind.remedy}"
         raise kind.error(msg)
-    if (form := info.get("format", kind.unnamed)) not in kind.formats:
+    if info["format"] != kind.format:
         writer = info["versions"].get("mr_als") if isinstance(info.get("versions"), dict) else "another version"
         msg = (
-            f"{file} has format {form!r}, and mr_als {__version__} reads format {' and '.join(map(str, kind.formats))}; "
+            f"{file} has format {info['format']!r}, and mr_als {__version__} reads format {kind.format}; "
             f"use the mr_als that wrote it ({writer}), or {kind.remedy}"
         )
         raise kind.error(msg)
