@@ -79,7 +79,7 @@ def train(
             progress.say(f"going on with the unfinished run in {run.directory}")
         data = data or _prepare(run, logs, options, engine, progress)
         gates.check_size(data)
-        choices = _choices_of(run, data, options, engine, progress, bool(logs))
+        choices = _choices_of(run, data, options, engine, progress, plays or "")
         halves = Halves(run, data, options, engine, choices, progress)
         try:
             if options.weights.feedback == "explicit":
@@ -134,13 +134,13 @@ def _prepare(run: Run, logs: Sequence[str] | Source, options: Training, engine: 
     return prepare(logs, run.path("plays"), options.inputs, engine, progress, options.plan, options.solver.rank, ratings=ratings)
 
 
-def _choices_of(run: Run, plays: Plays, options: Training, engine: Engine, progress: Progress, read_logs: bool) -> Choices:
+def _choices_of(run: Run, plays: Plays, options: Training, engine: Engine, progress: Progress, given: str) -> Choices:
     """Choose join and kernel, of which a resumed run keeps its own, and say what the run will take."""
     sizes = sizes_of(plays, options.solver.rank)
     begun = next((record for name in BEGINNINGS if (record := run.record(name))), {"kernel": ""})
     choices = choose(sizes, options.plan, engine.how.compiled_work, begun["kernel"])
-    choices = replace(choices, expected=expect(sizes, choices, engine, read_logs))
-    for line in choices_in_words(sizes, choices):
+    choices = replace(choices, expected=expect(sizes, choices, engine, not given))
+    for line in choices_in_words(sizes, choices, given):
         progress.say(line)
     return choices
 
@@ -163,7 +163,7 @@ def _alternate(halves: Halves, model: str, gates: Gates, keep: int) -> dict[str,
     if items is None:
         msg = f"{halves.run.directory}: the item factors of half {last.number - 1} are gone; start again with --restart"
         raise ModelError(msg)
-    gates.check_error(users.entry["wrmse"], halves.options.weights)
+    gates.check_error(users.entry, halves.options.weights, halves.auto)
     # what has a vector: users and items of which no play counts have none
     info = {**halves.describe(reason), "n_users": users.rows, "n_items": items.rows, "pairs": users.entry["pairs"]}
     info = publish(model, halves.run.name, halves.plays, users.factors, items.factors, info, keep)
