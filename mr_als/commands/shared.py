@@ -1,4 +1,7 @@
-"""What the sub-commands share: the common options, the engine they name, and how results are printed."""
+"""What the sub-commands share: the common options, the engine they name, and how results are printed.
+
+It is long because every command uses some of it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mr_als import __version__
 from mr_als.engine.runners.runner import RUNNERS, runner_of
-from mr_als.errors import UsageError
+from mr_als.errors import ModelError, UsageError
 from mr_als.options import FEEDBACKS, TASK_MEMORY, add_arguments, memory
 
 if TYPE_CHECKING:
@@ -181,6 +184,14 @@ def unknown_id(model: Model, side: str, name: str) -> str:
     )
 
 
+def user_row(model: Model, user: str) -> int:
+    """Look up the row of a named user."""
+    try:
+        return model.user_index(user)
+    except KeyError:
+        raise ModelError(unknown_id(model, "users", user)) from None
+
+
 def damage_of(args: argparse.Namespace) -> str:
     """Say what is damaged in the model that a command reads, after something went wrong; an empty string if nothing is known."""
     if not getattr(args, "model", None):
@@ -202,15 +213,29 @@ def damage_of(args: argparse.Namespace) -> str:
 
 def progress_of(args: argparse.Namespace) -> Progress:
     """Build the progress reporter; with -v also send the log of mrjob to stderr."""
-    from mr_als.progress import Progress
+    from mr_als.progress import LogLines, Progress
 
     log = logging.getLogger("mrjob")
     # an earlier command in this process may have left one, whose stderr is closed
     log.handlers = [handler for handler in log.handlers if type(handler) is not logging.StreamHandler]
     log.setLevel(logging.INFO if args.verbose else logging.WARNING)
     if args.verbose:
-        log.addHandler(logging.StreamHandler(sys.stderr))
+        handler = logging.StreamHandler(sys.stderr)
+        if args.log_format == "json":
+            handler.setFormatter(LogLines())
+        log.addHandler(handler)
     return Progress(quiet=args.quiet, as_json=args.log_format == "json")
+
+
+def complain(args: argparse.Namespace, text: str, level: str = "warning", event: str = "warning", **figures: Any) -> None:
+    """Write to stderr what has to be known, quiet or not: a line `mr-als: TEXT`, or an object as --log-format json asks for."""
+    if args.log_format == "json":
+        from mr_als.progress import log_line
+
+        text = log_line(level, event, text, **figures)
+    else:
+        text = f"mr-als: {text}"
+    print(text, file=sys.stderr)
 
 
 def print_text(text: str) -> None:
