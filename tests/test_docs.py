@@ -112,7 +112,8 @@ def test_files_that_are_named_exist(page):
 
 
 @pytest.fixture
-def make():
+def make(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "pictures"))
     spec = importlib.util.spec_from_file_location("make_pictures", ROOT / "docs" / "pictures" / "make.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from mr_als.commands.shared import SCORE, add_command, add_model, count, print_json, print_text
+from mr_als.commands.shared import SCORE, add_command, add_model, count, print_json, print_text, user_row
 
 DESCRIPTION = f"""\
 Take a score apart (Hu, Koren and Volinsky 2008, section 5). With W the inverse of the user's normal equations,
@@ -37,7 +37,6 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the parts of a score."""
     from mr_als.api.model import load
-    from mr_als.commands.recommend import user_row
     from mr_als.commands.similar import check_item
 
     model = load(args.model)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mr_als import __version__
 from mr_als.engine.runners.runner import RUNNERS, runner_of
-from mr_als.errors import UsageError
+from mr_als.errors import ModelError, UsageError
 from mr_als.options import FEEDBACKS, TASK_MEMORY, add_arguments, memory
 
 if TYPE_CHECKING:
@@ -179,6 +179,14 @@ def unknown_id(model: Model, side: str, name: str) -> str:
         f"{model.path}: none of its {len(ids)} {side} is {name!r}{f'{close} Ids' if close else '; ids'} are as in the logs, "
         f"e.g. {examples}; all of them: {model.generation}/{side}/ids.txt"
     )
+
+
+def user_row(model: Model, user: str) -> int:
+    """Look up the row of a named user."""
+    try:
+        return model.user_index(user)
+    except KeyError:
+        raise ModelError(unknown_id(model, "users", user)) from None
 
 
 def damage_of(args: argparse.Namespace) -> str:

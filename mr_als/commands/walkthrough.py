@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from mr_als.commands.shared import add_command, print_json
+from mr_als.commands.shared import add_command, print_json, progress_of
 from mr_als.options import whole
 
 DESCRIPTION = """\
@@ -16,6 +16,7 @@ EXAMPLE = """\
   mr-als walkthrough                          the example of docs/worked-example.md: 4 users, 5 items
   mr-als walkthrough --only gram,users        some sections of it
   mr-als walkthrough mine.csv --rank 3        a matrix of yours: item names in the first row, then a row for each user
+  mr-als walkthrough --html als.html          the same to play with, in a browser: edit the matrix, step half by half
   mr-als walkthrough --trace                  the records of docs/scaling.md: broadcast, full grid, half grid, a killed task"""
 
 
@@ -34,7 +35,13 @@ def add(subparsers: Any) -> None:
         "--initial-factors", metavar="FILE",
         help="item vectors to begin with, lines of an item and --rank numbers (default: those of the example, or random ones)",
     )  # fmt: skip
-    group.add_argument("--seed", type=whole, default=0, help="of random item vectors (default: 0)")
+    group.add_argument("--seed", type=whole, default=0, metavar="N", help="of random item vectors (default: 0)")
+    group.add_argument(
+        "--tolerance", type=percent, default="0.1%", metavar="SHARE",
+        help="stop when the weighted RMSE of two user halves differs by less than this share of it, e.g. 0.1%%; 0 to go on "
+        "until --max-iterations (default: 0.1%%)",
+    )  # fmt: skip
+    group.add_argument("--max-iterations", type=whole, default=20, metavar="N", help="stop after N item halves (default: 20)")
     group = parser.add_argument_group("what is shown")
     group.add_argument("--user", help="the user who is worked out in full (default: the first)")
     group.add_argument("--item", help="the item that is worked out in full (default: the first)")
@@ -42,8 +49,18 @@ def add(subparsers: Any) -> None:
         "--trace", action="store_true", help="every record that the jobs exchange, and arithmetic of scale (default: no)"
     )
     group.add_argument("--only", metavar="NAMES", help="some sections, names separated by commas (default: all, see --list)")
+    group.add_argument("--html", metavar="PAGE", help="write an interactive page instead, which needs no network (default: no)")
     group.add_argument("--list", action="store_true", help="list the sections (default: no)")
     parser.set_defaults(run=run)
+
+
+def percent(text: str) -> float:
+    """Read a share such as 0.1%, or 0."""
+    value = float(text.removesuffix("%")) / 100
+    if not 0 <= value < 1 or not (text.endswith("%") or value == 0):
+        msg = f"{text!r} is neither a share such as 0.1% nor 0"
+        raise argparse.ArgumentTypeError(msg)
+    return value
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,12 +71,35 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         print("\n".join(titles(sections)))
         return 0
+    if args.html:
+        return write_page(args)
     lesson, chosen = lesson_of(args), choose(args.only.split(",") if args.only else None, sections)
     if args.json:
         print_json({section.name: "\n".join(section.write(lesson)) for section in chosen})
         return 0
     for line in text_of(lesson, chosen):
         print(line)
+    return 0
+
+
+def write_page(args: argparse.Namespace) -> int:
+    """Write the interactive page, and say where it is."""
+    from pathlib import Path
+
+    from mr_als.errors import UsageError
+    from mr_als.teaching.interactive import interactive_page
+
+    page = interactive_page(lesson_of(args))
+    try:
+        Path(args.html).write_text(page, encoding="utf-8")
+    except OSError as error:
+        msg = f"--html {args.html}: cannot be written ({error.strerror}); name a file in a directory that you may write to"
+        raise UsageError(msg) from None
+    if args.json:
+        print_json({"page": args.html, "bytes": len(page.encode())})
+    else:
+        print(args.html)
+    progress_of(args).say("next: open it in a browser")
     return 0
 
 
@@ -86,6 +126,9 @@ def lesson_of(args: argparse.Namespace) -> Any:
         if not 1e-6 <= getattr(args, name) <= 1e6:
             msg = f"--{name} {getattr(args, name)} is out of range: expected a number above 0, from 1e-6 to 1e6"
             raise UsageError(msg)
+    if not 1 <= args.max_iterations <= 10_000:
+        msg = f"--max-iterations {args.max_iterations} is out of range: expected 1 to 10000"
+        raise UsageError(msg)
     matrix = read_matrix(args.matrix) if args.matrix else EXAMPLE
     if args.initial_factors:
         start = read_factors(args.initial_factors, matrix.items, args.rank)
@@ -96,7 +139,7 @@ def lesson_of(args: argparse.Namespace) -> Any:
         # one digit is enough to begin with, and easier to type
         start = initial_factors(hashes, args.seed, "items", args.rank).astype(np.float64).round(1)
     user, item = _index("user", args.user, matrix.users), _index("item", args.item, matrix.items)
-    return Lesson(matrix, start, args.alpha, args.regularization, user, item)
+    return Lesson(matrix, start, args.alpha, args.regularization, user, item, args.tolerance, args.max_iterations)
 
 
 def _index(what: str, name: str | None, names: tuple[str, ...]) -> int:

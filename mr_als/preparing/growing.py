@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple
@@ -130,7 +131,8 @@ def _at_once(directory: str) -> Segments | None:
                 "prepare all its logs with --add into another directory, where such options apply to the sum"
             )
             raise UsageError(msg)
-    kept = {name: value for name, value in info.items() if name not in ("options", "ratings")}
+    kept = {name: value for name, value in info.items() if name not in ("options", "ratings", "before")}
+    kept = {"others": {}, "times": None, **kept}  # of which 0.1.0 says nothing
     return Segments(options, info.get("ratings", False), info["blocks"], [kept])
 
 
@@ -207,14 +209,14 @@ def _tell(segments: Segments, task: Task) -> None:
     if any(asked >= 2 * have for asked, have in zip(wanted, segments.blocks, strict=True)):
         task.progress.warn(
             f"warning: prepare: {segments.blocks[0]} blocks of users and {segments.blocks[1]} of items are few for all of them, "
-            f"and tasks take more memory than they should; next: mr-als prepare --plays {task.directory} --replan"
+            f"and tasks take more memory than they should; next: mr-als prepare --plays {shlex.quote(task.directory)} --replan"
         )
 
 
 def _merge_older(segments: Segments, many: int, task: Task) -> Segments:
-    """Merge the older ones, so that half of `many` are left and what may follow is added at no cost; the sum stays the same."""
+    """Merge the older ones, so that half of `many` are left beside them and there is room for more; the sum stays the same."""
     in_order = sorted(segments.each, key=lambda one: one["times"][1] if one["times"] else -math.inf)
-    n = len(in_order) - max(many // 2, 1) + 1
+    n = len(in_order) - many // 2
     task.progress.say(f"prepare: merging the {n} oldest of {len(in_order)} segments, which can then be dropped together only")
     one = merged(task.directory, in_order[:n], segments.blocks, task.engine, task.plan.task_memory)
     segments = replace(segments, each=[one, *in_order[n:]])

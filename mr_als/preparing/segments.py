@@ -118,7 +118,8 @@ def check_options(segments: Segments, options: InputOptions, directory: str, *, 
     UsageError
         If an option differs that would make the sum another one than that of all logs prepared at once.
     """
-    before, defaults = segments.options, asdict(InputOptions())
+    defaults = asdict(InputOptions())
+    before = {**defaults, **segments.options}  # what an older version did not have was as it is by default
     for name, now in asdict(options).items():
         asked = now != before[name] if reads else now not in (defaults[name], before[name])
         if name in BLOCKS:

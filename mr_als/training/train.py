@@ -79,7 +79,7 @@ def train(
             progress.say(f"going on with the unfinished run in {run.directory}")
         data = data or _prepare(run, logs, options, engine, progress)
         gates.check_size(data)
-        choices = _choices_of(run, data, options, engine, progress, bool(logs))
+        choices = _choices_of(run, data, options, engine, progress, plays or "")
         halves = Halves(run, data, options, engine, choices, progress)
         try:
             if options.weights.feedback == "explicit":
@@ -134,13 +134,13 @@ def _prepare(run: Run, logs: Sequence[str] | Source, options: Training, engine: 
     return prepare(logs, run.path("plays"), options.inputs, engine, progress, options.plan, options.solver.rank, ratings=ratings)
 
 
-def _choices_of(run: Run, plays: Plays, options: Training, engine: Engine, progress: Progress, read_logs: bool) -> Choices:
+def _choices_of(run: Run, plays: Plays, options: Training, engine: Engine, progress: Progress, given: str) -> Choices:
     """Choose join and kernel, of which a resumed run keeps its own, and say what the run will take."""
     sizes = sizes_of(plays, options.solver.rank)
     begun = next((record for name in BEGINNINGS if (record := run.record(name))), {"kernel": ""})
     choices = choose(sizes, options.plan, engine.how.compiled_work, begun["kernel"])
-    choices = replace(choices, expected=expect(sizes, choices, engine, read_logs))
-    for line in choices_in_words(sizes, choices):
+    choices = replace(choices, expected=expect(sizes, choices, engine, not given))
+    for line in choices_in_words(sizes, choices, given):
         progress.say(line)
     return choices
 
