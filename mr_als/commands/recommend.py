@@ -1,4 +1,7 @@
-"""`mr-als recommend`: the best items for one user, some, or all."""
+"""`mr-als recommend`: the best items for one user, some, or all.
+
+It is long because users, items and outputs can each be given in several ways, and each way has its own errors.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the sub-commands share: the common options, the engine they name, and how results are printed."""
+"""What the sub-commands share: the common options, the engine they name, and how results are printed.
+
+It is long because every command uses some of it.
+"""
 
 from __future__ import annotations
 
