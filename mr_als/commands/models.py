@@ -9,11 +9,11 @@ from typing import Any
 from mr_als.commands.shared import add_command, add_model, count, print_json, print_text
 
 DESCRIPTION = """\
-List the generations of a model that are kept, the newest first: when each was published, of how many users, items and plays,
-its weighted RMSE, and its size. `*` marks the one that is the model now.
+List the generations of a model that have been kept, newest first: when each was published, its numbers of users, items and
+plays, its weighted RMSE, and its size. `*` marks the current one.
 
 --back publishes the generation before it, in one step: commands and services that open the model from then on get that one;
-whoever has the other open keeps it. `mr-als train --keep N` says how many stay."""
+those that have the other one open keep it. `mr-als train --keep N` sets how many are kept."""
 
 EXAMPLE = """\
   mr-als models --model model
@@ -24,11 +24,11 @@ def add(subparsers: Any) -> None:
     """Declare the options."""
     parser = add_command(
         subparsers, "models", "--model DIR [--back | --keep N]",
-        summary="the generations that are kept; go back to the one before", description=DESCRIPTION, example=EXAMPLE,
+        summary="the generations of a model; go back to the one before", description=DESCRIPTION, example=EXAMPLE,
     )  # fmt: skip
     add_model(parser)
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--back", action="store_true", help="publish the generation before the current one (default: no)")
+    group.add_argument("--back", action="store_true", help="publish the generation before the current one (default: off)")
     group.add_argument("--keep", type=count, metavar="N", help="remove all but the N newest and the current one (default: none)")
     parser.set_defaults(run=run)
 
