@@ -26,6 +26,7 @@ import mr_als
 from mr_als.engine.mrjob_fixes import load_runner
 from mr_als.engine.spark.tasks import lacking
 from mr_als.errors import JobFailedError, UsageError
+from mr_als.options import TASK_MEMORY
 
 from mrjob.job import MRJob  # isort: skip  (after mrjob_fixes)
 
@@ -35,6 +36,8 @@ LOCAL = "local[*]"
 # workers that are looked at before anything runs
 MOST_LOOKED_AT = 64
 ENVIRONMENT = "set PYSPARK_PYTHON to one with mr_als' requirements that is there on every node (docs/engines.md)"
+# megabytes of a JVM beside its heap
+JVM_OVERHEAD = 384
 # of a program that spark-submit started: the JVM is there already
 SUBMITTED = "PYSPARK_GATEWAY_PORT"
 
@@ -105,7 +108,7 @@ def _wanted(given: tuple[str, ...], changed: tuple[int, ...]) -> Wanted:
     return Wanted(options["spark_master"] or "", properties, environment, python, tuple(options["py_files"] or ()))
 
 
-def session(asked: Wanted) -> Any:
+def session(asked: Wanted, task_memory: int = TASK_MEMORY) -> Any:
     """Return the SparkContext for a job: that of the program, that of the last job, or a new one.
 
     Raises
@@ -123,7 +126,7 @@ def session(asked: Wanted) -> Any:
         stop()
     if _made is None:
         # what is made although a signal came is stopped at the end of the process
-        aside(lambda: _make(asked))
+        aside(lambda: _make(asked, task_memory))
     assert _made is not None
     return _made.context
 
@@ -180,7 +183,7 @@ def _check_lent(context: Any, asked: Wanted) -> None:
         raise UsageError(msg)
 
 
-def _make(asked: Wanted) -> None:
+def _make(asked: Wanted, task_memory: int) -> None:
     """Start Spark: its JVM, quietly, and the session."""
     global _made
     make = _context_class()
@@ -191,7 +194,9 @@ def _make(asked: Wanted) -> None:
     log = os.path.join(place, "spark.log")
     master = asked.master or LOCAL
     conf = SparkConf(loadDefaults=False).setAll([("spark.master", master), ("spark.app.name", "mr-als")])
-    conf.setAll([*_properties(master, place), *asked.properties])
+    conf.setAll(
+        [*_properties(master, place, task_memory, int(dict(asked.properties).get("spark.executor.cores", 1))), *asked.properties]
+    )
     try:
         with open(log, "wb") as said, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of versions of pandas, which it imports and we do not use
@@ -267,13 +272,14 @@ def package_zip(directory: str) -> str:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(package.rglob("*.py")):
             archive.write(file, str(file.relative_to(package.parent)))
+        archive.writestr("mr_als/jobs/__init__.py", "")  # in a zip a folder is one only so
         if not (package / "jobs").exists():  # a checkout
             for file in sorted((package.parent / "jobs").glob("mr_*.py")):
                 archive.write(file, f"mr_als/jobs/{file.name}")
     return path
 
 
-def _properties(master: str, place: str) -> Iterator[tuple[str, str]]:
+def _properties(master: str, place: str, task_memory: int, cores: int) -> Iterator[tuple[str, str]]:
     """Yield our settings, which the user's override."""
     yield "spark.ui.showConsoleProgress", "false"
     yield "spark.log.level", "WARN"
@@ -281,6 +287,9 @@ def _properties(master: str, place: str) -> Iterator[tuple[str, str]]:
         # on one machine Spark listens on loopback only, and its web page is nobody's business
         yield from (("spark.ui.enabled", "false"), ("spark.driver.host", "127.0.0.1"), ("spark.driver.bindAddress", "127.0.0.1"))
         yield "spark.local.dir", place
+    else:
+        # beside the JVM, a Python worker a core; what YARN and Kubernetes give an executor is the sum
+        yield "spark.executor.memoryOverhead", f"{(cores * (task_memory + task_memory // 10) >> 20) + JVM_OVERHEAD}m"
 
 
 def _environment(master: str) -> dict[str, str]:
