@@ -152,8 +152,7 @@ def engine_of(args: argparse.Namespace) -> Engine:
             msg = f"-c {path}: no such file; expected an mrjob.conf"
             raise UsageError(msg)
     paths = [*_paths(args)]
-    if args.master:
-        runner_of(args.runner).check_master(args.master, paths)
+    runner_of(args.runner).check_master(args.master, paths)
     extra = [word for path in args.conf_path for word in ("-c", path)] + [word for text in args.jobconf for word in ("-D", text)]
     extra += ["--spark-master", args.master] if args.master else []
     return Engine.of(args.runner, extra, paths)

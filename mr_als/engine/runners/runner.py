@@ -82,13 +82,15 @@ class Runner:
         return bool(self.place)
 
     def check_master(self, master: str, paths: Iterable[str]) -> None:
-        """Check that --master fits, and that its tasks see the files at some paths.
+        """Check that --master, if it is given, fits, and that its tasks see the files at some paths.
 
         Raises
         ------
         UsageError
             If not.
         """
+        if not master:
+            return
         msg = f"--master {master} goes with -r spark, not with -r {self.name}"
         raise UsageError(msg)
 

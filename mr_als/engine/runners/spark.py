@@ -13,7 +13,7 @@ from typing import Any
 from mr_als.engine.runners.runner import Call, Runner
 from mr_als.engine.spark import session
 from mr_als.engine.spark.jobs import run_step
-from mr_als.errors import UsageError
+from mr_als.errors import JobFailedError, UsageError
 from mr_als.records.lines import LINES
 from mr_als.storage.places import scheme_of
 
@@ -53,6 +53,7 @@ class Spark(Runner):
         UsageError
             If a path, or without HDFS or S3 the scratch directory, is on a file system of this machine alone.
         """
+        master = master or session.master_of(())
         if session.is_local(master):
             return
         paths = list(paths)
@@ -72,7 +73,7 @@ class Spark(Runner):
         Raises
         ------
         JobFailedError
-            If Spark does not start.
+            If Spark does not start, or a task failed for a reason that has a remedy.
         RuntimeError
             If a task failed; its traceback is logged.
         """
@@ -82,6 +83,9 @@ class Spark(Runner):
         except Exception as error:
             # where mrjob's runners log the tracebacks of tasks; an error of ours may be in them
             logging.getLogger("mrjob").error("%s", error)
+            if said := session.told(str(error)):
+                msg = f"job {call.name} failed on runner spark: {said}"
+                raise JobFailedError(msg) from error
             msg = str(error).strip().split("\n")[0] or type(error).__name__
             raise RuntimeError(msg) from error
 

@@ -13,7 +13,6 @@ import shutil
 import sys
 import tempfile
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
@@ -24,6 +23,7 @@ from typing import Any, NamedTuple
 
 import mr_als
 from mr_als.engine.mrjob_fixes import load_runner
+from mr_als.engine.spark.submit import write_package
 from mr_als.engine.spark.tasks import lacking
 from mr_als.errors import JobFailedError, UsageError
 from mr_als.options import TASK_MEMORY
@@ -163,6 +163,8 @@ def _context_class() -> Any:
 def _lent() -> Any:
     """Return the session of the program that we run in; None if it has none."""
     if SUBMITTED in os.environ:
+        if _context_class()._active_spark_context is None:  # nobody else will stop it
+            atexit.register(_context_class().getOrCreate().stop)
         return _context_class().getOrCreate()
     if "pyspark" not in sys.modules:
         return None
@@ -238,7 +240,7 @@ def _check_workers(context: Any) -> None:
     try:
         found = context.parallelize(range(number), number).mapPartitions(lacking).collect()
     except Exception as error:
-        if (said := unfit(str(error))) is None:
+        if not (said := told(str(error))):
             raise
         raise JobFailedError(said) from None
     if found:
@@ -247,14 +249,19 @@ def _check_workers(context: Any) -> None:
         raise JobFailedError(msg)
 
 
-def unfit(log: str) -> str | None:
-    """Say what Python of a worker is missing, if a log tells it."""
+def told(log: str) -> str:
+    """Say what went wrong where a log tells it in words of Spark, else nothing."""
+    if found := re.search(r"Python worker exited unexpectedly|Container killed by YARN|OOMKilled|exceeding physical memory", log):
+        return (
+            f"a Python worker was killed, for want of memory as a rule ({found[0]}); give executors more, "
+            "-D spark.executor.memoryOverhead=SIZE, or their tasks a smaller --task-memory"
+        )
     if found := re.search(r"different version (?:than that in driver )?[^\n]*|PYTHON_VERSION_MISMATCH[^\n]*", log):
         return f"a worker's Python is not that of the driver ({found[0].strip()}); {ENVIRONMENT}"
     if found := re.search(r"No module named '?(numpy|mrjob)|Cannot run program \"([^\"]*)\"", log):
         lacks = f"lacks {found[1]}" if found[1] else f"is missing: there is no {found[2]}"
         return f"a worker's Python {lacks}; {ENVIRONMENT}"
-    return None
+    return ""
 
 
 @cache
@@ -262,20 +269,8 @@ def _zip() -> str:
     """Zip the package for the process: executors that come later fetch it, too."""
     place = tempfile.mkdtemp(prefix="mr-als-")
     atexit.register(shutil.rmtree, place, ignore_errors=True)
-    return package_zip(place)
-
-
-def package_zip(directory: str) -> str:
-    """Zip the package into a directory, with the files of the jobs, wherever they lie, and return the path."""
-    package = Path(mr_als.__file__).resolve().parent
-    path = os.path.join(directory, f"mr_als-{mr_als.__version__}.zip")
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted(package.rglob("*.py")):
-            archive.write(file, str(file.relative_to(package.parent)))
-        archive.writestr("mr_als/jobs/__init__.py", "")  # in a zip a folder is one only so
-        if not (package / "jobs").exists():  # a checkout
-            for file in sorted((package.parent / "jobs").glob("mr_*.py")):
-                archive.write(file, f"mr_als/jobs/{file.name}")
+    path = os.path.join(place, f"mr_als-{mr_als.__version__}.zip")
+    write_package(path)
     return path
 
 
@@ -283,6 +278,8 @@ def _properties(master: str, place: str, task_memory: int, cores: int) -> Iterat
     """Yield our settings, which the user's override."""
     yield "spark.ui.showConsoleProgress", "false"
     yield "spark.log.level", "WARN"
+    # within which the driver fetches a result; a busy machine may take longer than the usual 15 s
+    yield "spark.python.authenticate.socketTimeout", "120s"
     if is_local(master):
         # on one machine Spark listens on loopback only, and its web page is nobody's business
         yield from (("spark.ui.enabled", "false"), ("spark.driver.host", "127.0.0.1"), ("spark.driver.bindAddress", "127.0.0.1"))
