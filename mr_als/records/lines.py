@@ -11,6 +11,8 @@ A payload is the packed buffer of a block (`mr_als.records.blocks`). It travels 
 Between two tasks in one session, as on Spark, a buffer need not be text: in the form `buffers` it travels whole, as it is.
 
 The driver says which form a job reads. It is never guessed from the text: a log line could forge a path.
+
+It is long because writer and reader of each form stand side by side: one is the inverse of the other.
 """
 
 from __future__ import annotations

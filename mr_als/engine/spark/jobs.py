@@ -97,7 +97,9 @@ def laid(context: Any, data: Parts, surroundings: tuple[tuple[str, str], ...]) -
     name = (context.applicationId, data.directory, data.kind)
     if name not in _laid:
         for other in [key for key in _laid if key[:2] != name[:2]]:
-            _laid.pop(other).unpersist()
+            before = _laid.pop(other)
+            if other[0] == name[0]:  # those of another session went with it
+                before.unpersist()
         paths = data.write_input("", 0)
         read = context.parallelize(paths, len(paths)).mapPartitions(Files(surroundings, data.kind).read_sent)
         placed = read.repartitionAndSortWithinPartitions(len(data.entries), partition_of)

@@ -1,6 +1,8 @@
 """The Spark session: one for all jobs of a process. It is found or made by the first job, and only what we made is stopped.
 
 A program that has a session of its own, and one that was itself submitted (`spark-submit`, EMR Serverless, Databricks), lends it.
+
+It is long because what is set, checked and ended of a session has to be read together.
 """
 
 from __future__ import annotations
@@ -138,8 +140,7 @@ def stop() -> None:
         return
     (context, _, place), _made = _made, None
     gateway = context._gateway
-    with contextlib.suppress(Exception):  # it may have died
-        context.stop()
+    _stop_quietly(context)
     with contextlib.suppress(Exception):
         gateway.shutdown()
         gateway.proc.stdin.close()
@@ -151,9 +152,14 @@ def stop() -> None:
 atexit.register(stop)
 
 
+def _stop_quietly(context: Any) -> None:
+    with contextlib.suppress(Exception):  # its JVM may have died
+        context.stop()
+
+
 def _context_class() -> Any:
     if find_spec("pyspark") is None:
-        msg = "-r spark needs PySpark, which is not installed; install it with: pip install 'mr_als[spark]'"
+        msg = "-r spark needs PySpark, which is not installed; install it with: pip install 'pyspark>=3.5'"
         raise UsageError(msg)
     from pyspark import SparkContext
 
@@ -163,8 +169,10 @@ def _context_class() -> Any:
 def _lent() -> Any:
     """Return the session of the program that we run in; None if it has none."""
     if SUBMITTED in os.environ:
-        if _context_class()._active_spark_context is None:  # nobody else will stop it
-            atexit.register(_context_class().getOrCreate().stop)
+        if _context_class()._active_spark_context is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # as below
+                atexit.register(_stop_quietly, _context_class().getOrCreate())  # nobody else will
         return _context_class().getOrCreate()
     if "pyspark" not in sys.modules:
         return None
