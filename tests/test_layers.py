@@ -49,7 +49,7 @@ ALLOWED = {
     "mr_als": set(),
 }
 # what jobs may have besides: their base classes, and what measures, which imports records and maths alone
-FOR_JOBS = {"mr_als.engine.job", "mr_als.engine.logjob", "mr_als.evaluating.measure"}
+FOR_JOBS = {"mr_als.engine.job", "mr_als.engine.logjob", "mr_als.engine.playsjob", "mr_als.evaluating.measure"}
 # libraries that are always installed; extras are free for all but maths and jobs, inside a function
 LIBRARIES = {room: {"numpy"} for room in ("maths", "records", "logs", "plays", "planning", "teaching", "reporting", "commands")} | {
     "engine": {"numpy", "mrjob"},

@@ -103,8 +103,9 @@ def _sizes(args: argparse.Namespace, options: Training) -> tuple[Sizes, str]:
     """Find the sizes, and say where they are from."""
     from mr_als.planning.choices import choose_blocks, fitting_blocks, given_or
     from mr_als.planning.sizes import guess_sizes
-    from mr_als.preparing.plays import read_plays, sizes_of
+    from mr_als.preparing.plays import sizes_of
     from mr_als.preparing.prepare import prepare
+    from mr_als.preparing.summing import open_plays
 
     numbers = [args.users, args.items, args.pairs]
     given = [bool(args.logs), bool(args.plays), any(n is not None for n in numbers)]
@@ -113,7 +114,7 @@ def _sizes(args: argparse.Namespace, options: Training) -> tuple[Sizes, str]:
         raise UsageError(msg)
     rank = options.solver.rank
     if args.plays:
-        return sizes_of(read_plays(args.plays), rank), f"from {args.plays}"
+        return sizes_of(open_plays(args.plays, progress=progress_of(args)), rank), f"from {args.plays}"
     if args.logs:
         with tempfile.TemporaryDirectory() as work:
             ratings = options.weights.feedback == "explicit"

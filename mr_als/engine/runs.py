@@ -247,6 +247,8 @@ def _differences(saved: dict[str, Any], now: dict[str, Any]) -> str:
     before, after = _flat(saved["options"]), _flat(json.loads(json.dumps(now["options"])))
     shown += [
         f"{flag_of(name)} was {before.get(name)}, now {after.get(name)}"
+        if name in before
+        else f"{flag_of(name)} is {after[name]}, an option that the run did not have"
         for name in {**before, **after}
         if before.get(name) != after.get(name)
     ]

@@ -53,6 +53,12 @@ class Understood:
         """The layouts, each once."""
         return [example.layout for example in self.examples]
 
+    @property
+    def names(self) -> dict[str, str]:
+        """What the first files that name users and items call them."""
+        found = ((column, one.names[column]) for one in self.examples for column in ("user", "item") if one.names.get(column))
+        return dict(reversed(list(found)))
+
     def tell(self, progress: Progress, command: str) -> None:
         """Say how the files of each layout are read, and warn of numbers that are not used, though they may be meant to be."""
         for text in read_as(self):

@@ -17,8 +17,9 @@ from mr_als.engine import engine as engines
 from mr_als.engine.engine import Engine
 from mr_als.errors import BadInputError, DamagedDataError, HashCollisionError, UsageError
 from mr_als.options import InputOptions, PlanOptions
+from mr_als.preparing.ingesting import check_sides
 from mr_als.preparing.plays import read_plays
-from mr_als.preparing.prepare import check_sides, prepare
+from mr_als.preparing.prepare import prepare
 from mr_als.records.blocks import STRENGTH_UNIT, PlaysBlock
 from mr_als.records.ids import hash_id
 from tests.collisions import collision

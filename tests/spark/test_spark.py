@@ -1,4 +1,4 @@
-"""What runs on Spark (`local[2]`, a spark-submit a job) ends with the bytes of the inline runner."""
+"""What runs on Spark (`local[2]`, one session for all tests) ends with the bytes of the inline runner."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from mr_als.engine.engine import Engine
 from mr_als.engine.launch import run_job
 from mr_als.engine.runners import spark
 from mr_als.engine.runners.runner import Call
+from mr_als.engine.spark import session
 from mr_als.errors import DamagedDataError, UsageError
 from mr_als.preparing.prepare import prepare
 from mr_als.storage.places import storage_of
@@ -31,11 +32,6 @@ from tests.toy import generation_bytes, options, run, toy_lines, write
 
 LOCAL = ("--spark-master", "local[2]")
 RUNNER = spark.Spark()
-
-
-def spark_arguments():
-    with RUNNER.arguments(Call("mr_solve", [], "out", tasks=2)) as (before, _):
-        return before
 
 
 @pytest.fixture(scope="module")
@@ -165,20 +161,10 @@ def test_an_error_of_ours_in_a_task_comes_out_as_itself(tmp_path):
 
 
 def test_without_pyspark_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(spark, "find_spec", lambda name: None)
+    monkeypatch.setattr(session, "find_spec", lambda name: None)
 
     with pytest.raises(UsageError, match=r"pip install 'mr_als\[spark\]'"):
-        spark_arguments()
-
-
-def test_the_zip_holds_the_package_and_what_left_python(monkeypatch):
-    monkeypatch.setattr(spark, "find_spec", lambda name: object())
-
-    arguments = spark_arguments()
-    names = zipfile.ZipFile(arguments[arguments.index("--py-files") + 1]).namelist()
-
-    assert {"mr_als/__init__.py", "mr_als/maths/solve.py", "mr_als/engine/loose_version.py"} <= set(names)
-    assert ("pipes.py" in names) == (sys.version_info >= (3, 12))
+        session.session(session.wanted(LOCAL))
 
 
 @pytest.mark.spark
