@@ -233,6 +233,10 @@ QUESTIONS = {
         "How can one tell whether a recommendation is good, when all that is known are the plays?",
         "Hide a play, train on the rest, and look at which rank the hidden item comes.",
     ),
+    "defaults": (
+        "By default c = 1 + alpha log(1 + r). How much more than one play do a hundred say?",
+        "Far less than a hundred times as much: a logarithm grows by the same amount for each tenfold.",
+    ),
     "mapreduce": (
         "The same plays on many machines: which digits of the vectors will differ?",
         "Only those beyond a float32: each row is solved by itself, from the same numbers.",

@@ -38,7 +38,7 @@ ALLOWED = {
     "planning": BELOW_ENGINE | {"engine"},
     "engine": BELOW_ENGINE,
     "jobs": {"errors", "options"} | TASKS,
-    "storage": {"errors"},
+    "storage": {"errors", "mr_als"},
     "plays": {"errors", "options", "maths", "records", "logs"},
     "logs": {"errors", "options", "maths"},
     "records": {"errors", "options", "maths"},
@@ -61,7 +61,20 @@ LIBRARIES = {room: {"numpy"} for room in ("maths", "records", "logs", "plays", "
     "api": {"numpy", "scipy"},
     "preparing": {"numpy", "scipy"},
 }
-EXTRAS = {"numba", "llvmlite", "polars", "pyarrow", "zstandard", "pyspark", "s3fs", "botocore", "pandas", "implicit", "IPython"}
+EXTRAS = {
+    "numba",
+    "llvmlite",
+    "polars",
+    "pyarrow",
+    "zstandard",
+    "pyspark",
+    "s3fs",
+    "botocore",
+    "pandas",
+    "implicit",
+    "voyager",
+    "IPython",
+}
 # modules that one extra is for, and that are imported only when it is there
 FOR_AN_EXTRA = {"mr_als.maths.solving.kernels_numba", "mr_als.maths.solving.prefetch"}
 

@@ -275,7 +275,7 @@ class Model(published.Model):
         return type(self).open(save(self, os.fspath(path)))
 
     def export(self, path: str | os.PathLike[str], format: str = "npz") -> None:
-        """Write ids and factors for other programs: "npz", "parquet" or "tsv"; see `mr-als export --help`.
+        """Write ids and factors for other programs: "npz", "parquet", "tsv" or "voyager"; see `mr-als export --help`.
 
         Raises
         ------
@@ -297,7 +297,7 @@ class Model(published.Model):
         try:
             from implicit.cpu.als import AlternatingLeastSquares
         except ImportError:
-            msg = "to_implicit needs implicit: pip install implicit"
+            msg = "to_implicit needs implicit: pip install 'implicit>=0.7'"
             raise UsageError(msg) from None
         regularization = float(self.weights.row_regularization(np.zeros(1, np.int64), len(self.item_hashes))[0])
         other = AlternatingLeastSquares(factors=self.rank, regularization=regularization, alpha=1.0)

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mr_als.commands.shared import (
@@ -17,6 +18,7 @@ from mr_als.commands.shared import (
     add_engine,
     add_model,
     add_task_memory,
+    complain,
     count,
     engine_of,
     print_bytes,
@@ -80,8 +82,8 @@ def add(subparsers: Any) -> None:
     parser.add_argument("-o", "--output", metavar="DIR", help="write part files into this new directory (default: none, to stdout)")
     parser.add_argument(
         "--format", choices=("tsv", "jsonl", "parquet"), default="",
-        help="of what is written with --output: tsv; jsonl: an object for each user, as --json; parquet: columns user, rank, item "
-        "and score, all rows of a user in one row group (default: tsv)",
+        help="of what is written with --output: tsv; jsonl: an object for each user, as --json; parquet: columns user, rank, item, "
+        "score and fallback, all rows of a user in one row group (default: tsv)",
     )  # fmt: skip
     add_engine(parser)
     add_task_memory(parser, "; decides how many items it maps at a time")
@@ -97,7 +99,13 @@ def run(args: argparse.Namespace) -> int:
     from mr_als.recommending.recommend import Wanted
 
     model = Model.open(args.model)
-    wanted = Wanted(args.number, args.include_played, args.json, args.task_memory, kept_items(model, args.allow, args.deny))
+    wanted = Wanted(
+        args.number,
+        args.include_played,
+        args.json,
+        args.task_memory,
+        kept_items(model, args.allow, args.deny, partial(complain, args)),
+    )
     with work_of(args, engine) as work:
         users = users_of(model, args, work, engine, progress)
         if users.n <= FEW and not args.output and (users.named or args.plays):
@@ -188,10 +196,7 @@ def find_users(model: Model, named: list[str], args: argparse.Namespace) -> tupl
     if unknown and (not known or not args.users):
         raise ModelError(unknown_id(model, "users", unknown[0]))
     if unknown:
-        print(
-            f"mr-als: {args.users}: {len(unknown)} of {len(named)} users are unknown and left out, e.g. {unknown[0]!r}",
-            file=sys.stderr,
-        )
+        complain(args, f"{args.users}: {len(unknown)} of {len(named)} users are unknown and left out, e.g. {unknown[0]!r}")
     return known, []
 
 
@@ -202,7 +207,7 @@ def recommend_few(model: Model, users: Users, wanted: Wanted, args: argparse.Nam
     for user, found in recommend_here(model, users.blocks, wanted):
         print_user(user, found, args)
         if not found:
-            print(f"mr-als: nothing to recommend to {user!r}: {NOTHING}", file=sys.stderr)
+            complain(args, f"nothing to recommend to {user!r}: {NOTHING}")
 
 
 def recommend_many(
@@ -268,7 +273,7 @@ def recommend_popular(model: Model, users: list[str], kept: Any, args: argparse.
 
     rows, shares = most_popular(model, args.number, kept)
     found = [(model.item_ids[int(row)], float(share)) for row, share in zip(rows, shares, strict=True)]
-    print(f"mr-als: {len(users)} users are unknown and get the most popular items, e.g. {users[0]!r}", file=sys.stderr)
+    complain(args, f"{len(users)} users are unknown and get the most popular items, e.g. {users[0]!r}")
     if not args.output:
         for user in users:
             print_user(user, found, args, fallback="popular")

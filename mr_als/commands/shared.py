@@ -210,15 +210,29 @@ def damage_of(args: argparse.Namespace) -> str:
 
 def progress_of(args: argparse.Namespace) -> Progress:
     """Build the progress reporter; with -v also send the log of mrjob to stderr."""
-    from mr_als.progress import Progress
+    from mr_als.progress import LogLines, Progress
 
     log = logging.getLogger("mrjob")
     # an earlier command in this process may have left one, whose stderr is closed
     log.handlers = [handler for handler in log.handlers if type(handler) is not logging.StreamHandler]
     log.setLevel(logging.INFO if args.verbose else logging.WARNING)
     if args.verbose:
-        log.addHandler(logging.StreamHandler(sys.stderr))
+        handler = logging.StreamHandler(sys.stderr)
+        if args.log_format == "json":
+            handler.setFormatter(LogLines())
+        log.addHandler(handler)
     return Progress(quiet=args.quiet, as_json=args.log_format == "json")
+
+
+def complain(args: argparse.Namespace, text: str, level: str = "warning", event: str = "warning", **figures: Any) -> None:
+    """Write to stderr what has to be known, quiet or not: a line `mr-als: TEXT`, or an object as --log-format json asks for."""
+    if args.log_format == "json":
+        from mr_als.progress import log_line
+
+        text = log_line(level, event, text, **figures)
+    else:
+        text = f"mr-als: {text}"
+    print(text, file=sys.stderr)
 
 
 def print_text(text: str) -> None:

@@ -56,8 +56,9 @@ def run(args: argparse.Namespace) -> int:
     """Train, and print what came out; with --metrics also write figures, of a failure too."""
     if not args.metrics:
         return _train(args)[0]
-    from mr_als.reporting.prometheus import write_metrics
+    from mr_als.reporting.prometheus import check_metrics, write_metrics
 
+    check_metrics(args.metrics)
     started, code, info = time.time(), 1, None
     try:
         code, info = _train(args)

@@ -35,7 +35,13 @@ def add(subparsers: Any) -> None:
         "--initial-factors", metavar="FILE",
         help="item vectors to begin with, lines of an item and --rank numbers (default: those of the example, or random ones)",
     )  # fmt: skip
-    group.add_argument("--seed", type=whole, default=0, help="of random item vectors (default: 0)")
+    group.add_argument("--seed", type=whole, default=0, metavar="N", help="of random item vectors (default: 0)")
+    group.add_argument(
+        "--tolerance", type=percent, default="0.1%", metavar="SHARE",
+        help="stop when the weighted RMSE of two user halves differs by less than this share of it, e.g. 0.1%%; 0 to go on "
+        "until --max-iterations (default: 0.1%%)",
+    )  # fmt: skip
+    group.add_argument("--max-iterations", type=whole, default=20, metavar="N", help="stop after N item halves (default: 20)")
     group = parser.add_argument_group("what is shown")
     group.add_argument("--user", help="the user who is worked out in full (default: the first)")
     group.add_argument("--item", help="the item that is worked out in full (default: the first)")
@@ -46,6 +52,15 @@ def add(subparsers: Any) -> None:
     group.add_argument("--html", metavar="PAGE", help="write an interactive page instead, which needs no network (default: no)")
     group.add_argument("--list", action="store_true", help="list the sections (default: no)")
     parser.set_defaults(run=run)
+
+
+def percent(text: str) -> float:
+    """Read a share such as 0.1%, or 0."""
+    value = float(text.removesuffix("%")) / 100
+    if not 0 <= value < 1 or not (text.endswith("%") or value == 0):
+        msg = f"{text!r} is neither a share such as 0.1% nor 0"
+        raise argparse.ArgumentTypeError(msg)
+    return value
 
 
 def run(args: argparse.Namespace) -> int:
@@ -111,6 +126,9 @@ def lesson_of(args: argparse.Namespace) -> Any:
         if not 1e-6 <= getattr(args, name) <= 1e6:
             msg = f"--{name} {getattr(args, name)} is out of range: expected a number above 0, from 1e-6 to 1e6"
             raise UsageError(msg)
+    if not 1 <= args.max_iterations <= 10_000:
+        msg = f"--max-iterations {args.max_iterations} is out of range: expected 1 to 10000"
+        raise UsageError(msg)
     matrix = read_matrix(args.matrix) if args.matrix else EXAMPLE
     if args.initial_factors:
         start = read_factors(args.initial_factors, matrix.items, args.rank)
@@ -121,7 +139,7 @@ def lesson_of(args: argparse.Namespace) -> Any:
         # one digit is enough to begin with, and easier to type
         start = initial_factors(hashes, args.seed, "items", args.rank).astype(np.float64).round(1)
     user, item = _index("user", args.user, matrix.users), _index("item", args.item, matrix.items)
-    return Lesson(matrix, start, args.alpha, args.regularization, user, item)
+    return Lesson(matrix, start, args.alpha, args.regularization, user, item, args.tolerance, args.max_iterations)
 
 
 def _index(what: str, name: str | None, names: tuple[str, ...]) -> int:

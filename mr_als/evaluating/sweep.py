@@ -26,6 +26,7 @@ from mr_als.options import InputOptions, Training, to_arguments
 from mr_als.preparing.prepare import Source, fingerprint_of
 from mr_als.preparing.summing import identify, open_plays
 from mr_als.progress import Progress
+from mr_als.storage.ours import NUMBER, wrong_fields
 from mr_als.storage.places import storage_of
 from mr_als.training.train import train
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Parts", "choose", "name_of", "select_by", "sweep", "value_of"]
 
+# of a report, what is printed of it
+REPORT = {"users": int, "pairs": int, "ranked": str, "k": [int], "left_out": dict, "held_out": {"zero_model": NUMBER}}
 LOWER_IS_BETTER = ("percentile_rank", "rmse")
 
 
@@ -115,9 +118,11 @@ def _begin(parts: Parts, plays: dict[str, Any], directory: str, asked: Asked) ->
 
 
 def _report(directory: str, name: str, part: str, parts: Parts, asked: Asked, engine: Engine, progress: Progress) -> dict[str, Any]:
-    """Evaluate a point on a part, unless that is done already."""
+    """Evaluate a point on a part, unless that is done already; a report that was damaged is made again."""
     found = _read(directory, name, f"{part}.json")
-    if "metrics" not in found:
+    row = {"model": NUMBER, "popularity": NUMBER, "difference": NUMBER, "interval": [NUMBER]}
+    metrics = dict.fromkeys(metric_names(asked.ks), row)
+    if wrong_fields(found, {**REPORT, "metrics": metrics}):
         model = Model.open(os.path.join(directory, name, "model"))
         text = json.dumps(evaluate(model, getattr(parts, part), asked, parts.inputs, engine, progress), indent=1)
         storage_of(directory).replace(os.path.join(directory, name, f"{part}.json"), text.encode())

@@ -28,7 +28,7 @@ from mr_als.preparing.batches import batches_of, is_matrix
 from mr_als.preparing.became import check_lines, check_usable, tell_lines
 from mr_als.preparing.collecting import Collected, collect_batches, collect_matrix
 from mr_als.preparing.ingesting import add_up, clean, new_attempt
-from mr_als.preparing.plays import Plays, read_plays
+from mr_als.preparing.plays import FORMAT, Plays, read_plays
 from mr_als.preparing.prepare import Source, same
 from mr_als.progress import Progress
 from mr_als.records.blocks import SIDES
@@ -119,7 +119,7 @@ class Arrays(Source):
             info.pop("n_bytes")
         info |= {"inputs": inputs, **chosen, "columns": list(found.columns), "ids": found.kinds}
         info["seconds"] = time.monotonic() - started
-        storage.replace(os.path.join(directory, "plays.json"), json.dumps(info, indent=1).encode())
+        storage.replace(os.path.join(directory, "plays.json"), json.dumps({"format": FORMAT, **info}, indent=1).encode())
         return read_plays(directory, engine)
 
 

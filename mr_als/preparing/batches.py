@@ -98,7 +98,7 @@ def arrow_batches(table: Any, options: InputOptions, *, ratings: bool) -> Iterat
     try:
         import pyarrow as pa
     except ImportError:
-        msg = "reading a table needs pyarrow: pip install 'mr-als[parquet]'; a scipy.sparse matrix and tuples do not"
+        msg = "reading a table needs pyarrow: pip install 'pyarrow>=16'; a scipy.sparse matrix and tuples do not"
         raise UsageError(msg) from None
     try:
         stream = pa.RecordBatchReader.from_stream(table)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from abc import ABC, abstractmethod
@@ -16,10 +17,11 @@ from typing import Any
 
 from mr_als.engine.engine import Engine
 from mr_als.engine.outputs import held
+from mr_als.errors import DamagedDataError
 from mr_als.options import InputOptions, PlanOptions
 from mr_als.preparing.ingesting import Task, place_for, read_logs
 from mr_als.preparing.log_files import Logs, unpacking
-from mr_als.preparing.plays import Plays, read_plays
+from mr_als.preparing.plays import FORMAT, Plays, read_plays
 from mr_als.preparing.segments import refuse_segments
 from mr_als.progress import Progress
 from mr_als.storage.places import storage_of
@@ -93,10 +95,11 @@ def _prepare(found: Logs, task: Task) -> Plays:
     path = os.path.join(directory, "plays.json")
     if (before := storage.read(path)) is not None:
         if same(before, inputs, chosen):
-            return read_plays(directory, engine)
+            with contextlib.suppress(DamagedDataError):  # what was damaged since is made again
+                return read_plays(directory, engine)
         storage.remove(path)
     info = read_logs(found, task)
-    storage.replace(path, json.dumps(info, indent=1).encode())
+    storage.replace(path, json.dumps({"format": FORMAT, **info}, indent=1).encode())
     plays = read_plays(directory, engine)
     counts = f"{plays.n_users} users, {plays.n_items} items, {plays.pairs} pairs, {plays.plays:.0f} plays"
     progress.say(f"prepare: {counts}, {info['seconds']:.1f} s")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable
 
 import numpy as np
 
@@ -42,7 +43,7 @@ def read_ids(flag: str, path: str) -> list[str]:
     return ids
 
 
-def kept_items(model: Model, allow: str | None, deny: str | None) -> Array | None:
+def kept_items(model: Model, allow: str | None, deny: str | None, complain: Callable[[str], None]) -> Array | None:
     """Select the rows of the items to choose from, ascending; None for all.
 
     Raises
@@ -54,16 +55,16 @@ def kept_items(model: Model, allow: str | None, deny: str | None) -> Array | Non
         return None
     rows = np.arange(len(model.item_ids))
     if allow:
-        rows = np.intersect1d(rows, item_rows(model, "--allow", allow))
+        rows = np.intersect1d(rows, item_rows(model, "--allow", allow, complain))
     if deny:
-        rows = np.setdiff1d(rows, item_rows(model, "--deny", deny))
+        rows = np.setdiff1d(rows, item_rows(model, "--deny", deny, complain))
     if not len(rows):
         msg = f"{model.path}: --allow {allow or 'everything'} and --deny {deny or 'nothing'} leave no item to recommend"
         raise ModelError(msg)
     return rows
 
 
-def item_rows(model: Model, flag: str, path: str) -> list[int]:
+def item_rows(model: Model, flag: str, path: str, complain: Callable[[str], None]) -> list[int]:
     """Look up the rows of the items listed in a file, and warn about unknown ones."""
     items = read_ids(flag, path)
     rows = []
@@ -71,5 +72,5 @@ def item_rows(model: Model, flag: str, path: str) -> list[int]:
         with contextlib.suppress(KeyError):
             rows.append(model.item_index(item))
     if len(rows) < len(items):
-        print(f"mr-als: {flag} {path}: {len(items) - len(rows)} of {len(items)} items are not in the model", file=sys.stderr)
+        complain(f"{flag} {path}: {len(items) - len(rows)} of {len(items)} items are not in the model")
     return rows

@@ -163,7 +163,7 @@ def _alternate(halves: Halves, model: str, gates: Gates, keep: int) -> dict[str,
     if items is None:
         msg = f"{halves.run.directory}: the item factors of half {last.number - 1} are gone; start again with --restart"
         raise ModelError(msg)
-    gates.check_error(users.entry["wrmse"], halves.options.weights)
+    gates.check_error(users.entry, halves.options.weights, halves.auto)
     # what has a vector: users and items of which no play counts have none
     info = {**halves.describe(reason), "n_users": users.rows, "n_items": items.rows, "pairs": users.entry["pairs"]}
     info = publish(model, halves.run.name, halves.plays, users.factors, items.factors, info, keep)

@@ -232,7 +232,7 @@ def test_without_boto3_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(emr_module, "find_spec", lambda name: None)
 
     with (
-        pytest.raises(UsageError, match=r"pip install 'mr_als\[emr\]'"),
+        pytest.raises(UsageError, match=r"pip install 's3fs>=2024.12'"),
         emr_module.Emr().arguments(Call("mr_solve", [], "s3://b/out")),
     ):
         pass

@@ -360,5 +360,5 @@ def test_a_task_without_numba_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "mr_als.maths.solving.kernels_numba", raising=False)
     monkeypatch.setitem(sys.modules, "numba", None)
 
-    with pytest.raises(UsageError, match=r"numba is not installed here; pip install 'mr_als\[fast\]'"):
+    with pytest.raises(UsageError, match=r"numba is not installed here; pip install 'numba>=0.59'"):
         Block([1]).solve(kernel="numba")

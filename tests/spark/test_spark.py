@@ -163,7 +163,7 @@ def test_an_error_of_ours_in_a_task_comes_out_as_itself(tmp_path):
 def test_without_pyspark_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(session, "find_spec", lambda name: None)
 
-    with pytest.raises(UsageError, match=r"pip install 'mr_als\[spark\]'"):
+    with pytest.raises(UsageError, match=r"pip install 'pyspark>=3.5'"):
         session.session(session.wanted(LOCAL))
 
 

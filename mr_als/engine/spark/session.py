@@ -150,7 +150,7 @@ atexit.register(stop)
 
 def _context_class() -> Any:
     if find_spec("pyspark") is None:
-        msg = "-r spark needs PySpark, which is not installed; install it with: pip install 'mr_als[spark]'"
+        msg = "-r spark needs PySpark, which is not installed; install it with: pip install 'pyspark>=3.5'"
         raise UsageError(msg)
     from pyspark import SparkContext
 

@@ -90,7 +90,7 @@ def _kernels() -> Any:
         import mr_als.maths.solving.kernels_numba as kernels
     except ImportError as error:
         reason = "is not installed here" if error.name == "numba" else f"cannot be loaded here ({error})"
-        msg = f"--kernel numba: numba {reason}; pip install 'mr_als[fast]', or use --kernel numpy"
+        msg = f"--kernel numba: numba {reason}; pip install 'numba>=0.59', or use --kernel numpy"
         raise UsageError(msg) from None
     return kernels
 
