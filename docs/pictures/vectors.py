@@ -62,7 +62,7 @@ def vectors() -> Drawing:
     lesson = Lesson(EXAMPLE, EXAMPLE_FACTORS)
     every, panels = halves(lesson), (0, *SHOWN, len(lesson.trained[2]))
     tips = np.concatenate([np.concatenate(pair) for pair in every] + [np.zeros((1, 2))])
-    x, y = (same_unit(tips[:, n], room, 0.5) for n, room in enumerate(((0.15, 0.22), (0.1, 0.15))))
+    x, y = (same_unit(tips[:, n], room, 0.5) for n, room in enumerate(((0.25, 0.3), (0.22, 0.22))))
     width = 240
     height = round(width * (y.high - y.low) / (x.high - x.low))
     d = Drawing(900, 2 * height + 188, "Users and items as arrows, half by half")
@@ -109,7 +109,7 @@ def _names(plot: Plot, names: dict[str, tuple[float, float, str]]) -> None:
     """Write names beside the tips, those of one place together, each where nothing stands yet."""
     groups: list[tuple[list[str], float, float, str]] = []
     for name, (x, y, colour) in names.items():
-        near = next((g for g in groups if g[3] == colour and np.hypot(*np.subtract(plot.at(*g[1:3]), plot.at(x, y))) < 9), None)
+        near = next((g for g in groups if g[3] == colour and np.hypot(*np.subtract(plot.at(*g[1:3]), plot.at(x, y))) < 3), None)
         if near:
             near[0].append(name)
         else:
