@@ -136,6 +136,25 @@ def test_everything_fits_and_can_be_read(width, height, scheme, name, chromium, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "state.plays = state.plays.map((row) => row.map(() => 0))",
+        "state.plays = state.plays.map((row) => row.map(() => 1))",
+        "state.plays[0][0] = MOST; state.alpha = MOST",
+        "state.lambda = MOST",
+        "state.lambda = state.alpha = 1e-6",
+        "Object.assign(chosen, { users: 1e9, items: 1e9, plays: 1e12, nodes: 1, cores: 1, blocks: 4, rank: 8 }); renderIndustry()",
+    ],
+)
+def test_nothing_is_undefined_at_the_ends_of_what_can_be_typed(edit, page):
+    page.run(f"{edit}; step(0); step(1); step(41); show('items', 0); tell(3)")
+
+    assert page.run("[...document.querySelectorAll('svg *')].filter(e => /NaN|Infinity|undefined/.test(e.outerHTML)).length") == 0
+    assert not set(page.run("document.body.innerText").split()) & {"NaN", "Infinity", "undefined"}
+
+
+@pytest.mark.slow
 def test_on_a_projector_the_pictures_stand_beside_the_matrix(page):
     page.run("step(3)")
     bottom = page.run("Math.max(...['plays', 'arrows', 'objective', 'wrmse'].map(id => byId(id).getBoundingClientRect().bottom))")
