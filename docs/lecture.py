@@ -39,15 +39,16 @@ def heat(axes, values, title, digits=0):
 
 def arrows(axes, X, Y, title):
     \"\"\"Draw users (blue) and items (orange) as arrows.\"\"\"
-    for names, vectors, colour, below in ((users, X, "C0", 5), (items, Y, "C1", -15)):
-        together = {}
-        for name, (a, b) in zip(names, vectors):
-            axes.annotate("", (a, b), (0, 0), arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2})
-            together.setdefault((round(a, 1), round(b, 1)), []).append((name, a, b))
-        for group in together.values():
-            words = ", ".join(name for name, _, _ in group)
-            axes.annotate(words, group[-1][1:], (4, below), textcoords="offset points", color=colour)
-    axes.set(title=title, xlabel="first number", ylabel="second number", xlim=(-0.5, 1.5), ylim=(-0.3, 1.3), aspect="equal")
+    for names, vectors, colour, up in ((users, X, "C0", 7), (items, Y, "C1", -6)):
+        groups = []
+        for name, tip in zip(names, vectors):
+            axes.annotate("", tip, (0, 0), arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2})
+            near = [members for place, members in groups if np.hypot(*(place - tip)) < 0.07]
+            near[0].append(name) if near else groups.append((tip, [name]))
+        for tip, members in groups:
+            side, across = ("left", 5) if tip[0] > 0 else ("right", -5)
+            axes.annotate(", ".join(members), tip, (across, up), textcoords="offset points", ha=side, va="center", color=colour)
+    axes.set(title=title, xlabel="first number", ylabel="second number", xlim=(-0.8, 1.7), ylim=(-0.3, 1.3), aspect="equal")
     axes.grid(alpha=0.3)"""
 
 # section -> what its command prints of algebra, for MathJax
@@ -146,11 +147,11 @@ PLOTS = {
         plt.show()""",
     "lambda": """
         figure, axes = plt.subplots(figsize=(7, 3.8))
-        strengths = np.geomspace(0.01, 8, 40)
-        axes.semilogx(strengths, [np.linalg.norm(trained(strength)[0], axis=1).mean() for strength in strengths])
+        strengths = np.linspace(0.01, 8, 60)
+        axes.plot(strengths, [np.linalg.norm(trained(strength)[0], axis=1).mean() for strength in strengths])
         for n, sigma in enumerate(np.linalg.svd(C * P)[1][:2], 1):
             axes.axvline(sigma, color="gray", ls="--")
-            axes.text(sigma * 0.96, 0.9 - 0.12 * n, f"sigma {n}", rotation=90, ha="right")
+            axes.text(sigma - 0.1, 0.7, f"sigma {n}", rotation=90, ha="right")
         axes.set(title="at the largest singular value everything is dead", xlabel="lambda", ylabel="mean length of a user")
         plt.show()""",
 }

@@ -3,8 +3,8 @@
 const MACHINES = ["machine 0", "machine 1"];
 const HOW = {
   broadcast: "Every map task gets all item vectors, and solves the users of its block.",
-  "full grid": "A map task has one item block's vectors, and sends what they add to each user's A and b; reduce tasks add up.",
-  "half grid": "Each item vector goes to the user blocks that need it; a block's plays and vectors meet in a reduce task, which solves.",
+  "full grid": "A map task has one item block's vectors, and sends what these add to each A and b; reduce tasks add up.",
+  "half grid": "Each item vector goes to the user blocks that need it; a reduce task has a block's plays and vectors, and solves.",
 };
 const told = { at: 0 };
 const numberOf = (task) => Number(task.split(" ")[1]);
