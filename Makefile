@@ -17,7 +17,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST = $(BIN)/python -m pytest $(ARGS)
 # on all cores; what starts a cluster of its own does not
 PARALLEL = --numprocesses auto --dist worksteal
-ENGINES = hadoop or spark or faults or emr or s3
+ENGINES = hadoop or spark or faults or emr or s3 or postgres
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-hadoop test-spark test-faults test-emr check lint format docs hadoop bench clean
@@ -50,6 +50,9 @@ test-faults: $(VENV)/.done-test ## break that Hadoop in all ways; needs JDK 17 a
 
 test-emr: $(VENV)/.done-aws ## EMR and S3 against a local stand-in of AWS
 	$(PYTEST) -m 'emr or s3' tests
+
+test-postgres: $(VENV)/.done-test ## nights of training that end in a table; needs PostgreSQL, as Debian's package
+	$(PYTEST) -m postgres tests
 
 check: lint ## before a commit: format, lint, types and the tests of `make test`
 	$(PYTEST) $(PARALLEL) --quiet

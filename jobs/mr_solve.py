@@ -20,6 +20,9 @@ either, but multiplied: a pass of `mr_als.maths.regularization`, for which the f
 
     python jobs/mr_solve.py --input lines --join broadcast --fixed fixed.bin plays.lines        (a laptop)
     mr-als train hdfs:///logs --model hdfs:///model -r hadoop                                   (a cluster)
+
+It is long because both joins, passes and initial factors are one job: they share how plays are read and how results are
+written.
 """
 
 from __future__ import annotations

@@ -51,12 +51,12 @@ ORDER = (
 
 DESCRIPTION = """\
 Learn from play logs what listeners may like: implicit-feedback matrix factorisation as MapReduce.
-Play logs in; user and item factors, recommendations and explanations out."""
+Play logs go in; user and item factors, recommendations and explanations come out."""
 
 EXAMPLE = """\
 example:
-  mr-als train sample_logs --model model        learn from logs; the same command resumes
-  mr-als recommend --model model USER           what USER may like and has not played
+  mr-als train sample_logs --model model        learn from logs; repeat it to resume
+  mr-als recommend --model model USER           what USER may like but has not played
   mr-als explain --model model USER ITEM        which plays earned the recommendation
 
 exit codes: 0 done, 1 failed, 2 usage, 3 a gate was not passed, 130 interrupted, 143 terminated"""

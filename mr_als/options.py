@@ -1,6 +1,8 @@
 """All options, each in one place: frozen dataclasses whose fields carry flag, default, help and check.
 
 argparse, the jobs' arguments, the manifests, resume's comparison and the docs' tables are made from them.
+
+It is long because it is that list, help texts included.
 """
 
 from __future__ import annotations

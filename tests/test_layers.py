@@ -198,6 +198,27 @@ def test_a_room_holds_about_twelve_files_of_one_topic_and_says_which(room):
     assert all(len(str(ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))).splitlines()) == 3 for folder in folders)
 
 
+def test_a_file_beyond_250_lines_says_why_it_is_long():
+    files = [*(ROOT / "mr_als").rglob("*.py"), *(ROOT / "jobs").glob("*.py"), *(ROOT / "local_hadoop").glob("*.py")]
+    long = [path for path in files if len(path.read_text().splitlines()) > 250]
+
+    top = {path: " ".join(str(ast.get_docstring(ast.parse(path.read_text()))).split()) for path in long}
+    unsaid = [path for path in long if " is long because " not in top[path]]
+    assert unsaid == []
+
+
+def test_no_function_has_more_than_eight_parameters_but_compiled_kernels():
+    files = [*(ROOT / "mr_als").rglob("*.py"), *(ROOT / "jobs").glob("*.py"), *(ROOT / "local_hadoop").glob("*.py")]
+    found = []
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and path.name != "kernels_numba.py":
+                names = [one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+                if len(names) - (names[:1] in (["self"], ["cls"])) > 8:
+                    found.append(f"{path}:{node.lineno} {node.name}")
+    assert found == []
+
+
 RUNNER_NAMES = {"inline", "local", "hadoop", "emr", "spark"}
 
 

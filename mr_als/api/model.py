@@ -1,4 +1,7 @@
-"""A model that answers: the files of a published one (`mr_als.models.model`), and what can be asked of it from Python."""
+"""A model that answers: the files of a published one (`mr_als.models.model`), and what can be asked of it from Python.
+
+It is long because it is the public class, with a docstring for everything it can be asked; what does the work stands elsewhere.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mr-als export`: a model in formats that others read."""
+"""`mr-als export`: write a model in formats that other programs read."""
 
 from __future__ import annotations
 
@@ -25,14 +25,12 @@ def add(subparsers: Any) -> None:
     """Declare the options."""
     parser = add_command(
         subparsers, "export", "--model DIR --format npz|parquet|tsv|voyager -o PATH",
-        summary="a model in formats that others read", description=DESCRIPTION, example=EXAMPLE,
+        summary="write a model in formats that other programs read", description=DESCRIPTION, example=EXAMPLE,
     )  # fmt: skip
     add_model(parser)
-    parser.add_argument(
-        "--format", choices=("npz", "parquet", "tsv", "voyager"), required=True, help="what to write (no default: must be given)"
-    )
-    parser.add_argument("-o", "--output", required=True, metavar="PATH", help="new file or directory (no default: must be given)")
-    add_task_memory(parser, "; of voyager: with less of it there are more blocks")
+    parser.add_argument("--format", choices=("npz", "parquet", "tsv", "voyager"), required=True, help="format to write (required)")
+    parser.add_argument("-o", "--output", required=True, metavar="PATH", help="new file or directory to write (required)")
+    add_task_memory(parser, "; for voyager: with less there are more blocks")
     parser.set_defaults(run=run)
 
 

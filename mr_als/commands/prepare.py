@@ -22,22 +22,22 @@ from mr_als.errors import UsageError
 from mr_als.options import MAX_SEGMENTS, InputOptions, PlanOptions, SolverOptions, from_namespace
 
 DESCRIPTION = """\
-Read play logs once and keep what training needs: who played what how often, as blocks of users and
-blocks of items. `mr-als train --plays DIR` starts from them, as often as you like, without reading the logs again.
+Read play logs once and keep what training needs: who played what, and how often, in blocks of users and blocks of items.
+`mr-als train --plays DIR` starts from these, as often as you like, without reading the logs again.
 
-A log is CSV, JSON or Parquet that names its fields, or lines `timestamp TAB user TAB item TAB ms_played` (events) or
-`user TAB item TAB plays` (counts). How each kind of file is read is said with its first record; what is not understood
-is refused, with what to say. Ratings are no plays: they are taken with --feedback explicit.
-Bad lines are counted and sampled into DIR/bad-lines.tsv.
+A log is CSV, JSON or Parquet with named fields, or lines `timestamp TAB user TAB item TAB ms_played` (events) or
+`user TAB item TAB plays` (counts). For each kind of file, the command shows how it reads the first record; it rejects
+what it does not understand and says which option would help. Ratings are not plays: they need --feedback explicit.
+Bad lines are counted, and a sample of them is written to DIR/bad-lines.tsv.
 
-With --add only logs that are not in DIR yet are read, and become a segment of it. What is trained on is the sum of the
-segments, the same as if all logs had been prepared at once; it is made when it is first trained on."""
+With --add, only logs that are not yet in DIR are read; they become a new segment. Training uses the sum of the segments,
+which is the same as if all logs had been prepared at once, and is made when it is first needed."""
 
 EXAMPLE = """\
   mr-als prepare logs/2024-03-*.tsv.gz --plays plays --min-user-plays 5
   mr-als train --plays plays --model model
 
-each night, with whatever logs/ holds by then, of which the last 90 days count:
+every night, with whatever is in logs/ by then, keeping the last 90 days:
   mr-als prepare logs --plays plays --add --drop 90d --min-user-plays 5"""
 
 
@@ -45,25 +45,27 @@ def add(subparsers: Any) -> None:
     """Declare the options."""
     parser = add_command(
         subparsers, "prepare", "LOGS... --plays DIR [options]",
-        summary="only read the logs; train --plays goes on from there", description=DESCRIPTION, example=EXAMPLE,
+        summary="read the logs only; train --plays continues from there", description=DESCRIPTION, example=EXAMPLE,
     )  # fmt: skip
     parser.add_argument("logs", nargs="*", metavar="LOGS", help="log files, directories or globs")
-    parser.add_argument("--plays", required=True, metavar="DIR", help="directory to write (no default: must be given)")
-    group = parser.add_argument_group("plays that grow")
-    group.add_argument("--add", action="store_true", help="add LOGS to what DIR holds; those that are in are skipped (default: no)")
+    parser.add_argument("--plays", required=True, metavar="DIR", help="directory to write (required)")
+    group = parser.add_argument_group("adding new logs")
+    group.add_argument(
+        "--add", action="store_true", help="add LOGS to what is in DIR; logs that are already there are skipped (default: off)"
+    )
     group.add_argument(
         "--drop", metavar="OLDER_THAN", default="",
-        help="take away segments whose plays are all older than a time such as 2024-03-01, or than the last 90d (default: none)",
+        help="remove segments whose plays are all older than a time such as 2024-03-01, or than the last 90d (default: none)",
     )  # fmt: skip
     group.add_argument(
         "--max-segments", type=several, default=MAX_SEGMENTS, metavar="N",
-        help=f"when there are more, the older half are merged, and can be dropped together only (default: {MAX_SEGMENTS})",
+        help=f"with more than N segments, the older half is merged, and then dropped as a whole (default: {MAX_SEGMENTS})",
     )  # fmt: skip
     group.add_argument(
         "--replan", action="store_true",
-        help="write DIR in as many blocks as its plays need by now, or as --user-blocks and --item-blocks say (default: no)",
+        help="rewrite DIR in as many blocks as its plays need by now, or as --user-blocks and --item-blocks say (default: off)",
     )  # fmt: skip
-    add_task_memory(parser, "; with less of it there are more blocks")
+    add_task_memory(parser, "; with less there are more blocks")
     add_feedback(parser)
     add_options(parser, "what counts as a play", InputOptions)
     add_engine(parser)

@@ -1,4 +1,7 @@
-"""`mr-als recommend`: the best items for one user, some, or all."""
+"""`mr-als recommend`: the best items for one user, some users, or all.
+
+It is long because users, items and outputs can each be given in several ways, and each way has its own errors.
+"""
 
 from __future__ import annotations
 
@@ -36,14 +39,16 @@ if TYPE_CHECKING:
     from mr_als.records.catalogue import UsersBlock
 
 DESCRIPTION = f"""\
-Print the items of highest score for users of a model, best first; what a user has played is left out.
-With --all, or --output DIR and no users named: for all users, by a MapReduce job over blocks of users. With --plays: for
-users who were not in training, from the plays in LOGS (fold-in: the same equations, with the items as they are).
+Print the items with the highest scores for users of a model, best first, without those that the user has played.
+With --all, or with --output DIR and no user named, it does so for all users, by a MapReduce job over blocks of users. With
+--plays, it does so for users who were not in training, from the plays in LOGS (fold-in: the same equations, with the item
+vectors as they are). For users without any plays (cold start) see --fallback.
 
 {SCORE}
 
-The output is `user TAB rank TAB item TAB score`, or with --json one object a user and line. Equal scores are in the order of
-the item ids. With --output DIR it goes to part files in a new directory, which appears in one step when it is complete."""
+The output is `user TAB rank TAB item TAB score`, or with --json one object per user and line. Items with equal scores are
+ordered by their ids. With --output DIR the output goes to part files in a new directory, which appears in one step once it
+is complete."""
 
 EXAMPLE = """\
   mr-als recommend --model model alice -n 5
@@ -60,33 +65,33 @@ def add(subparsers: Any) -> None:
     """Declare the options."""
     parser = add_command(
         subparsers, "recommend", "--model DIR [USER ... | --users FILE | --all] [options]",
-        summary="the best items for one user, some, or all", description=DESCRIPTION, example=EXAMPLE,
+        summary="the best items for one user, some users, or all", description=DESCRIPTION, example=EXAMPLE,
     )  # fmt: skip
-    parser.add_argument("user", nargs="*", metavar="USER", help="ids of users; one that begins with '-' comes after a '--'")
+    parser.add_argument("user", nargs="*", metavar="USER", help="user ids; put `--` before ids that begin with '-'")
     add_model(parser)
-    parser.add_argument("--users", metavar="FILE", help="a file of user ids, one a line; '-' is stdin (default: none)")
-    parser.add_argument("--all", action="store_true", help="print recommendations for all users (default: no, only with --output)")
+    parser.add_argument("--users", metavar="FILE", help="file of user ids, one per line; '-' for stdin (default: none)")
+    parser.add_argument("--all", action="store_true", help="print recommendations for all users (default: only with --output)")
     parser.add_argument(
         "--plays", metavar="LOGS", action="append", default=[],
-        help="recommend to the users in LOGS, who need not be in the model, by their plays there; may be repeated (default: none)",
+        help="recommend to the users in LOGS, from their plays there, known to the model or not; may be repeated (default: none)",
     )  # fmt: skip
-    parser.add_argument("--allow", metavar="FILE", help="recommend only the items in FILE, ids one a line (default: all items)")
-    parser.add_argument("--deny", metavar="FILE", help="do not recommend the items in FILE, ids one a line (default: none)")
+    parser.add_argument("--allow", metavar="FILE", help="recommend only the items in FILE, one id per line (default: all items)")
+    parser.add_argument("--deny", metavar="FILE", help="do not recommend the items in FILE, one id per line (default: none)")
     parser.add_argument(
         "--fallback", choices=("none", "popular"), default="none",
-        help="popular: unknown users get the items with most listeners, the share of listeners as score, marked `popular` in a "
-        "fifth column (default: none, unknown users are an error)",
+        help="popular: unknown users get the items with the most listeners, scored by their share of all listeners and marked "
+        "`popular` in a fifth column (default: none, unknown users are an error)",
     )  # fmt: skip
-    parser.add_argument("-n", "--number", type=count, default=10, metavar="N", help="items a user (default: 10)")
-    parser.add_argument("--include-played", action="store_true", help="do not leave out what was played (default: no)")
-    parser.add_argument("-o", "--output", metavar="DIR", help="write part files into this new directory (default: none, to stdout)")
+    parser.add_argument("-n", "--number", type=count, default=10, metavar="N", help="items per user (default: 10)")
+    parser.add_argument("--include-played", action="store_true", help="also recommend items that were played (default: off)")
+    parser.add_argument("-o", "--output", metavar="DIR", help="write part files to this new directory (default: stdout)")
     parser.add_argument(
         "--format", choices=("tsv", "jsonl", "parquet"), default="",
-        help="of what is written with --output: tsv; jsonl: an object for each user, as --json; parquet: columns user, rank, item, "
+        help="format of the files in --output: tsv; jsonl: one object per user, as with --json; parquet: columns user, rank, item, "
         "score and fallback, all rows of a user in one row group (default: tsv)",
     )  # fmt: skip
     add_engine(parser)
-    add_task_memory(parser, "; decides how many items it maps at a time")
+    add_task_memory(parser, "; decides how many items are scored at a time")
     parser.set_defaults(run=run)
 
 

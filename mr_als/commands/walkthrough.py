@@ -14,8 +14,8 @@ plays to a recommendation and its reasons, and then the same numbers out of the 
 
 EXAMPLE = """\
   mr-als walkthrough                          the example of docs/worked-example.md: 4 users, 5 items
-  mr-als walkthrough --only gram,users        some sections of it
-  mr-als walkthrough mine.csv --rank 3        a matrix of yours: item names in the first row, then a row for each user
+  mr-als walkthrough --only gram,users        only some sections
+  mr-als walkthrough mine.csv --rank 3        a matrix of your own: item names in the first row, then a row for each user
   mr-als walkthrough --html als.html          the same to play with, in a browser: edit the matrix, step half by half
   mr-als walkthrough --trace                  the records of docs/scaling.md: broadcast, full grid, half grid, a killed task"""
 
@@ -29,13 +29,21 @@ def add(subparsers: Any) -> None:
     parser.add_argument("matrix", nargs="?", metavar="MATRIX.csv", help="a small utility matrix (default: that of the example)")
     group = parser.add_argument_group("the model")
     group.add_argument("--rank", type=int, default=2, metavar="K", help="length of the vectors, 1 to 5 (default: 2)")
-    group.add_argument("--alpha", type=float, default=1.0, metavar="A", help="c = 1 + alpha r (default: 1)")
-    group.add_argument("--regularization", type=float, default=1.0, metavar="L", help="lambda (default: 1)")
+    group.add_argument(
+        "--alpha",
+        type=float,
+        default=1.0,
+        metavar="NUMBER",
+        help="how much a play adds to the confidence: c = 1 + alpha r (default: 1)",
+    )
+    group.add_argument(
+        "--regularization", type=float, default=1.0, metavar="LAMBDA", help="lambda, the weight of the penalty (default: 1)"
+    )
     group.add_argument(
         "--initial-factors", metavar="FILE",
-        help="item vectors to begin with, lines of an item and --rank numbers (default: those of the example, or random ones)",
+        help="initial item vectors, lines of an item and --rank numbers (default: those of the example, or random ones)",
     )  # fmt: skip
-    group.add_argument("--seed", type=whole, default=0, metavar="N", help="of random item vectors (default: 0)")
+    group.add_argument("--seed", type=whole, default=0, metavar="N", help="random seed of the initial item vectors (default: 0)")
     group.add_argument(
         "--tolerance", type=percent, default="0.1%", metavar="SHARE",
         help="stop when the weighted RMSE of two user halves differs by less than this share of it, e.g. 0.1%%; 0 to go on "
@@ -43,14 +51,14 @@ def add(subparsers: Any) -> None:
     )  # fmt: skip
     group.add_argument("--max-iterations", type=whole, default=20, metavar="N", help="stop after N item halves (default: 20)")
     group = parser.add_argument_group("what is shown")
-    group.add_argument("--user", help="the user who is worked out in full (default: the first)")
-    group.add_argument("--item", help="the item that is worked out in full (default: the first)")
+    group.add_argument("--user", metavar="NAME", help="user to work out in full (default: the first)")
+    group.add_argument("--item", metavar="NAME", help="item to work out in full (default: the first)")
     group.add_argument(
-        "--trace", action="store_true", help="every record that the jobs exchange, and arithmetic of scale (default: no)"
+        "--trace", action="store_true", help="show every record that the jobs exchange, and the arithmetic of scale (default: off)"
     )
-    group.add_argument("--only", metavar="NAMES", help="some sections, names separated by commas (default: all, see --list)")
-    group.add_argument("--html", metavar="PAGE", help="write an interactive page instead, which needs no network (default: no)")
-    group.add_argument("--list", action="store_true", help="list the sections (default: no)")
+    group.add_argument("--only", metavar="NAMES", help="only these sections, separated by commas (default: all, see --list)")
+    group.add_argument("--html", metavar="PAGE", help="write an interactive page instead, which needs no network (default: off)")
+    group.add_argument("--list", action="store_true", help="list the sections (default: off)")
     parser.set_defaults(run=run)
 
 

@@ -6,6 +6,8 @@
 <directory>/work/half-007-<attempt>/   its files; an attempt without a half-007.json counts for nothing
 
 On a cluster the lock is a lease (`mr_als.engine.lease`), and all but run.json is in generations/<run>/.
+
+It is long because what makes a half count has to be read together to be believed.
 """
 
 from __future__ import annotations

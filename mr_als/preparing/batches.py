@@ -1,6 +1,8 @@
 """What a program has, a piece at a time: tables of any library that speaks Arrow, and tuples, as codes of ids and numbers.
 
 A piece of a table names each of its ids once, so that an id is hashed once a piece and not once a row.
+
+It is long because each kind of source has its own way to name ids.
 """
 
 from __future__ import annotations

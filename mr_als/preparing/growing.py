@@ -131,7 +131,7 @@ def _at_once(directory: str) -> Segments | None:
                 "prepare all its logs with --add into another directory, where such options apply to the sum"
             )
             raise UsageError(msg)
-    kept = {name: value for name, value in info.items() if name not in ("options", "ratings", "before")}
+    kept = {name: value for name, value in info.items() if name not in ("format", "options", "ratings", "before")}
     kept = {"others": {}, "times": None, **kept}  # of which 0.1.0 says nothing
     return Segments(options, info.get("ratings", False), info["blocks"], [kept])
 

@@ -1,4 +1,7 @@
-"""The logs that a command is given: what their records mean, whether the engine can read them, and what jobs are told of it."""
+"""The logs that a command is given: what their records mean, whether the engine can read them, and what jobs are told of it.
+
+It is long because of its checks, which all come before a job is started.
+"""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def read_segments(directory: str) -> Segments | None:
 
 def write_segments(directory: str, segments: Segments, step: str) -> None:
     """Let the segments count from now on; `step` names what was done, for tests of what a kill there leaves."""
-    text = json.dumps({"format": FORMAT, **asdict(segments)}, indent=1)
+    text = json.dumps({"format": FORMAT, **vars(segments)}, indent=1)
     crash_point(f"before-{step}")
     storage_of(directory).replace(os.path.join(directory, "segments.json"), text.encode())
     crash_point(f"after-{step}")

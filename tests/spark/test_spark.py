@@ -23,7 +23,13 @@ from mr_als.engine.runners import spark
 from mr_als.engine.runners.runner import Call
 from mr_als.engine.spark import session
 from mr_als.errors import DamagedDataError, UsageError
+from mr_als.options import PlanOptions
+from mr_als.preparing.growing import grow
+from mr_als.preparing.ingesting import Task
 from mr_als.preparing.prepare import prepare
+from mr_als.preparing.summing import open_plays
+from mr_als.progress import Progress
+from mr_als.records.blocks import SIDES
 from mr_als.storage.places import storage_of
 from mr_als.training.train import train
 from tests.emr.stand_in import make_bucket, stand_in
@@ -114,6 +120,21 @@ def test_logs_and_model_in_s3_give_the_bytes_of_a_disk(logs, tmp_path, monkeypat
         train([f"{bucket}/logs"], f"{bucket}/m", chosen, engine=Engine("spark", tasks=2, mrjob_arguments=LOCAL))
 
         assert arrays_of(f"{bucket}/m") == arrays_of(str(tmp_path / "inline"))
+
+
+@pytest.mark.spark
+def test_plays_grow_to_the_bytes_of_all_logs_at_once(tmp_path):
+    engine, chosen, lines = Engine("spark", tasks=2, mrjob_arguments=LOCAL), options().inputs, toy_lines()
+    logs = [write(tmp_path / f"{n}.tsv", lines[n::2]) for n in range(2)]
+    for log in logs:
+        grow([log], Task(str(tmp_path / "plays"), chosen, engine, Progress(quiet=True), PlanOptions(), 0, False))
+
+    grown = open_plays(str(tmp_path / "plays"), engine)
+
+    whole = prepare(logs, str(tmp_path / "whole"), chosen)
+    assert [(n, bytes(b)) for side in SIDES for n, b in getattr(grown, side).blocks()] == [
+        (n, bytes(b)) for side in SIDES for n, b in getattr(whole, side).blocks()
+    ]
 
 
 @pytest.mark.spark

@@ -1,6 +1,8 @@
 """The Spark session: one for all jobs of a process. It is found or made by the first job, and only what we made is stopped.
 
 A program that has a session of its own, and one that was itself submitted (`spark-submit`, EMR Serverless, Databricks), lends it.
+
+It is long because what is set, checked and ended of a session has to be read together.
 """
 
 from __future__ import annotations
