@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from mr_als import cli
+from tests.browser import CONTRAST, GEOMETRY, browser
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -125,6 +126,20 @@ def test_pictures_are_those_that_the_script_draws(make):
     assert {path.stem for path in folder.glob("*.svg")} == set(make.PICTURES)
     for name, draw in make.PICTURES.items():
         assert (folder / f"{name}.svg").read_text(encoding="utf-8") == draw().svg(), "run: python docs/pictures/make.py"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pictures_can_be_read_in_a_browser(scheme, tmp_path):
+    """Nothing is cut, no label lies on another, and all contrast with their ground, light and dark."""
+    with browser(tmp_path) as chromium:
+        for path in sorted((ROOT / "docs" / "pictures").glob("*.svg")):
+            shown = tmp_path / f"{path.stem}.html"
+            shown.write_text(f'<meta name="color-scheme" content="light dark">{path.read_text(encoding="utf-8")}', encoding="utf-8")
+            chromium.open(shown, 1280, 900, scheme)
+
+            assert chromium.run(GEOMETRY) == [], path.stem
+            assert chromium.run(CONTRAST) == [], path.stem
 
 
 def test_pictures_are_well_formed_and_used():

@@ -59,7 +59,7 @@ function axes(drawn, box, xs, ys, names) {
   }
   drawn.append(shape("path", { class: "axis", d: `M${left} ${top} V${bottom} H${right}` }));
   write(drawn, (left + right) / 2, bottom + 32, names[0], "tick");
-  write(drawn, left - 5, top - 9, names[1], "tick", "start");
+  write(drawn, left, top - 9, names[1], "tick", "start");
   return { x, y };
 }
 
