@@ -17,7 +17,7 @@ from typing import Any
 
 QUIET = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync "
-    "--disable-component-update --remote-debugging-pipe --force-prefers-reduced-motion"
+    "--disable-component-update --remote-debugging-pipe"
 )
 KEYS = {"Tab": 9, "Enter": 13, " ": 32, "ArrowRight": 39, "ArrowLeft": 37, "End": 35, "Home": 36}
 
@@ -62,12 +62,13 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]["exception"]["description"]
         return answer["result"].get("value")
 
-    def open(self, page: Path, width: int = 1280, height: int = 720, scheme: str = "light") -> None:
-        """Open a file in a window of that size and colour scheme."""
+    def open(self, page: Path, width: int = 1280, height: int = 720, scheme: str = "light", *, motion: bool = False) -> None:
+        """Open a file in a window of that size and colour scheme, for somebody who wants things to move or not."""
         self.errors.clear()
         phone = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.call("Emulation.setDeviceMetricsOverride", **phone)
-        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        wanted = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "no-preference" if motion else "reduce"}
+        self.call("Emulation.setEmulatedMedia", features=[{"name": name, "value": value} for name, value in wanted.items()])
         self.call("Page.navigate", url=page.as_uri())
         loaded = "new Promise(done => document.readyState == 'complete' ? done(1) : addEventListener('load', () => done(1)))"
         while self.run("location.href").split("#")[0] != page.as_uri():

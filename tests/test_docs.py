@@ -165,6 +165,18 @@ def test_curves_are_drawn_with_their_numbers(make):
     assert all(f">{text}<" in drawn for text in ("0.5", "1.25", "4M", "1,000", "MB of the largest task against blocks"))
 
 
+def test_where_two_curves_cross_they_share_the_median_of_all_runs(make):
+    base = {"users": 20_000, "rank": 64}
+    users = {"varied": "users", "x": [5000, 20_000], "all": [[0.1], [0.31, 0.45]], "y": [0.1, 0.38]}
+    rank = {"varied": "rank", "x": [64, 128], "all": [[0.59], [1.0]], "y": [0.59, 1.0]}
+
+    drawn = make.curves(
+        {name: {**curve, "measured": "seconds", "base": base} for name, curve in (("users", users), ("rank", rank))}
+    )
+
+    assert drawn.svg().count(">0.45<") == 2
+
+
 @pytest.fixture
 def benchmarks(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))

@@ -107,6 +107,23 @@ def test_nothing_is_undefined_at_the_ends_of_what_can_be_typed(edit, page):
 
 
 @pytest.mark.slow
+def test_arrows_move_to_where_they_belong_unless_motion_is_unwanted(chromium, pages):
+    ends = "[...document.querySelectorAll('#arrows .line')].map(e => [Number(e.getAttribute('x2')), Number(e.getAttribute('y2'))])"
+    chromium.open(pages["example"])
+    chromium.run("step(2)")
+    still = chromium.run(ends)
+    assert chromium.run("tell(2); document.querySelectorAll('animateMotion').length") == 0
+
+    chromium.open(pages["example"], motion=True)
+    arrived = "new Promise(done => { const look = () => (moving === 0 ? done() : setTimeout(look, 20)); look(); })"
+    chromium.run(f"step(1); step(2); {arrived}")
+
+    assert chromium.run(ends) == still
+    assert chromium.run("tell(2); document.querySelectorAll('animateMotion').length") > 0
+    assert chromium.errors == []
+
+
+@pytest.mark.slow
 def test_on_a_projector_the_pictures_stand_beside_the_matrix(page):
     page.run("step(3)")
     bottom = page.run("Math.max(...['plays', 'arrows', 'objective', 'wrmse'].map(id => byId(id).getBoundingClientRect().bottom))")

@@ -139,7 +139,7 @@ function animate(draw) {
   const frame = (now) => {
     const share = Math.min(Math.max((now - begun) / 450, 0), 1);
     draw(share * (2 - share));
-    if (share < 1) moving = requestAnimationFrame(frame);
+    moving = share < 1 ? requestAnimationFrame(frame) : 0;
   };
   moving = requestAnimationFrame(frame);
 }
