@@ -17,6 +17,7 @@ import getpass
 import json
 import os
 import random
+import re
 import secrets
 import shutil
 import signal
@@ -82,6 +83,7 @@ class Cluster:
     """
 
     folder = "hadoop-run"
+    workers = 1
     daemons = DAEMONS
     port_names = conf.PORTS
     tls: ssl.SSLContext | None = None
@@ -110,6 +112,10 @@ class Cluster:
             "HADOOP_LOG_DIR": str(self.run / "logs"),
             "PATH": f"{self.home / 'bin'}{os.pathsep}{os.environ['PATH']}",
         }
+
+    def conf_dir(self, daemon: str) -> str:
+        """Return the name of the directory that a daemon's configuration is in."""
+        return "conf"
 
     def command(self, *words: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run a client such as `hdfs dfsadmin -report` and give what it printed."""
@@ -149,6 +155,7 @@ class Cluster:
         for daemon in self.daemons:
             if daemon != "historyserver":  # it wants HDFS at once, the others wait for what they need
                 self.up(daemon)
+        self._before_hdfs()
         self._wait(180, "the DataNode to register and HDFS to leave safe mode", self._has_hdfs)
         if not self.is_ours():
             msg = f"the NameNode at {self.default_fs} was not started from {self.run}"
@@ -165,12 +172,19 @@ class Cluster:
         ports = dict(zip(self.port_names, free_ports(len(self.port_names)), strict=True))
         self._configure(ports)
         made = {"ports": ports, "id": f"mr-als-test-{secrets.token_hex(8)}"}
-        self.command("hdfs", "namenode", "-format", "-nonInteractive", "-force", "-clusterId", made["id"])
+        self._format(made["id"])
         (self.run / "made.json").write_text(json.dumps(made, indent=1))
 
     def _configure(self, ports: dict[str, int]) -> None:
         """Write the configuration, before the NameNode is formatted."""
         conf.write(self.run / "conf", conf.sites(self.run, self.home, ports))
+
+    def _format(self, cluster_id: str) -> None:
+        """Format the NameNode."""
+        self.command("hdfs", "namenode", "-format", "-nonInteractive", "-force", "-clusterId", cluster_id)
+
+    def _before_hdfs(self) -> None:
+        """Do what HDFS waits for, once its daemons are started."""
 
     def _make_folders(self) -> bool:
         """Make in HDFS what every job expects, through WebHDFS: a JVM would take a second for each."""
@@ -182,14 +196,14 @@ class Cluster:
 
     def _has_hdfs(self) -> bool:
         state = self.get("namenode", "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState")["beans"][0]
-        return bool(state["NumLiveDataNodes"] == 1 and state["FSState"] == "Operational")
+        return bool(state["NumLiveDataNodes"] == self.workers and state["FSState"] == "Operational")
 
     def _has_history(self) -> bool:
         return "startedOn" in self.get("historyserver", "/ws/v1/history/info")["historyInfo"]
 
     def has_node(self) -> bool:
         """Say whether a NodeManager can take containers."""
-        return bool(self.get("resourcemanager", "/ws/v1/cluster/metrics")["clusterMetrics"]["activeNodes"] == 1)
+        return bool(self.get("resourcemanager", "/ws/v1/cluster/metrics")["clusterMetrics"]["activeNodes"] == self.workers)
 
     def _wait(self, seconds: float, what: str, ready: Callable[[], bool]) -> None:
         """Wait for a condition; give up at once if a daemon died."""
@@ -221,10 +235,9 @@ class Cluster:
             "sh",
             str(self.run / f"logs/{daemon}.log"),
         ]
-        started = subprocess.run(
-            [*detached, *self._words(daemon)],
-            env={**os.environ, **self.environment()}, cwd=self.run, check=True, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        environment = {**os.environ, **self.environment(self.conf_dir(daemon))}
+        words = [*detached, *self._words(daemon)]
+        started = subprocess.run(words, env=environment, cwd=self.run, check=True, stdout=subprocess.PIPE, text=True)
         (self.run / f"pids/{daemon}").write_text(started.stdout.strip())
 
     def _words(self, daemon: str) -> list[str]:
@@ -241,7 +254,7 @@ class Cluster:
         try:
             state = Path(f"/proc/{self.pid(daemon)}/stat").read_text().rsplit(")", 1)[1].split()[0]
             environment = Path(f"/proc/{self.pid(daemon)}/environ").read_bytes()
-            return state != "Z" and f"HADOOP_CONF_DIR={self.run}/conf\0".encode() in environment
+            return state != "Z" and f"HADOOP_CONF_DIR={self.run / self.conf_dir(daemon)}\0".encode() in environment
         except (OSError, IndexError):
             return False
 
@@ -277,10 +290,10 @@ class Cluster:
 
     def _end_containers(self) -> None:
         """End what the NodeManager started: a supervised one leaves it for its successor."""
-        ours = f"{self.run}/local/usercache/".encode()
+        ours = re.compile(re.escape(f"{self.run}/local").encode() + rb"(-\d+)?/usercache/")
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):  # it has ended meanwhile
-                if ours in path.read_bytes():
+                if ours.search(path.read_bytes()):
                     os.kill(int(path.parent.name), signal.SIGKILL)
 
     def clean(self) -> None:

@@ -19,6 +19,7 @@ case $program:$command in
   hadoop:fs | hdfs:dfs) class=fs.FsShell ;;
   hadoop:jar)           class=util.RunJar ;;
   hdfs:dfsadmin)        class=hdfs.tools.DFSAdmin ;;
+  hdfs:haadmin)         class=hdfs.tools.DFSHAAdmin ;;
   hdfs:fetchdt)         class=hdfs.tools.DelegationTokenFetcher ;;
   mapred:job)           class=mapred.JobClient ;;
   yarn:application)     class=yarn.client.cli.ApplicationCLI; set -- application "$@" ;;  # wants the word itself

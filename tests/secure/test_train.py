@@ -42,7 +42,8 @@ def seen(secure, tmp_path, monkeypatch):
     (tmp_path / "scratch").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
     monkeypatch.setattr("tempfile.tempdir", None)
-    seen = Seen(tmp_path, secure.run / "local", secure.run / "logs")
+    # not the logs of the daemons themselves: they write down what they are asked, and with it tokens
+    seen = Seen(tmp_path, secure.run / "local", secure.run / "logs/userlogs")
     fetch, popen = tokens._fetch, subprocess.Popen.__init__
 
     def fetched(file_system):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import base64
+import io
 import os
 import stat
 import struct
+import urllib.error
+from email.message import Message
 
 import pytest
 
 from mr_als.errors import StorageError, UsageError
-from mr_als.storage import tls, tokens
+from mr_als.storage import tls, tokens, webhdfs
 from mr_als.storage.hadoop_client import is_secure, kerberos_trouble, run_client
 from mr_als.storage.tokens import DelegationToken, read_token, token_of
-from mr_als.storage.webhdfs import web_addresses
+from mr_als.storage.webhdfs import MISSING, web_addresses
 
 HDFS = "hdfs://namenode:8020"
 
@@ -231,3 +234,22 @@ def test_without_a_keytool_that_is_said_unless_there_is_a_file_of_ones_own(monke
     monkeypatch.setenv("SSL_CERT_FILE", "/ca.pem")
 
     assert tls._certificates("/store.jks", "secret") == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "words"),
+    [
+        (403, b'{"RemoteException": {"exception": "AccessControlException", "message": "/a/f (is not a directory)"}}', MISSING),
+        (403, b'{"RemoteException": {"exception": "AccessControlException", "message": "Permission denied"}}', "AccessControl"),
+        (401, b"<html>", "it asks for Kerberos, and hadoop.security.authentication is not kerberos here"),
+        (500, b"<html>", "HTTP 500: <html>"),
+    ],
+)
+def test_what_hdfs_refuses_is_told_by_its_kind(code, body, words):
+    """Where it looks at permissions, a name below a file is one that nobody may enter; it is only missing."""
+    answer = urllib.error.HTTPError("https://namenode:9871/webhdfs/v1/?delegation=secret", code, "", Message(), io.BytesIO(body))
+
+    error = webhdfs._remote_error(answer)
+
+    assert words in str(error)
+    assert "secret" not in str(error)
