@@ -17,10 +17,10 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST = $(BIN)/python -m pytest $(ARGS)
 # on all cores; what starts a cluster of its own does not
 PARALLEL = --numprocesses auto --dist worksteal
-ENGINES = hadoop or spark or faults or emr or s3 or secure
+ENGINES = hadoop or spark or faults or emr or s3 or postgres or secure
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-hadoop test-secure test-spark test-faults test-emr check lint format hadoop bench clean
+.PHONY: help demo test test-slow test-hadoop test-secure test-spark test-faults test-emr test-postgres check lint format docs hadoop bench clean
 # an installation that fails leaves no file that says it is done
 .DELETE_ON_ERROR:
 
@@ -36,7 +36,7 @@ demo: $(VENV)/.done-package ## train on sample_logs/ and recommend: the whole pa
 test: $(VENV)/.done-test ## the tests that need some minutes and no other software
 	$(PYTEST) $(PARALLEL)
 
-test-slow: $(VENV)/.done-test ## the tests that take longer, such as that of the wheel
+test-slow: $(VENV)/.done-docs ## the tests that take longer, such as that of the wheel
 	$(PYTEST) $(PARALLEL) --dist loadfile -m 'slow and not ($(ENGINES))' tests  # files share what is slow to make
 
 test-hadoop: $(VENV)/.done-spark $(VENV)/.done-aws ## on a real single-node Hadoop, started for it and broken a little; needs JDK 17 and Maven
@@ -54,6 +54,9 @@ test-faults: $(VENV)/.done-test ## break that Hadoop in all ways; needs JDK 17 a
 test-emr: $(VENV)/.done-aws ## EMR and S3 against a local stand-in of AWS
 	$(PYTEST) -m 'emr or s3' tests
 
+test-postgres: $(VENV)/.done-test ## nights of training that end in a table; needs PostgreSQL, as Debian's package
+	$(PYTEST) -m postgres tests
+
 check: lint ## before a commit: format, lint, types and the tests of `make test`
 	$(PYTEST) $(PARALLEL) --quiet
 
@@ -65,6 +68,10 @@ lint: $(VENV)/.done-dev ## format, lint and types alone
 format: $(VENV)/.done-dev ## format the code and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.done-docs ## build the pages as a site into build/site, with search and the API reference
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "read it:  $(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site 8000"
 
 hadoop: $(VENV)/.done-test ## start a single-node Hadoop to play with; needs JDK 17 and Maven
 	$(BIN)/python -m local_hadoop
@@ -92,6 +99,10 @@ $(VENV)/.done-package: pyproject.toml setup.cfg
 
 $(VENV)/.done-test: $(VENV)/.done-package
 	@$(PIP) install --group test
+	@touch $@
+
+$(VENV)/.done-docs: $(VENV)/.done-test
+	@$(PIP) install --group docs
 	@touch $@
 
 $(VENV)/.done-dev: $(VENV)/.done-package

@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import numpy as np
 
 from mr_als.maths.drawing.initial import initial_factors
-from mr_als.maths.solve import solve_block
+from mr_als.maths.solve import Fixed, Method, solve_block
 from mr_als.maths.solving.normal_equations import eigenbasis, gram_matrix, project
 from mr_als.maths.weighing.weights import Weights
 from mr_als.options import InputOptions
@@ -62,7 +62,8 @@ def measure(plays: Plays) -> None:
         spent = least(lambda: solve(*joined[:2], vectors, level, *terms, scale, spectrum, 1e-4, steps, *out))  # noqa: B023
         print(f"  at most {steps:2d} steps     {1e9 * spent / n:6.1f}   {100 * out[2].mean():5.1f} % of the users solved")
     print(f"  join                 {1e9 * least(lambda: join(block, *match(block.columns, fixed))) / n:6.1f}")
-    whole = least(lambda: solve_block(*joined, vectors, spectrum, basis, len(fixed), weights, kernel="numba"))
+    side = Fixed(vectors, spectrum, basis, len(fixed))
+    whole = least(lambda: solve_block(joined, side, weights, Method(kernel="numba")))
     print(f"  a block from plays to factors, Gram matrix and loss {1e9 * whole / n:.1f}")
 
 

@@ -34,6 +34,7 @@ _EXACT = f"{_IMPLICIT} --solver cholesky --iterations 7"
 _FEW = "--iterations 1,3"  # where one takes many seconds
 _SPARK = f"peer_spark.py {{data}} {_FEW}"
 _SPARK_OPTIONS = "--regularization=0.01 --regularization-scaling=count"
+_ON_SPARK = f"-r spark --master local[2] {_SPARK_OPTIONS}"
 _MODEL = "{work}/M-model"
 
 ROWS = (
@@ -51,6 +52,17 @@ ROWS = (
         f"{_ITERATION} {_FEW} -- --rank 64 {_SPARK_OPTIONS}", _SPARK, 0.06),
     Row("numpy-M-spark", "iteration, M, rank 64, local, NumPy alone", "Spark MLlib, local[2]", "M-counts.tsv",
         f"{_ITERATION} {_FEW} --numpy-alone -- --rank 64 -r local {_SPARK_OPTIONS}", _SPARK, 0.2),
+    Row("spark-S", "iteration, S, rank 64, Spark local[2]", "Spark MLlib, local[2]", "S-counts.tsv",
+        f"{_ITERATION} {_FEW} -- --rank 64 {_ON_SPARK}", _SPARK, 0.3),
+    Row("spark-M", "iteration, M, rank 64, Spark local[2]", "Spark MLlib, local[2]", "M-counts.tsv",
+        f"{_ITERATION} {_FEW} -- --rank 64 {_ON_SPARK}", _SPARK, 0.12),
+    Row("spark-numpy-S", "iteration, S, rank 64, Spark local[2], NumPy alone", "Spark MLlib, local[2]", "S-counts.tsv",
+        f"{_ITERATION} {_FEW} --numpy-alone -- --rank 64 {_ON_SPARK}", _SPARK, 0.4),
+    Row("spark-numpy-M", "iteration, M, rank 64, Spark local[2], NumPy alone", "Spark MLlib, local[2]", "M-counts.tsv",
+        f"{_ITERATION} {_FEW} --numpy-alone -- --rank 64 {_ON_SPARK}", _SPARK, 0.25),
+    Row("spark-end-to-end-S", "counts to a published model, 10 iterations, S, Spark local[2]", "Spark MLlib, local[2]",
+        "S-counts.tsv", f"ours.py end-to-end {{data}} --iterations 10 -- --rank 64 {_ON_SPARK}",
+        "peer_spark.py {data} --iterations 10 --end-to-end", 0.5),
     Row("end-to-end-M", "counts to factor files, 10 iterations, M, rank 64", "implicit, np.loadtxt, CG", "M-counts.tsv",
         "ours.py end-to-end {data} --iterations 10 -- --rank 64", "peer_implicit.py end-to-end {data} --iterations 10",
         0.75),

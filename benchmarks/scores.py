@@ -65,7 +65,7 @@ class Scorers:
 
         def find(a: int, b: int) -> Any:
             left_out = self._starts[a : b + 1] - self._starts[a], played[self._starts[a] : self._starts[b]]
-            return best_longest_first(self.users[a:b], by_length, lengths, N, lambda row: b"%d" % row, 1 << 20, *left_out)
+            return best_longest_first(self.users[a:b], by_length, lengths, N, lambda row: b"%d" % row, 1 << 20, left_out)
 
         return find
 

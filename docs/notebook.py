@@ -23,7 +23,7 @@ CELLS = {
         import numpy as np
         np.set_printoptions(precision=4, suppress=True)
 
-        users, items = ["u1", "u2", "u3", "u4"], ["A", "B", "C", "D", "E"]
+        users, items = ["u1", "u2", "u3", "u4"], ["aria", "blues", "conga", "disco", "etude"]
         R = np.array([[3, 1, 0, 0, 0], [1, 2, 0, 0, 1], [0, 0, 2, 1, 0], [0, 1, 1, 3, 0]])
         print(R.size, (R > 0).sum(), R.sum())""",
     "preference": r"""
@@ -59,7 +59,8 @@ CELLS = {
         print(gram, *by_the_gram_trick(gram, Y0[played], C[0][played], lam), sep="\n")""",
     "operations": r"""
         n_users, n_items, n_pairs, rank = 1_000_000, 100_000, 100_000_000, 64
-        print(round(n_users * n_items * rank**2 / ((n_items + n_pairs) * rank**2)))""",
+        solving = n_users * rank**3 / 3
+        print(round((n_users * n_items * rank**2 + solving) / ((n_items + n_pairs) * rank**2 + solving)))""",
     "users": r"""
         def solve_rows(R, Y, alpha, lam):
             gram, rows = Y.T @ Y, []
@@ -123,6 +124,28 @@ CELLS = {
     "rotation": r"""
         T = np.array([[0.8, -0.6], [0.6, 0.8]])
         print(X @ T, Y @ T, np.allclose((X @ T) @ (Y @ T).T, X @ Y.T), sep="\n\n")""",
+    "fold-in": r"""
+        a, b = by_the_gram_trick(Y.T @ Y, Y[[0]], np.array([2.0]), lam)  # aria, once
+        x_new = np.linalg.solve(a, b)
+        print(x_new, Y @ x_new, sep="\n")""",
+    "evaluate": r"""
+        def trained_on(R, rounds=7):
+            Y = Y0
+            for _ in range(rounds):
+                X = solve_rows(R, Y, alpha, lam)
+                Y = solve_rows(R.T, X, alpha, lam)
+            return X @ Y.T
+
+        for u, i in np.argwhere(R):
+            rest = R.copy()
+            rest[u, i] = 0
+            if rest[:, i].any():
+                scores = trained_on(rest)[u].round(3) + 0.0
+                candidates = [j for j in np.argsort(-scores, kind="stable") if rest[u, j] == 0]
+                print(users[u], items[i], [(items[j], scores[j].item()) for j in candidates])""",
+    "defaults": r"""
+        alpha_auto = 3 / np.log1p(R[R > 0]).mean()  # half of the cells are played: the lower bound
+        print(round(alpha_auto, 2), 1 + alpha_auto * np.log1p([1, 3, 100]))""",
     "mapreduce": r"""
         import contextlib, os, pathlib, tempfile
         import mr_als
@@ -145,7 +168,7 @@ _BLOCK = re.compile(r"^```console\n\$ mr-als walkthrough (.*)\n(?:.*\n)*?```$", 
 
 def build(page: str) -> nbformat.NotebookNode:
     """Turn the page, up to its exercises, into a notebook with the outputs of its cells."""
-    parts = _BLOCK.split(page.split("## 14. Exercises")[0])
+    parts = _BLOCK.split(re.split(r"^## \d+\. Exercises$", page, flags=re.MULTILINE)[0])
     cells = []
     for text, arguments in zip(parts[::2], [*parts[1::2], None], strict=True):
         if text.strip():

@@ -4,7 +4,8 @@ A block ```console whose first line is `$ mr-als walkthrough ...` or `$ mr-als p
 script runs the commands and writes the outputs anew; tests/test_docs.py fails where a page differs from what would be written.
 
 The blocks ```console session of a page are one session: any commands, run one after the other in an empty directory in which
-sample_logs/ and docs/ are. Their figures may differ a little from machine to machine.
+sample_logs/ and docs/ are. Their figures may differ a little from machine to machine. Blocks ```console postgres belong to it where
+psql finds a server by PGHOST, which has to be empty; else they stay as they are.
 
     python docs/refresh.py        also writes the notebooks anew
 """
@@ -32,7 +33,8 @@ DOCS = Path(__file__).resolve().parent
 BLOCK = re.compile(r"^```console\n\$ (mr-als (?:walkthrough|plan).*)\n(?:.*\n)*?```$", re.MULTILINE)
 
 
-SESSION = re.compile(r"^```console session\n((?:.*\n)*?)```$", re.MULTILINE)
+SESSION = re.compile(r"^```console (session)\n((?:.*\n)*?)```$", re.MULTILINE)
+SERVED = re.compile(r"^```console (session|postgres)\n((?:.*\n)*?)```$", re.MULTILINE)
 
 
 def output_of(command: str) -> str:
@@ -56,7 +58,7 @@ def refreshed(page: str) -> str:
     return BLOCK.sub(lambda found: f"```console\n$ {found[1]}\n{output_of(found[1])}```", page)
 
 
-def run_session(page: str) -> str:
+def run_session(page: str, blocks: re.Pattern[str] = SESSION) -> str:
     """Run the commands of a page's session and fill in their outputs."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
@@ -64,7 +66,7 @@ def run_session(page: str) -> str:
             Path(folder, name).symlink_to(DOCS.parent / name)
         os.chdir(folder)
         try:
-            return SESSION.sub(lambda found: f"```console session\n{''.join(_ran(found[1]))}```", page)
+            return blocks.sub(lambda found: f"```console {found[1]}\n{''.join(_ran(found[2]))}```", page)
         finally:
             os.chdir(before)
 
@@ -80,7 +82,8 @@ def _printed(command: str) -> str:
     words = shlex.split(command.replace("\\\n", " "))
     if words[0] != "mr-als":
         line = re.sub(r"^python\b", sys.executable, command)
-        environment = {**os.environ, "PYTHONPATH": str(DOCS.parent)}
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # where `mr-als` is, for scripts
+        environment = {**os.environ, "PYTHONPATH": str(DOCS.parent), "PATH": path}
         return subprocess.run(line, shell=True, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
     with io.TextIOWrapper(io.BytesIO(), encoding="utf-8") as printed:
         with contextlib.redirect_stdout(printed):
@@ -96,7 +99,7 @@ def _printed(command: str) -> str:
 if __name__ == "__main__":
     for path in sorted([*DOCS.glob("*.md"), DOCS.parent / "README.md"]):
         page = path.read_text(encoding="utf-8")
-        if (new := run_session(refreshed(page))) != page:
+        if (new := run_session(refreshed(page), SERVED if "PGHOST" in os.environ else SESSION)) != page:
             path.write_text(new, encoding="utf-8")
             print(f"{path.name}: refreshed")
     nbformat.write(build(PAGE.read_text(encoding="utf-8")), NOTEBOOK)

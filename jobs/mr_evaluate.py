@@ -23,6 +23,7 @@ import numpy as np  # isort: skip
 
 from mr_als.evaluating.measure import Items, Sums, error_sums, measure
 from mr_als.maths.fold_in import fold_in
+from mr_als.maths.solve import Observed
 from mr_als.maths.weighing.weights import Weights
 from mr_als.records.blocks import pack, unpack
 from mr_als.records.held_out import HELD_OUT, HeldOutBlock, Popularity
@@ -81,17 +82,9 @@ class MREvaluate(ALSJob):
         entries = block.new[block.played.owners] > 0
         indptr = np.concatenate([[0], np.cumsum(np.diff(block.played.indptr)[new])])
         factors = block.factors.copy()
-        factors[new] = fold_in(
-            indptr,
-            block.played.items[entries],
-            block.played.plays[entries],
-            self.items.factors_of,
-            self.spectrum,
-            self.basis,
-            len(self.items),
-            self.weights,
-            self.options.solver,
-        )
+        observed = Observed(indptr, block.played.items[entries], block.played.plays[entries])
+        eigenbasis = self.spectrum, self.basis
+        factors[new] = fold_in(observed, self.items.factors_of, eigenbasis, len(self.items), self.weights, self.options.solver)
         return block._replace(factors=factors)
 
     def mapper_final(self) -> Iterator[Pair]:

@@ -16,7 +16,6 @@ Shuffle about 6 bytes a pair and side, and each id once per map task and block.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator, Sequence
 
@@ -25,30 +24,25 @@ from mr_als.engine.job import Pair  # before NumPy: it sets the number of BLAS t
 import numpy as np  # isort: skip
 
 from mr_als.engine.logjob import REPORTS, LogJob
+from mr_als.engine.playsjob import PlaysJob
 from mr_als.logs.logs import Filter, Layout
 from mr_als.plays.dated import DatedBlock
-from mr_als.plays.merging import finished, merge_blocks
 from mr_als.plays.ratings import RatingTable, merge_ratings
 from mr_als.plays.table import Aggregator
 from mr_als.records.blocks import SIDES, PlaysBlock
-from mr_als.records.lines import Record, keep
-from mr_als.records.spill import let_go
+from mr_als.records.lines import Record
 
 # bytes, below the largest block that malloc learns from (32 MB)
 FREED = 30 << 20
 
 
-class MRIngest(LogJob):
+class MRIngest(PlaysJob, LogJob):
     """Parse, sum and group plays by user block and by item block."""
 
     def configure_args(self) -> None:
-        """Add the thresholds and the numbers of blocks."""
+        """Add what lines of one pair make."""
         super().configure_args()
-        self.add_passthru_arg("--min-user-plays", type=float, default=0.0)
-        self.add_passthru_arg("--min-item-plays", type=float, default=0.0)
         self.add_passthru_arg("--duplicates", choices=("sum", "last", "mean"), default="sum", help="what lines of one pair make")
-        self.add_passthru_arg("--user-blocks", type=int, default=1)
-        self.add_passthru_arg("--item-blocks", type=int, default=1)
 
     def mapper_init(self) -> None:
         """Prepare to read chunks, in memory that stays with the task."""
@@ -67,44 +61,24 @@ class MRIngest(LogJob):
     def flush(self) -> Iterator[Pair]:
         """Write the table as one record per side and block."""
         grouped = self.table.flush()
-        name = uuid.uuid4().hex.encode()  # keeps the pieces of a record together in the sort
+        name = uuid.uuid4().hex.encode()
         for side, n_blocks in zip(SIDES, (self.options.user_blocks, self.options.item_blocks), strict=True):
             for block, plays in grouped.blocks(side, n_blocks):
-                for _, (numbered, text) in self.write_record(side, block, plays.pack()):
-                    yield b"%s.%08d" % (side.encode(), block), (name + b"/" + numbered, text)
-
-    def reducer_init(self) -> None:
-        """Begin the reports that end the output."""
-        self.reports: list[Pair] = []
+                yield from self.to_reducer(side, block, plays.pack(), name)
 
     def reducer(self, key: bytes, values: Iterator[tuple[bytes, bytes]]) -> Iterator[Pair]:
         """Merge the records of one block, or the reports."""
         if key == REPORTS:
             self.reports += self.reduce_reports(values)
-            return
-        side, block = key.decode().split(".")
-        reader = self.own_reader()
-        records = (reader.add(side.encode(), (order.split(b"/")[1], text)) for order, text in values)
-        plays = self.merge(keep(record for record in records if record is not None))
-        reader.finish()
-        payload, total = finished(plays, self.options.min_user_plays if side == "users" else self.options.min_item_plays)
-        yield from self.write_record(side, int(block), payload)
-        self.reports += self.write_record("total", int(block), json.dumps([side, *total]).encode())
+        else:
+            yield from super().reducer(key, values)
 
     def merge(self, records: Sequence[Record]) -> PlaysBlock:
-        """Merge what several tasks know of the same block."""
-        if self.options.duplicates != "sum":
-            blocks = [DatedBlock.unpack(record.payload, checked=record.checked) for record in records]
-            return merge_ratings(blocks, self.options.duplicates)
-        parts = []
-        for record in records:
-            parts.append(PlaysBlock.unpack(record.payload, checked=record.checked))
-            let_go(record.payload)
-        return merge_blocks(parts)
-
-    def reducer_final(self) -> Iterator[Pair]:
-        """Write the reports last, where the driver looks for them."""
-        yield from self.ended(self.reports)
+        """Merge what several tasks know of the same block; of ratings take the last, or the mean."""
+        if self.options.duplicates == "sum":
+            return super().merge(records)
+        blocks = [DatedBlock.unpack(record.payload, checked=record.checked) for record in records]
+        return merge_ratings(blocks, self.options.duplicates)
 
 
 JOB = MRIngest

@@ -74,11 +74,13 @@ class MRRecommend(ALSJob):
         rows, scores = np.full((n_users, n), -1), np.full((n_users, n), -np.inf, np.float32)
 
         def improve(tile: ItemsTile, part: slice) -> None:
-            indptr, played = (None, None) if self.options.include_played else users.played_in(part, tile.first, len(tile))
+            left_out = None
+            if not self.options.include_played:
+                indptr, played = users.played_in(part, tile.first, len(tile))
+                left_out = indptr, tile.places[played]
             found, values = best_longest_first(
-                users.factors[part], tile.factors, tile.lengths, n, tile.name_at, self.most_scores(), indptr,
-                None if played is None else tile.places[played], scores[part, n - 1],
-            )  # fmt: skip
+                users.factors[part], tile.factors, tile.lengths, n, tile.name_at, self.most_scores(), left_out, scores[part, n - 1]
+            )
             found = tile.rows_at(found)
             if tile is not self.tiles[0]:
                 found, values = in_order(np.hstack([rows[part], found]), np.hstack([scores[part], values]), n, self.name)

@@ -20,6 +20,9 @@ either, but multiplied: a pass of `mr_als.maths.regularization`, for which the f
 
     python jobs/mr_solve.py --input lines --join broadcast --fixed fixed.bin plays.lines        (a laptop)
     mr-als train hdfs:///logs --model hdfs:///model -r hadoop                                   (a cluster)
+
+It is long because both joins, passes and initial factors are one job: they share how plays are read and how results are
+written.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ from mrjob.step import MRStep  # isort: skip
 from mr_als.errors import BadInputError
 from mr_als.maths.drawing.initial import initial_factors
 from mr_als.maths.regularization import multiply_block
-from mr_als.maths.solve import KERNELS, Solved, solve_block
+from mr_als.maths.solve import KERNELS, Fixed, Method, Observed, Solved, solve_block
 from mr_als.maths.solving.normal_equations import gram_matrix, project
 from mr_als.maths.weighing.loss import Loss
 from mr_als.maths.weighing.weights import Weights
@@ -47,7 +50,7 @@ from mr_als.options import SolverOptions
 from mr_als.records.blocks import FACTORS, PLAYS, STATS, FactorBlock, PlaysBlock, StatsBlock, pack, route_bits, unpack
 from mr_als.records.csr import sum_rows
 from mr_als.records.ids import Ids
-from mr_als.records.join import Joined, Scratch, join, match
+from mr_als.records.join import Scratch, join, match
 from mr_als.records.lines import Reader, Record
 from mr_als.records.spill import checksum, let_go
 
@@ -198,18 +201,20 @@ class MRSolve(ALSJob):
             scratch = None
             yield from self.write(answer)
 
-    def solved(self, block: int, plays: PlaysBlock, joined: Joined, vectors: Any) -> Answer:
+    def solved(self, block: int, plays: PlaysBlock, observed: Observed, vectors: Any) -> Answer:
         """Solve all rows of a block that observed anything, or multiply them."""
         taken = Watched(vectors) if ON_HADOOP else vectors
-        rows = np.flatnonzero(np.diff(joined.indptr))
-        joined = joined._replace(indptr=np.append(joined.indptr[rows], joined.indptr[-1]))
-        how = {"kernel": self.options.kernel, "threads": self.options.threads}
-        how["max_gather"] = max(self.options.task_memory // 8, 1 << 20)
+        rows = np.flatnonzero(np.diff(observed.indptr))
+        observed = observed._replace(indptr=np.append(observed.indptr[rows], observed.indptr[-1]))
+        method = Method(
+            self.solver.solver, max_gather=max(self.options.task_memory // 8, 1 << 20),
+            kernel=self.options.kernel, threads=self.options.threads,
+        )  # fmt: skip
         if self.options.first_order:
-            solved = multiply_block(*joined, taken, self.solver.rank, self.options.n_fixed, self.weights, **how)
+            solved = multiply_block(observed, taken, self.solver.rank, self.options.n_fixed, self.weights, method)
         else:
-            problem = (*joined, taken, self.spectrum, self.basis, self.options.n_fixed, self.weights)
-            solved = solve_block(*problem, self.solver.solver, **how)
+            fixed = Fixed(taken, self.spectrum, self.basis, self.options.n_fixed)
+            solved = solve_block(observed, fixed, self.weights, method)
         return self.packed(block, plays, rows, solved)
 
     def initialised(self, plays: PlaysBlock, rows: Rows, n_observed: Rows) -> Solved:

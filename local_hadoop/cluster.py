@@ -7,6 +7,8 @@
 
 All of it lies in one run directory (`--run`), listens on loopback only, on ports that were free, and shares nothing
 with another Hadoop. It is recognised by the id its NameNode was formatted with, see `Cluster.is_ours`.
+
+It is long because starting, watching and ending five daemons share what is known of each.
 """
 
 from __future__ import annotations

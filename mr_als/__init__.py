@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mr_als.api.sweeping import Sweep, sweep
     from mr_als.errors import MRALSError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = ["MRALSError", "Model", "Report", "Split", "Sweep", "__version__", "evaluate", "fit", "load", "split", "sweep"]
 
 _WHERE = {

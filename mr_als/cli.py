@@ -29,7 +29,7 @@ from typing import Any, NoReturn
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from mr_als import __version__, commands
-from mr_als.commands.shared import damage_of
+from mr_als.commands.shared import complain, damage_of
 from mr_als.errors import BadInputError, MRALSError, StorageError, UsageError, did_you_mean
 
 # the order in which `mr-als --help` lists them; a file not named here comes last
@@ -51,12 +51,12 @@ ORDER = (
 
 DESCRIPTION = """\
 Learn from play logs what listeners may like: implicit-feedback matrix factorisation as MapReduce.
-Play logs in; user and item factors, recommendations and explanations out."""
+Play logs go in; user and item factors, recommendations and explanations come out."""
 
 EXAMPLE = """\
 example:
-  mr-als train sample_logs --model model        learn from logs; the same command resumes
-  mr-als recommend --model model USER           what USER may like and has not played
+  mr-als train sample_logs --model model        learn from logs; repeat it to resume
+  mr-als recommend --model model USER           what USER may like but has not played
   mr-als explain --model model USER ITEM        which plays earned the recommendation
 
 exit codes: 0 done, 1 failed, 2 usage, 3 a gate was not passed, 130 interrupted, 143 terminated"""
@@ -129,36 +129,37 @@ def command_names() -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     _open_closed_streams()
-    args = argparse.Namespace()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    # known before the arguments are understood: that they are not is an error, too
+    args = argparse.Namespace(log_format=_log_format(words))
     try:
         with _ending_like_an_interrupt():
-            args = make_parser().parse_args(arguments)
+            args = make_parser().parse_args(words)
             code: int | None = args.run(args)
             sys.stdout.flush()
     except MRALSError as error:
-        return _fail(error)
+        return _fail(args, error)
     except SystemExit as done:  # --help and --version, and signals
         code = int(done.code or 0)
-        return _ended(_ENDING[code], code) if code in _ENDING else code
+        return _ended(args, _ENDING[code], code) if code in _ENDING else code
     except BrokenPipeError:
         return _reader_left()
     except OSError as error:
-        return _fail(_refused(error))
+        return _fail(args, _refused(error))
     except MemoryError as error:
-        return _fail(
-            StorageError(f"not enough memory ({str(error) or 'of this machine'}); give a smaller --task-memory, or fewer -n")
-        )
+        said = f"not enough memory ({str(error) or 'of this machine'}); give a smaller --task-memory, or fewer -n"
+        return _fail(args, StorageError(said))
     except KeyboardInterrupt:
-        return _ended("interrupted", 130)
+        return _ended(args, "interrupted", 130)
     except Exception as error:
         damaged = damage_of(args)
         if not damaged and not isinstance(error, _UNREADABLE) and _ARROW not in {kind.__name__ for kind in type(error).__mro__}:
             raise  # a bug
-        if {"-v", "--verbose"} & set(sys.argv if arguments is None else arguments):
+        if {"-v", "--verbose"} & set(words):
             traceback.print_exc()
         what = f"{type(error).__name__}: {error}"
         said = damaged or f"a file cannot be read ({what}); fetch or write it again, -v says which part of the program read it"
-        return _fail(BadInputError(said))
+        return _fail(args, BadInputError(said))
     return code or 0
 
 
@@ -184,8 +185,14 @@ def _ending_like_an_interrupt() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-def _ended(how: str, code: int) -> int:
-    print(f"mr-als: {how}; what is finished counts: the same command resumes", file=sys.stderr)
+def _log_format(words: Sequence[str]) -> str:
+    """Find what --log-format says, as the parser would."""
+    found = [word.partition("=")[2] for word in words if word.startswith("--log-format=")]
+    return (found + [value for flag, value in itertools.pairwise(words) if flag == "--log-format"] or ["text"])[-1]
+
+
+def _ended(args: argparse.Namespace, how: str, code: int) -> int:
+    complain(args, f"{how}; what is finished counts: the same command resumes", "error", how.replace(" ", "-"), exit_code=code)
     return code
 
 
@@ -205,8 +212,8 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  (as long as the process)
 
 
-def _fail(error: MRALSError) -> int:
-    print(f"mr-als: {error}", file=sys.stderr)
+def _fail(args: argparse.Namespace, error: MRALSError) -> int:
+    complain(args, str(error), "error", "error", kind=type(error).__name__, exit_code=error.exit_code)
     return error.exit_code
 
 

@@ -1,6 +1,8 @@
 """All options, each in one place: frozen dataclasses whose fields carry flag, default, help and check.
 
 argparse, the jobs' arguments, the manifests, resume's comparison and the docs' tables are made from them.
+
+It is long because it is that list, help texts included.
 """
 
 from __future__ import annotations
@@ -72,6 +74,8 @@ def memory(text: str) -> int:
 
 # resident memory of a task where none is given, bytes
 TASK_MEMORY = 1 << 30
+# segments of plays beyond which the older half are merged
+MAX_SEGMENTS = 100
 
 
 def share(text: str) -> str:
@@ -142,37 +146,48 @@ class InputOptions:
     format: str = option(
         "auto",
         "events: timestamp user item ms_played; counts: user item plays; csv, jsonl, parquet: files that name their fields; "
-        "auto: by the first bytes of each file",
+        "auto: from the first bytes of each file",
         choices=("auto", "events", "counts", "csv", "jsonl", "parquet"),
     )
     columns: str = option(
         "",
-        "columns in order, '-' for one to ignore, e.g. user,-,item,plays; or by name, e.g. user=user_id,item=artist; user==NAME, "
-        "alone or with others, for one user of all records",
+        "columns in order, with '-' for one to ignore, e.g. user,-,item,plays; or by name, e.g. user=user_id,item=artist; "
+        "user==NAME, alone or with others, if all records belong to one user",
+        metavar="COLUMNS",
     )
-    delimiter: str = option("auto", "what stands between columns, such as ';' or '::', or 'tab'; auto: by the first lines")
+    delimiter: str = option(
+        "auto", "what separates columns, such as ';' or '::', or the word 'tab'; auto: from the first lines", metavar="TEXT"
+    )
     time_unit: str = option(
         "auto",
-        "what a number means that is a time: s, ms or us since 1970, or date, YYYYMMDD; auto: what makes it a time from 1995 "
-        "to 2100, outside of which there is none",
+        "what numbers mean as times: s, ms or us since 1970, or date for YYYYMMDD; auto: whichever makes them a time from 1995 "
+        "to 2100, the only ones accepted",
         choices=("auto", "s", "ms", "us", "date"),
     )
-    min_ms_played: int = option(30000, "a shorter play does not count", type=whole, check=_NOT_NEGATIVE)
-    since: str = option("", "ignore plays before this time, e.g. 2024-03-01 or 2024-03-01T12:00:00Z (UTC)")
-    until: str = option("", "ignore plays from this time on")
-    half_life: float = option(0.0, "a play loses half of its strength in so many days; 0: none", type=number, check=_NOT_NEGATIVE)
-    as_of: str = option("", "the moment from which --half-life looks back; later plays do not count")
+    min_ms_played: int = option(
+        30000, "ignore plays shorter than this, in milliseconds", type=whole, check=_NOT_NEGATIVE, metavar="MS"
+    )
+    since: str = option("", "ignore plays before this time, e.g. 2024-03-01 or 2024-03-01T12:00:00Z (UTC)", metavar="TIME")
+    until: str = option("", "ignore plays from this time on", metavar="TIME")
+    half_life: float = option(
+        0.0, "days in which a play loses half of its strength; 0: never", type=number, check=_NOT_NEGATIVE, metavar="DAYS"
+    )
+    as_of: str = option("", "the time from which --half-life looks back; later plays are ignored", metavar="TIME")
     duplicates: str = option(
         "sum",
-        "what several lines of one user and item make: sum: plays add up; of ratings, last: by timestamp, or mean",
+        "how to combine several lines of the same user and item: sum of plays; for ratings, last by timestamp, or mean",
         choices=("sum", "last", "mean"),
     )
-    min_user_plays: float = option(0.0, "leave out users with fewer plays in all", type=number, check=_NOT_NEGATIVE)
-    min_item_plays: float = option(0.0, "leave out items with fewer plays in all", type=number, check=_NOT_NEGATIVE)
-    max_bad_lines: str = option("1%", "stop when more lines than this are bad; a share or a number", type=share)
-    user_blocks: str = option("auto", "number of blocks of users", type=blocks)
-    item_blocks: str = option("auto", "number of blocks of items", type=blocks)
-    salt: int = option(0, "changes the hash of all ids; for the rare case that two ids collide", type=whole)
+    min_user_plays: float = option(
+        0.0, "leave out users with fewer plays in total", type=number, check=_NOT_NEGATIVE, metavar="PLAYS"
+    )
+    min_item_plays: float = option(
+        0.0, "leave out items with fewer plays in total", type=number, check=_NOT_NEGATIVE, metavar="PLAYS"
+    )
+    max_bad_lines: str = option("1%", "stop if more lines than this are bad: a percentage or a number", type=share, metavar="LIMIT")
+    user_blocks: str = option("auto", "number of blocks of users", type=blocks, metavar="N")
+    item_blocks: str = option("auto", "number of blocks of items", type=blocks, metavar="N")
+    salt: int = option(0, "changes the hash of all ids, for the rare case that two ids collide", type=whole, metavar="N")
 
 
 @dataclass(frozen=True)
@@ -181,20 +196,23 @@ class SplitOptions:
 
     by: str = option(
         "random",
-        "time: test pairs are first played after --cut; last: each user's last ones by first play; random: a share of pairs; "
-        "users: a share of users",
+        "time: pairs first played from --cut on; last: the last pairs of each user, by first play; random: a share of all pairs; "
+        "users: a share of the users",
         choices=("time", "last", "random", "users"),
     )
-    cut: str = option("", "for time: the test begins here, e.g. 2024-03-07 or 2024-03-07T12:00:00Z (UTC)")
-    validation_cut: str = option("", "for time, with --validation: the validation begins here, before --cut")
+    cut: str = option("", "for time: when the test part begins, e.g. 2024-03-07 or 2024-03-07T12:00:00Z (UTC)", metavar="TIME")
+    validation_cut: str = option("", "for time, with --validation: when the validation part begins, before --cut", metavar="TIME")
     share: float = option(
         0.1,
         "for random and users: share of the test part, and of the validation part",
+        metavar="SHARE",
         type=number,
         check=(lambda v: 0 < v < 0.5, "a number above 0 and below 0.5"),
     )
-    last: int = option(1, "for last: pairs of each user in the test part, and in the validation part", type=whole, check=_POSITIVE)
-    seed: int = option(0, "seed of what is drawn", type=whole)
+    last: int = option(
+        1, "for last: pairs of each user in the test part, and in the validation part", type=whole, check=_POSITIVE, metavar="N"
+    )
+    seed: int = option(0, "random seed", type=whole, metavar="N")
 
 
 @dataclass(frozen=True)
@@ -207,30 +225,34 @@ class WeightOptions:
     confidence: str = option("log", "log: c = 1 + alpha log(1 + r/epsilon); linear: c = 1 + alpha r", choices=CONFIDENCES)
     alpha: float | str = option(
         "auto",
-        "how much a play adds to the confidence: a number, or auto: all pairs played shall weigh a tenth of all that were not",
+        "how much a play adds to the confidence: a number, or auto, which lets all played pairs together weigh a tenth of all "
+        "pairs that were not played",
+        metavar="NUMBER",
         type=auto_or_number,
         check=_AUTO_OR_POSITIVE,
     )
-    epsilon: float = option(1.0, "plays at which the logarithm begins to bend", type=number, check=_POSITIVE)
+    epsilon: float = option(1.0, "plays at which the logarithm begins to bend", type=number, check=_POSITIVE, metavar="PLAYS")
     regularization: float | str = option(
         "auto",
-        "lambda: a number; auto, or a multiple such as auto*0.5: a share of the singular value below which the last of --rank "
-        "dimensions would vanish, found by four passes over the plays; 0.1 for ratings. At sigma_1, which auto tells, and above, "
-        "nothing is learnt",
+        "lambda: a number, or auto, or a multiple such as auto*0.5; auto is a fraction of the singular value at which the last "
+        "of --rank dimensions would vanish, found in four passes over the plays (0.1 for ratings). From sigma_1 on, which auto "
+        "reports, nothing is learnt",
+        metavar="LAMBDA",
         type=auto_or_number,
         check=_AUTO_OR_NOT_NEGATIVE,
     )
     regularization_scaling: str = option(
         "frequency",
-        "lambda of a row with n pairs: none: lambda; count: lambda n; frequency: lambda (1 + alpha)(n + N/alpha)^exponent",
+        "the penalty of a row with n of N possible pairs: none: lambda; count: lambda n; frequency: lambda (1 + alpha)(n + "
+        "N/alpha)^exponent",
         choices=SCALINGS,
     )
     regularization_exponent: float = option(
-        1.0, "the exponent of 'frequency'", type=number, check=(lambda v: 0 <= v <= 4, "a number from 0 to 4")
+        1.0, "the exponent of 'frequency'", type=number, check=(lambda v: 0 <= v <= 4, "a number from 0 to 4"), metavar="NUMBER"
     )
     feedback: str = option(
         "implicit",
-        "implicit: plays, all cells count; explicit: the plays column holds ratings, and only rated cells count (ALS-WR)",
+        "implicit: plays, all cells count; explicit: the plays column holds ratings, only rated cells count (ALS-WR)",
         choices=FEEDBACKS,
     )
 
@@ -239,9 +261,11 @@ class WeightOptions:
 class SolverOptions:
     """How a row is solved."""
 
-    rank: int = option(64, "length of the factor vectors", type=whole, check=(lambda v: 1 <= v <= 2048, "a number from 1 to 2048"))
+    rank: int = option(
+        64, "length of the factor vectors", type=whole, check=(lambda v: 1 <= v <= 2048, "a number from 1 to 2048"), metavar="K"
+    )
     solver: str = option("cg", "cg: whitened conjugate gradient; cholesky: exact", choices=("cg", "cholesky"))
-    seed: int = option(0, "seed of the initial item factors", type=whole)
+    seed: int = option(0, "random seed of the initial item factors", type=whole, metavar="N")
 
 
 @dataclass(frozen=True)
@@ -249,20 +273,23 @@ class LoopOptions:
     """When training stops."""
 
     tolerance: str = option(
-        "0.1%", "stop when the weighted RMSE changes by less, between two user halves; a share or a number", type=share
+        "0.1%",
+        "stop when the weighted RMSE changes by less than this between two user halves: a percentage of it, or a number",
+        type=share,
+        metavar="CHANGE",
     )
     initial_factors: str = option(
         "",
-        "begin with the item factors of FILE, lines of an item and --rank numbers with tabs between, instead of random ones",
+        "start from the item factors in FILE instead of random ones: lines of an item and --rank numbers, separated by tabs",
         metavar="FILE",
     )
     warm_start: str = option(
         "",
-        "begin with the item factors of the model in DIR instead; items it does not know begin with random ones",
+        "start from the item factors of the model in DIR; items it does not know start from random ones",
         metavar="DIR",
     )
     max_iterations: int = option(
-        20, "stop after so many item halves", type=whole, check=(lambda v: v >= 0, "a number of at least 0")
+        20, "stop after N item halves", type=whole, check=(lambda v: v >= 0, "a number of at least 0"), metavar="N"
     )
 
 
@@ -270,10 +297,13 @@ class LoopOptions:
 class PlanOptions:
     """How rows meet and are solved; part of the plan, because it decides the order of float sums."""
 
-    join: str = option("auto", "broadcast: map-side; shuffle: reduce-side; auto: by size", choices=("auto", "broadcast", "shuffle"))
+    join: str = option(
+        "auto", "broadcast: in the mappers; shuffle: in the reducers; auto: by size", choices=("auto", "broadcast", "shuffle")
+    )
     kernel: str = option(
         "auto",
-        "numpy, or numba: compiled, 2 to 3 times as fast; auto: numba if it is installed, the data are large and tasks run here",
+        "numpy, or numba: compiled, 2 to 3 times as fast; auto: numba if it is installed, the data are large and the tasks run on "
+        "this machine",
         choices=("auto", "numpy", "numba"),
     )
     task_memory: int = option(TASK_MEMORY, "resident memory of a task, e.g. 512M or 2G", type=memory, check=_SIZE, metavar="SIZE")
@@ -285,23 +315,27 @@ class RunOptions:
 
     on_change: str = option(
         "fail",
-        "an unfinished run of other inputs or options: fail says how they differ; restart begins anew, as a crontab wants it",
+        "if there is an unfinished run with other inputs or options: fail and say how they differ; or restart from scratch, for "
+        "use in a crontab",
         choices=("fail", "restart"),
     )
     min_size: float = option(
         0.0,
-        "publish nothing if users, items or plays are below this share of the published model's, e.g. 0.5",
+        "do not publish if users, items or plays are below this share of those of the published model, e.g. 0.5",
         type=number,
         check=_NOT_NEGATIVE,
         metavar="SHARE",
     )
     max_wrmse_rise: str = option(
         "",
-        "publish nothing if the weighted RMSE is above that of the published model by more than this, e.g. 5%; a share or a number",
+        "do not publish if the weighted RMSE exceeds that of the published model by more than this: a percentage, e.g. 5%, or a "
+        "number",
         type=share_if_any,
         metavar="RISE",
     )
-    keep: int = option(2, "generations of the model that stay, the new one among them", type=int, check=_POSITIVE, metavar="N")
+    keep: int = option(
+        2, "how many generations of the model to keep, including the new one", type=int, check=_POSITIVE, metavar="N"
+    )
 
 
 @dataclass(frozen=True)
@@ -317,22 +351,32 @@ class Training:
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """What a cluster is taken to be when a training on it is planned."""
+    """The assumptions about a cluster when a training run on it is planned."""
 
-    nodes: int = option(4, "machines of the cluster", type=whole, check=_POSITIVE)
-    cores: int = option(8, "cores of a machine, each as fast as one of this machine", type=whole, check=_POSITIVE)
-    price_per_node_hour: float = option(0.0, "what a machine costs an hour; 0: not known", type=number, check=_NOT_NEGATIVE)
-    job_seconds: float = option(40.0, "seconds to start a job, whatever its size", type=number, check=_NOT_NEGATIVE)
-    network: int = option(memory("1G"), "bytes a second that a machine sends", type=memory, check=_SIZE, metavar="SIZE")
-    disk: int = option(memory("500M"), "bytes a second of a machine's disks", type=memory, check=_SIZE, metavar="SIZE")
+    nodes: int = option(4, "machines of the cluster", type=whole, check=_POSITIVE, metavar="N")
+    cores: int = option(8, "cores per machine, each as fast as one of this machine", type=whole, check=_POSITIVE, metavar="N")
+    price_per_node_hour: float = option(
+        0.0, "cost of a machine per hour; 0: unknown", type=number, check=_NOT_NEGATIVE, metavar="PRICE"
+    )
+    job_seconds: float = option(
+        40.0, "seconds to start a job, whatever its size", type=number, check=_NOT_NEGATIVE, metavar="SECONDS"
+    )
+    network: int = option(memory("1G"), "bytes per second that a machine can send", type=memory, check=_SIZE, metavar="SIZE")
+    disk: int = option(memory("500M"), "bytes per second of a machine's disks", type=memory, check=_SIZE, metavar="SIZE")
     coded: int = option(
-        memory("40M"), "bytes a second that pass through base64 and pipes on a core", type=memory, check=_SIZE, metavar="SIZE"
+        memory("40M"), "bytes per second that a core passes through base64 and pipes", type=memory, check=_SIZE, metavar="SIZE"
     )
-    touches: float = option(3.0, "how often a byte that is sent touches a disk", type=number, check=_NOT_NEGATIVE)
+    touches: float = option(
+        3.0, "how often a byte that is sent is written to or read from a disk", type=number, check=_NOT_NEGATIVE, metavar="TIMES"
+    )
     slowest: float = option(
-        1.5, "time of the slowest task over that of an average one", type=number, check=(lambda v: v >= 1, "a number of at least 1")
+        1.5,
+        "time of the slowest task divided by that of an average one",
+        type=number,
+        check=(lambda v: v >= 1, "a number of at least 1"),
+        metavar="RATIO",
     )
-    iterations: int = option(12, "iterations of a training", type=whole, check=_POSITIVE)
+    iterations: int = option(12, "iterations of a training run", type=whole, check=_POSITIVE, metavar="N")
 
 
 def add_arguments(kind: type[Any], add: Callable[..., Any]) -> None:
@@ -341,6 +385,8 @@ def add_arguments(kind: type[Any], add: Callable[..., Any]) -> None:
         shown: Any = f.default
         if f.metadata["type"] is memory:
             shown = f"{shown // 2**20}M"
+        elif isinstance(shown, float):
+            shown = f"{shown:g}"
         text = f"{f.metadata['help']} (default: {'none' if shown == '' else shown})"
         keys: dict[str, Any] = {"default": f.default, "help": text.replace("%", "%%"), "dest": f.name}
         keys |= (

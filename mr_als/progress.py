@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from datetime import datetime, timezone
@@ -55,6 +56,14 @@ class Progress:
         if self._bar:
             self._bar = ""
             print(CLEAR, end="", file=sys.stderr, flush=True)
+
+
+class LogLines(logging.Formatter):
+    """Format the log of a library likewise; its name is the event."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one JSON object."""
+        return log_line(record.levelname.lower(), record.name.partition(".")[0], record.getMessage())
 
 
 def log_line(level: str, event: str, message: str, **figures: Any) -> str:

@@ -155,7 +155,24 @@ def test_a_torn_report_of_a_sweep_is_made_again_and_its_own_file_is_named(torn, 
     assert cli(*swept[1], "--output", tmp_path / "sweep")[0] == 0
     assert {**json.loads(report.read_bytes()), "model": ""} == {**whole, "model": ""}
 
+    report.write_text(json.dumps({**whole, "metrics": {"ndcg@10": "good"}}))
+    assert cli(*swept[1], "--output", tmp_path / "sweep")[0] == 0
+    assert {**json.loads(report.read_bytes()), "model": ""} == {**whole, "model": ""}
+
     (tmp_path / "sweep" / "sweep.json").write_bytes(torn)
     code, _, err = cli(*swept[1], "--output", tmp_path / "sweep")
     assert code == 1
     assert f"{tmp_path / 'sweep' / 'sweep.json'} is damaged" in err
+
+
+def test_a_model_of_a_sweep_that_was_edited_is_named(swept, cli, tmp_path):
+    shutil.copytree(swept[0], tmp_path / "sweep")
+    (path,) = (tmp_path / "sweep").glob("*/model/model.json")
+    info = json.loads(path.read_text())
+    del info["options"]["weights"]
+    path.write_text(json.dumps(info))
+
+    code, _, err = cli(*swept[1], "--output", tmp_path / "sweep")
+
+    assert code == 1
+    assert f"{path.parent}: model.json cannot be read (no options.weights): damaged, train again" in err

@@ -58,7 +58,8 @@ def test_outputs_are_those_of_the_commands_above_them(page):
 def test_sessions_print_what_the_page_shows(page):
     """Words are the same; figures may differ a little: two libraries of linear algebra round in two ways."""
     shown, printed = (
-        [block.split() for block in refresh.SESSION.findall(text)] for text in (text_of(page), refresh.run_session(text_of(page)))
+        [block.split() for _, block in refresh.SESSION.findall(text)]
+        for text in (text_of(page), refresh.run_session(text_of(page)))
     )
 
     for before, now in zip(shown, printed, strict=True):
@@ -111,7 +112,8 @@ def test_files_that_are_named_exist(page):
 
 
 @pytest.fixture
-def make():
+def make(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "pictures"))
     spec = importlib.util.spec_from_file_location("make_pictures", ROOT / "docs" / "pictures" / "make.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

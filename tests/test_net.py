@@ -116,13 +116,81 @@ def test_what_the_system_refuses_is_one_sentence_with_the_file(error, text, logs
     assert len(err.splitlines()) == 1
 
 
-def test_a_file_that_cannot_be_written_is_named(logs, cli, tmp_path):
-    code, _, err = cli("train", logs, "--model", tmp_path / "m", *SMALL, "--metrics", tmp_path / "missing" / "train.prom")
+def test_a_file_that_cannot_be_written_is_named(logs, cli, tmp_path, monkeypatch):
+    """Its directory goes while the training runs."""
+    (tmp_path / "figures").mkdir()
+    monkeypatch.setattr("mr_als.commands.train._train", lambda args: (0, (tmp_path / "figures").rmdir()))
+
+    code, _, err = cli("train", logs, "--model", tmp_path / "m", *SMALL, "--metrics", tmp_path / "figures" / "train.prom")
 
     assert code == 1
-    assert f"{tmp_path / 'missing' / 'train.prom'}" in err
+    assert f"{tmp_path / 'figures' / 'train.prom'}" in err
     assert "No such file or directory; see that it is there" in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("name", "why"), [("missing/train.prom", "there is no directory"), (".", "it is a directory")])
+def test_figures_that_could_not_be_written_are_refused_before_anything_runs(name, why, logs, cli, tmp_path):
+    code, _, err = cli("train", logs, "--model", tmp_path / "m", *SMALL, "--metrics", tmp_path / name)
+
+    assert code == 2
+    assert err.startswith(f"mr-als: --metrics {tmp_path / name}: {why}")
+    assert not (tmp_path / "m").exists()
+
+
+# for programs
+
+
+def one_object(err):
+    """Read the log of a command that says one thing."""
+    (line,) = err.splitlines()
+    return json.loads(line)
+
+
+@pytest.mark.parametrize("words", [("--log-format", "json"), ("--log-format=json",)])
+def test_an_error_is_an_object_for_programs(words, cli, tmp_path):
+    code, out, err = cli("similar", "--model", tmp_path / "m", "x", *words)
+
+    said = one_object(err)
+    assert (code, out) == (1, "")
+    assert (said["level"], said["event"], said["kind"], said["exit_code"]) == ("error", "error", "ModelError", 1)
+    assert said["message"].startswith(f"{tmp_path / 'm'}: no published model in it")
+
+
+def test_arguments_that_are_not_understood_are_an_object_too(cli):
+    code, _, err = cli("train", "x.tsv", "--log-format", "json", "--rank", "many", "--model", "m")
+
+    said = one_object(err)
+    assert (code, said["exit_code"], said["kind"]) == (2, 2, "UsageError")
+    assert "--rank" in said["message"]
+
+
+def test_what_is_only_warned_of_is_an_object_too(model, cli, tmp_path):
+    items = write(tmp_path / "items.txt", ["hit-0\n", "unknown\n"])
+
+    code, _, err = cli("recommend", "--model", model, "user-1", "--allow", items, "--include-played", "--log-format", "json")
+
+    assert code == 0
+    assert one_object(err)["level"] == "warning"
+    assert "1 of 2 items are not in the model" in one_object(err)["message"]
+
+
+def test_the_log_of_a_library_is_objects_too(logs, cli, tmp_path):
+    code, _, err = cli("train", logs, "--model", tmp_path / "m", *SMALL[:-1], "-v", "--log-format", "json")
+
+    assert code == 0
+    assert "mrjob" in {json.loads(line)["event"] for line in err.splitlines()}
+
+
+def test_a_signal_is_an_object_too(logs, tmp_path):
+    half = tmp_path / "m" / "work" / "half-001.json"
+    words = ("--max-iterations", "1000000", "--tolerance", "0", "-q", "--log-format", "json")
+    process = start("train", logs, "--model", tmp_path / "m", *words)
+    wait_until(half.exists)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+
+    assert (process.returncode, one_object(err)["event"], one_object(err)["exit_code"]) == (143, "terminated", 143)
 
 
 # signals

@@ -68,7 +68,7 @@ def best_lists(users: Array, left_out: LeftOut, items: Catalogue, n: int, name: 
         before = np.concatenate([[0], np.cumsum(known)])
         found, values = best_longest_first(
             np.asarray(users[part]), items.factors, items.lengths, n, lambda place: name(int(items.rows[place])),
-            indptr=before[indptr], indices=places[known],
+            left_out=(before[indptr], places[known]),
         )  # fmt: skip
         rows[part], scores[part] = np.where(found >= 0, items.rows[found], -1), values
 

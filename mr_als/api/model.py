@@ -1,4 +1,7 @@
-"""A model that answers: the files of a published one (`mr_als.models.model`), and what can be asked of it from Python."""
+"""A model that answers: the files of a published one (`mr_als.models.model`), and what can be asked of it from Python.
+
+It is long because it is the public class, with a docstring for everything it can be asked; what does the work stands elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -275,7 +278,7 @@ class Model(published.Model):
         return type(self).open(save(self, os.fspath(path)))
 
     def export(self, path: str | os.PathLike[str], format: str = "npz") -> None:
-        """Write ids and factors for other programs: "npz", "parquet" or "tsv"; see `mr-als export --help`.
+        """Write ids and factors for other programs: "npz", "parquet", "tsv" or "voyager"; see `mr-als export --help`.
 
         Raises
         ------
@@ -297,7 +300,7 @@ class Model(published.Model):
         try:
             from implicit.cpu.als import AlternatingLeastSquares
         except ImportError:
-            msg = "to_implicit needs implicit: pip install implicit"
+            msg = "to_implicit needs implicit: pip install 'implicit>=0.7'"
             raise UsageError(msg) from None
         regularization = float(self.weights.row_regularization(np.zeros(1, np.int64), len(self.item_hashes))[0])
         other = AlternatingLeastSquares(factors=self.rank, regularization=regularization, alpha=1.0)

@@ -22,18 +22,18 @@ from mr_als.errors import GateError, UsageError
 from mr_als.options import InputOptions, from_namespace, number, whole
 
 DESCRIPTION = """\
-Rank for each user of the test part all items that were not played in training, and print where the test items stand: for
-the model, and for popularity (the number of listeners in training), which knows nothing of the user. The 95 % interval
-is that of the difference, from 1000 bootstrap samples of the users. Items of equal score count their expected value.
+For each user of the test part, rank all items that were not played in training, and show where the test items ended up: for
+the model, and for popularity (the number of listeners in training), which knows nothing about the user. The 95 % interval
+is that of the difference, from 1000 bootstrap samples of the users. For items with equal scores, the expected value counts.
 
   recall@k           hits among the first k / test items        capped_recall@k    hits / min(k, test items)
   precision@k        hits / k                                   hit_rate@k         share of users with a hit
-  ndcg@k, map@k      hits, early ones more                      mrr                1 / rank of the first hit
-  percentile_rank    mean place of the test items, weighted by plays, 0 best, 0.5 random (Hu et al. 2008)
-  coverage@k         share of all items that are among anybody's first k
+  ndcg@k, map@k      hits, early ones count more                mrr                1 / rank of the first hit
+  percentile_rank    mean rank of the test items, weighted by plays; 0 best, 0.5 random (Hu et al. 2008)
+  coverage@k         share of all items that are among the first k of any user
 
 Users and items that the model does not know, and pairs played in training, are left out and counted. New users with a history
-(--history, or TEST/_fold_in of `mr-als split --by users`) are folded in: their vectors are solved from it."""
+(--history, or TEST/_fold_in from `mr-als split --by users`) are folded in: their vectors are solved from that history."""
 
 EXAMPLE = """\
   mr-als split sample_logs --by time --cut 2024-03-07 --train train --test test
@@ -41,7 +41,7 @@ EXAMPLE = """\
   mr-als evaluate --model model test -k 5,10"""
 
 LIMITS = {
-    "candidates": "Ranks within given candidates are not comparable with full ranking (Krichene and Rendle, KDD 2020).",
+    "candidates": "Ranks among given candidates cannot be compared with ranks among all items (Krichene and Rendle, KDD 2020).",
     "wrmse": "The weighted RMSE is not comparable across alpha, epsilon or confidence.",
 }
 
@@ -52,18 +52,18 @@ def add(subparsers: Any) -> None:
         subparsers,
         "evaluate",
         "--model DIR TEST... [options]",
-        summary="how well a model finds what users played later, beside popularity",
+        summary="how well a model finds what users played later, compared with popularity",
         description=DESCRIPTION,
         example=EXAMPLE,
     )
     parser.add_argument("test", nargs="+", metavar="TEST", help="logs of the test part: files, directories or globs")
     add_model(parser)
-    parser.add_argument("-k", type=ranks, metavar="K,K,...", help="first ranks that count (default: 10,20)")
+    parser.add_argument("-k", type=ranks, metavar="K,K,...", help="lengths of the lists to evaluate (default: 10,20)")
     parser.add_argument(
         "--candidates",
         metavar="FILE",
         default="",
-        help="rank only the items in FILE, lines `user TAB item ...`, and the test items (default: none, all items not played)",
+        help="rank only the items in FILE, lines `user TAB item ...`, and the test items (default: all items not played)",
     )
     parser.add_argument(
         "--history",
@@ -72,7 +72,7 @@ def add(subparsers: Any) -> None:
         default=[],
         help="what users who were not in training played before; may be repeated (default: TEST/_fold_in, if there is one)",
     )
-    parser.add_argument("--seed", type=whole, default=0, help="of the bootstrap (default: 0)")
+    parser.add_argument("--seed", type=whole, default=0, metavar="N", help="random seed of the bootstrap (default: 0)")
     add_task_memory(parser)
     group = parser.add_argument_group("gates: exit code 3 if the model does not pass")
     group.add_argument(
@@ -80,7 +80,7 @@ def add(subparsers: Any) -> None:
         help="METRIC must be at least VALUE (percentile_rank: at most), e.g. ndcg@10=0.30; may be repeated (default: none)",
     )  # fmt: skip
     group.add_argument(
-        "--fail-below-popularity", action="store_true", help="no metric of the model may be worse than popularity's (default: no)"
+        "--fail-below-popularity", action="store_true", help="no metric of the model may be worse than popularity's (default: off)"
     )
     add_options(parser, "what counts as a play", InputOptions, hidden=LEFT_TO_THE_MODEL)
     add_engine(parser)

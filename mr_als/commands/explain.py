@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from mr_als.commands.shared import SCORE, add_command, add_model, count, print_json, print_text
+from mr_als.commands.shared import SCORE, add_command, add_model, count, print_json, print_text, user_row
 
 DESCRIPTION = f"""\
-Take a score apart (Hu, Koren and Volinsky 2008, section 5). With W the inverse of the user's normal equations,
+Take a score apart (Hu, Koren and Volinsky 2008, section 5). With W the inverse of the matrix of the user's normal equations,
 
     score of item i = sum over the played items j of  c_j y_i' W y_j
 
-so each play has its part, and the parts sum to the score. y_i' W y_j says how similar i and j are in the eyes of this
-user; c_j is how much the user's plays of j count, or in a model of ratings, the rating.
+so each played item has its part, and the parts add up to the score. y_i' W y_j says how similar i and j are from this
+user's point of view; c_j is how much the user's plays of j count or, in a model of ratings, the rating.
 
 {SCORE}"""
 
@@ -30,14 +30,13 @@ def add(subparsers: Any) -> None:
     parser.add_argument("user", metavar="USER", help="id of a user")
     parser.add_argument("item", metavar="ITEM", help="id of any item, played or not")
     add_model(parser)
-    parser.add_argument("-n", "--number", type=count, default=10, metavar="N", help="plays to show; --json has all (default: 10)")
+    parser.add_argument("-n", "--number", type=count, default=10, metavar="N", help="plays to show; --json shows all (default: 10)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the parts of a score."""
     from mr_als.api.model import load
-    from mr_als.commands.recommend import user_row
     from mr_als.commands.similar import check_item
 
     model = load(args.model)

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from mr_als.planning.sizes import Sizes
 
 DESCRIPTION = """\
-Say what a training will take: how rows and vectors are joined and why, blocks, memory of each kind of task, bytes that each
-half-iteration moves, seconds of an iteration on this machine and on a cluster, and its cost. Sizes come from LOGS, which are
-read once and nothing is kept, from prepared plays, or from numbers. For the time, a smaller copy of the data, made of random
-plays, is trained on this machine for some seconds; --no-measure leaves that out. Nothing runs on a cluster."""
+Estimate what a training run will take before it starts: how rows and vectors are joined and why, the number of blocks, the
+memory of each kind of task, the bytes that each half-iteration moves, the seconds of an iteration on this machine and on a
+cluster, and the cost. Sizes come from LOGS, which are read once, from prepared plays, or from numbers. To estimate the time,
+the command trains on a smaller copy of the data (random plays) on this machine for some seconds; --no-measure skips that.
+Nothing runs on a cluster."""
 
 EXAMPLE = """\
   mr-als plan sample_logs --rank 16
@@ -38,19 +39,21 @@ def add(subparsers: Any) -> None:
     """Declare the options."""
     parser = add_command(
         subparsers, "plan", "(LOGS... | --plays DIR | --users N --items N --pairs N) [options]",
-        summary="what a training will take: join, memory, bytes, time, cost", description=DESCRIPTION, example=EXAMPLE,
+        summary="what a training run will take: join, memory, bytes, time, cost", description=DESCRIPTION, example=EXAMPLE,
     )  # fmt: skip
     parser.add_argument("logs", nargs="*", metavar="LOGS", help="log files, directories or globs, as for train")
     parser.add_argument("--plays", metavar="DIR", help="the output of `mr-als prepare` (default: none)")
-    group = parser.add_argument_group("sizes, instead of logs; K, M, G may follow a number")
-    group.add_argument("--users", type=_many, metavar="N", help="number of users (default: none, from LOGS)")
-    group.add_argument("--items", type=_many, metavar="N", help="number of items (default: none, from LOGS)")
-    group.add_argument("--pairs", type=_many, metavar="N", help="pairs of a user and an item it played (default: none, from LOGS)")
-    group.add_argument("--log-size", type=memory, metavar="SIZE", help="size of the logs (default: 30 bytes a pair)")
-    parser.add_argument("--no-measure", action="store_true", help="do not train a copy: say nothing of time (default: no)")
+    group = parser.add_argument_group("sizes, instead of LOGS; numbers may end in K, M or G")
+    group.add_argument("--users", type=_many, metavar="N", help="number of users (default: that in LOGS)")
+    group.add_argument("--items", type=_many, metavar="N", help="number of items (default: that in LOGS)")
+    group.add_argument(
+        "--pairs", type=_many, metavar="N", help="number of pairs of a user and a played item (default: that in LOGS)"
+    )
+    group.add_argument("--log-size", type=memory, metavar="SIZE", help="size of the logs (default: 30 bytes per pair)")
+    parser.add_argument("--no-measure", action="store_true", help="skip the time estimate (default: off)")
     for title, kind in GROUPS.values():
         add_options(parser, title, kind)
-    add_options(parser, "what the cluster is taken to be", ClusterOptions)
+    add_options(parser, "assumptions about the cluster", ClusterOptions)
     add_engine(parser)
     parser.set_defaults(run=run)
 
@@ -103,8 +106,9 @@ def _sizes(args: argparse.Namespace, options: Training) -> tuple[Sizes, str]:
     """Find the sizes, and say where they are from."""
     from mr_als.planning.choices import choose_blocks, fitting_blocks, given_or
     from mr_als.planning.sizes import guess_sizes
-    from mr_als.preparing.plays import read_plays, sizes_of
+    from mr_als.preparing.plays import sizes_of
     from mr_als.preparing.prepare import prepare
+    from mr_als.preparing.summing import open_plays
 
     numbers = [args.users, args.items, args.pairs]
     given = [bool(args.logs), bool(args.plays), any(n is not None for n in numbers)]
@@ -113,7 +117,7 @@ def _sizes(args: argparse.Namespace, options: Training) -> tuple[Sizes, str]:
         raise UsageError(msg)
     rank = options.solver.rank
     if args.plays:
-        return sizes_of(read_plays(args.plays), rank), f"from {args.plays}"
+        return sizes_of(open_plays(args.plays, progress=progress_of(args)), rank), f"from {args.plays}"
     if args.logs:
         with tempfile.TemporaryDirectory() as work:
             ratings = options.weights.feedback == "explicit"

@@ -12,8 +12,8 @@ from mr_als.errors import BadInputError, UsageError
 
 DESCRIPTION = """\
 Write one HTML page about the training run of a model: convergence, time, how plays are spread, the lengths of the factors,
-sample recommendations with their reasons, log lines, options and inputs. The page needs no network to be read, and is light
-or dark as the browser is."""
+sample recommendations with their reasons, log lines, options and inputs. The page can be read without a network, and follows
+the browser's light or dark mode."""
 
 EXAMPLE = """\
   mr-als report --model model -o report.html
@@ -25,11 +25,11 @@ def add(subparsers: Any) -> None:
     """Declare the options."""
     parser = add_command(
         subparsers, "report", "--model DIR -o FILE [options]",
-        summary="the training run of a model as an HTML page", description=DESCRIPTION, example=EXAMPLE,
+        summary="an HTML page about the training run of a model", description=DESCRIPTION, example=EXAMPLE,
     )  # fmt: skip
     add_model(parser)
-    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the page to write (no default: must be given)")
-    parser.add_argument("--evaluation", metavar="FILE", help="what `mr-als evaluate --json` printed (default: none)")
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="page to write (required)")
+    parser.add_argument("--evaluation", metavar="FILE", help="output of `mr-als evaluate --json` to include (default: none)")
     parser.set_defaults(run=run)
 
 

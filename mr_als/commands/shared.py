@@ -1,4 +1,7 @@
-"""What the sub-commands share: the common options, the engine they name, and how results are printed."""
+"""What the sub-commands share: the common options, the engine they name, and how results are printed.
+
+It is long because every command uses some of it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mr_als import __version__
 from mr_als.engine.runners.runner import RUNNERS, runner_of
-from mr_als.errors import UsageError
+from mr_als.errors import ModelError, UsageError
 from mr_als.options import FEEDBACKS, TASK_MEMORY, add_arguments, memory
 
 if TYPE_CHECKING:
@@ -22,9 +25,9 @@ if TYPE_CHECKING:
 
 # for --help
 SCORE = """\
-A score is the product of the user's and the item's vector. Higher is better: near 1 are items that look like what the
-user plays, near 0 items that do not. It is no probability, may exceed 1 or be below 0, and is to be compared among the
-items of one user only. In a model of ratings it is the rating that is expected."""
+A score is the dot product of the user's and the item's vectors. Higher is better: near 1 for items that look like what the
+user plays, near 0 for items that do not. It is not a probability, can be above 1 or below 0, and can be compared only
+between items of the same user. In a model of ratings it is the expected rating."""
 
 # input options of a held-out part that are the model's: thresholds, blocks, salt, and what repeated ratings make
 LEFT_TO_THE_MODEL = ("--duplicates", "--min-user-plays", "--min-item-plays", "--user-blocks", "--item-blocks", "--salt")
@@ -36,13 +39,13 @@ def add_command(subparsers: Any, name: str, usage: str, *, summary: str, descrip
         name, usage=f"mr-als {name} {usage}", help=summary, description=description, epilog=f"example:\n{example}"
     )
     group = parser.add_argument_group("what is printed")
-    group.add_argument("-q", "--quiet", action="store_true", help="say nothing but warnings and errors on stderr (default: no)")
-    group.add_argument("-v", "--verbose", action="store_true", help="show the log of mrjob too (default: no)")
+    group.add_argument("-q", "--quiet", action="store_true", help="print only warnings and errors on stderr (default: off)")
+    group.add_argument("-v", "--verbose", action="store_true", help="also show the log of mrjob (default: off)")
     group.add_argument(
         "--log-format", choices=("text", "json"), default="text",
-        help="json: what is said on stderr as one object a line, with time, level, event and figures (default: text)",
+        help="format of messages on stderr; json: one object per line, with time, level, event and figures (default: text)",
     )  # fmt: skip
-    group.add_argument("--json", action="store_true", help="print results as JSON (default: no, as text)")
+    group.add_argument("--json", action="store_true", help="print results as JSON (default: text)")
     group.add_argument("--version", action="version", version=f"mr-als {__version__}", help="print the version")
     return parser
 
@@ -59,11 +62,11 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         help="with -r spark: where Spark runs, e.g. local[4], yarn or spark://HOST:7077 (default: local[*], this machine)",
     )  # fmt: skip
     group.add_argument(
-        "-c", "--conf-path", action="append", default=[], metavar="FILE", help="an mrjob.conf (default: none is read)"
+        "-c", "--conf-path", action="append", default=[], metavar="FILE", help="read this mrjob.conf (default: none)"
     )
     group.add_argument(
         "-D", dest="jobconf", action="append", default=[], metavar="NAME=VALUE", type=_assignment,
-        help="a Hadoop or Spark property for all jobs; may be repeated (default: none)",
+        help="set a Hadoop or Spark property for all jobs; may be repeated (default: none)",
     )  # fmt: skip
 
 
@@ -77,7 +80,7 @@ def add_task_memory(parser: argparse.ArgumentParser, effect: str = "") -> None:
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add --model of a command that reads one."""
-    parser.add_argument("--model", required=True, metavar="DIR", help="directory of a trained model (no default: must be given)")
+    parser.add_argument("--model", required=True, metavar="DIR", help="directory of a trained model (required)")
 
 
 def add_options(parser: argparse.ArgumentParser, title: str, kind: type[Any], hidden: Sequence[str] = ()) -> None:
@@ -97,7 +100,7 @@ def add_feedback(parser: argparse.ArgumentParser) -> None:
     """Add --feedback of a command that only reads logs: whether they may hold ratings."""
     parser.add_argument(
         "--feedback", choices=FEEDBACKS, default="implicit",
-        help="explicit: the logs hold ratings, which are no plays and are refused without it (default: implicit)",
+        help="explicit: the logs hold ratings; without it, ratings are rejected, because they are not plays (default: implicit)",
     )  # fmt: skip
 
 
@@ -181,6 +184,14 @@ def unknown_id(model: Model, side: str, name: str) -> str:
     )
 
 
+def user_row(model: Model, user: str) -> int:
+    """Look up the row of a named user."""
+    try:
+        return model.user_index(user)
+    except KeyError:
+        raise ModelError(unknown_id(model, "users", user)) from None
+
+
 def damage_of(args: argparse.Namespace) -> str:
     """Say what is damaged in the model that a command reads, after something went wrong; an empty string if nothing is known."""
     if not getattr(args, "model", None):
@@ -202,15 +213,29 @@ def damage_of(args: argparse.Namespace) -> str:
 
 def progress_of(args: argparse.Namespace) -> Progress:
     """Build the progress reporter; with -v also send the log of mrjob to stderr."""
-    from mr_als.progress import Progress
+    from mr_als.progress import LogLines, Progress
 
     log = logging.getLogger("mrjob")
     # an earlier command in this process may have left one, whose stderr is closed
     log.handlers = [handler for handler in log.handlers if type(handler) is not logging.StreamHandler]
     log.setLevel(logging.INFO if args.verbose else logging.WARNING)
     if args.verbose:
-        log.addHandler(logging.StreamHandler(sys.stderr))
+        handler = logging.StreamHandler(sys.stderr)
+        if args.log_format == "json":
+            handler.setFormatter(LogLines())
+        log.addHandler(handler)
     return Progress(quiet=args.quiet, as_json=args.log_format == "json")
+
+
+def complain(args: argparse.Namespace, text: str, level: str = "warning", event: str = "warning", **figures: Any) -> None:
+    """Write to stderr what has to be known, quiet or not: a line `mr-als: TEXT`, or an object as --log-format json asks for."""
+    if args.log_format == "json":
+        from mr_als.progress import log_line
+
+        text = log_line(level, event, text, **figures)
+    else:
+        text = f"mr-als: {text}"
+    print(text, file=sys.stderr)
 
 
 def print_text(text: str) -> None:

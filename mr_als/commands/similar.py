@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from mr_als.models.model import Model
 
 DESCRIPTION = """\
-Print the neighbours of items: those with the highest cosine of the item vectors, from 1 (the same listeners) down to -1.
-An item is not its own neighbour, and items without a vector (all zero) are nobody's.
+Print the nearest neighbours of items: those whose vectors have the highest cosine, from 1 (the same listeners) down to -1.
+An item is not its own neighbour, and items whose vector is all zeros are not anybody's.
 
-The output is `item TAB rank TAB neighbour TAB cosine`, or with --json one object an item and line."""
+The output is `item TAB rank TAB neighbour TAB cosine`, or with --json one object per item and line."""
 
 EXAMPLE = """\
   mr-als similar --model model 'miles davis' -n 5"""
@@ -25,11 +25,11 @@ def add(subparsers: Any) -> None:
     """Declare the options."""
     parser = add_command(
         subparsers, "similar", "--model DIR ITEM ... [options]",
-        summary="the neighbours of items", description=DESCRIPTION, example=EXAMPLE,
+        summary="the nearest neighbours of items", description=DESCRIPTION, example=EXAMPLE,
     )  # fmt: skip
-    parser.add_argument("item", nargs="+", metavar="ITEM", help="ids of items; one that begins with '-' comes after a '--'")
+    parser.add_argument("item", nargs="+", metavar="ITEM", help="item ids; put `--` before ids that begin with '-'")
     add_model(parser)
-    parser.add_argument("-n", "--number", type=count, default=10, metavar="N", help="neighbours an item (default: 10)")
+    parser.add_argument("-n", "--number", type=count, default=10, metavar="N", help="neighbours per item (default: 10)")
     parser.set_defaults(run=run)
 
 

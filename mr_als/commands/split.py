@@ -20,16 +20,16 @@ from mr_als.commands.shared import (
 from mr_als.options import InputOptions, SplitOptions, from_namespace
 
 DESCRIPTION = """\
-Split play logs for an evaluation. What is split are pairs of a user and an item, never single plays: a later play of
-what a user has played before is a replay, which no list of new items can contain. Replays are counted and left out.
+Split play logs for an evaluation. Pairs of a user and an item are split, never single plays: a later play of something that
+the user has played before is a replay, which a list of new items cannot contain. Replays are counted and left out.
 
-  time     one cut-off for all; a test pair is one first played after it
-  last     the last items each user came to play
+  time     one cut-off for everybody; a test pair is one that was first played after it
+  last     the items that each user came to play last
   random   a share of all pairs
-  users    a share of the users; 80 % of their items are folded in (TEST/_fold_in), the others are to be found
+  users    a share of the users; 80 % of their items are used for fold-in (TEST/_fold_in), the rest are to be found
 
-Each directory holds lines `user TAB item TAB plays`, to be given as LOGS again. What is drawn at random is a function of the
-seed, the user and the item, so the same command always gives the same parts, on any engine."""
+Each directory contains lines `user TAB item TAB plays`, which other commands take as LOGS. Random choices are a function of
+the seed, the user and the item, so the same command always makes the same parts, on any engine."""
 
 EXAMPLE = """\
   mr-als split sample_logs --by time --cut 2024-03-07 --train train --test test
@@ -52,15 +52,13 @@ def add(subparsers: Any) -> None:
         example=EXAMPLE,
     )
     parser.add_argument("logs", nargs="+", metavar="LOGS", help="log files, directories or globs")
-    parser.add_argument(
-        "--train", required=True, metavar="DIR", help="new directory of the training part (no default: must be given)"
-    )
-    parser.add_argument("--test", required=True, metavar="DIR", help="new directory of the test part (no default: must be given)")
-    parser.add_argument("--validation", metavar="DIR", help="new directory of a validation part (default: none)")
+    parser.add_argument("--train", required=True, metavar="DIR", help="new directory for the training part (required)")
+    parser.add_argument("--test", required=True, metavar="DIR", help="new directory for the test part (required)")
+    parser.add_argument("--validation", metavar="DIR", help="new directory for a validation part (default: none)")
     add_options(parser, "what is held out", SplitOptions)
     add_feedback(parser)
     add_options(parser, "what counts as a play", InputOptions, hidden=HIDDEN)
-    add_task_memory(parser, "; with less of it the parts are in more files")
+    add_task_memory(parser, "; with less, the parts are in more files")
     add_engine(parser)
     parser.set_defaults(run=run)
 

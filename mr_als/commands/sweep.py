@@ -22,11 +22,12 @@ from mr_als.commands.shared import (
 from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, WeightOptions, add_arguments, from_namespace
 
 DESCRIPTION = """\
-Train a model with each combination of the options given, over the same plays; choose the best one by a metric on the
-validation part; evaluate that one on the test part. Each training option takes several values with commas between.
+Train a model for each combination of the given options (hyperparameters) on the same plays, choose the best one by a metric
+on the validation part, and evaluate that one on the test part. Each training option takes several values, separated by
+commas.
 
-Everything is kept in the directory --output, a model and a report for each point. The same command goes on after a kill;
-with more values it trains the new points only."""
+Everything is kept in the directory --output, with a model and a report for each point. If it was killed, the same command
+resumes; with more values, it trains only the new points."""
 
 EXAMPLE = """\
   mr-als split LOGS --by last --train train --validation validation --test test
@@ -45,21 +46,21 @@ def add(subparsers: Any) -> None:
         subparsers,
         "sweep",
         "--plays DIR --validation LOGS [--test LOGS] --output DIR [options]",
-        summary="train a grid of options, choose by the validation part, test the winner once",
+        summary="train a grid of hyperparameters, choose by the validation part, test the winner once",
         description=DESCRIPTION,
         example=EXAMPLE,
     )
-    parser.add_argument("--plays", required=True, metavar="DIR", help="output of `mr-als prepare` (no default: must be given)")
+    parser.add_argument("--plays", required=True, metavar="DIR", help="output of `mr-als prepare` (required)")
     parser.add_argument(
-        "--validation", required=True, nargs="+", metavar="LOGS", help="the part to choose by (no default: must be given)"
+        "--validation", required=True, nargs="+", metavar="LOGS", help="logs of the validation part, to choose by (required)"
     )
-    parser.add_argument("--test", nargs="+", default=[], metavar="LOGS", help="the part for the winner's figures (default: none)")
     parser.add_argument(
-        "--output", "-o", required=True, metavar="DIR", help="directory of the models and reports (no default: must be given)"
+        "--test", nargs="+", default=[], metavar="LOGS", help="logs of the test part, to evaluate the winner on (default: none)"
     )
-    parser.add_argument("-k", type=ranks, metavar="K,K,...", help="first ranks that count (default: 10,20)")
+    parser.add_argument("--output", "-o", required=True, metavar="DIR", help="directory for the models and reports (required)")
+    parser.add_argument("-k", type=ranks, metavar="K,K,...", help="lengths of the lists to evaluate (default: 10,20)")
     parser.add_argument(
-        "--select", metavar="METRIC", default="", help="metric to choose by (default: none, ndcg at the first k; rmse for ratings)"
+        "--select", metavar="METRIC", default="", help="metric to choose by (default: ndcg at the first k; rmse for ratings)"
     )
     for title, kind in VARIED.items():
         add_lists(parser, title, kind)

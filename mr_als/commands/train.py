@@ -11,12 +11,13 @@ from mr_als.commands.shared import add_command, add_engine, add_options, engine_
 from mr_als.options import InputOptions, LoopOptions, PlanOptions, RunOptions, SolverOptions, WeightOptions, from_namespace
 
 DESCRIPTION = """\
-Learn a model from play logs. Preference is 1 where a user played an item and 0 elsewhere; confidence grows with
-the plays; user and item vectors minimise the weighted squared error over all cells plus lambda times their length.
-Users and items are solved in turn, each by one MapReduce job, until the weighted RMSE stops changing.
+Learn a model from play logs (implicit feedback). Preference is 1 where a user played an item and 0 elsewhere; confidence
+grows with the number of plays; user and item vectors minimise the weighted squared error over all cells, plus lambda
+times their squared lengths. Users and items are solved in turn, each by one MapReduce job, until the weighted RMSE
+stops changing.
 
-A run that was interrupted or killed goes on when the same command is given again. The model appears in one step at the
-end; an older one in DIR stays readable until then."""
+To resume a run that was interrupted or killed, give the same command again. The model appears in one step at the end;
+until then, an older one in DIR stays readable."""
 
 EXAMPLE = """\
   mr-als train sample_logs --model model
@@ -37,17 +38,17 @@ def add(subparsers: Any) -> None:
         subparsers, "train", "(LOGS... | --plays DIR) --model DIR [options]",
         summary="learn a model from play logs; the main job", description=DESCRIPTION, example=EXAMPLE,
     )  # fmt: skip
-    parser.add_argument("logs", nargs="*", metavar="LOGS", help="log files, directories or globs; or give --plays")
-    parser.add_argument("--model", required=True, metavar="DIR", help="directory of the model (no default: must be given)")
-    parser.add_argument("--plays", metavar="DIR", help="start from the output of `mr-als prepare` (default: none, from LOGS)")
-    parser.add_argument("--restart", action="store_true", help="drop an unfinished run and begin anew (default: no, go on with it)")
+    parser.add_argument("logs", nargs="*", metavar="LOGS", help="log files, directories or globs; or use --plays")
+    parser.add_argument("--model", required=True, metavar="DIR", help="directory to write the model to (required)")
+    parser.add_argument("--plays", metavar="DIR", help="start from the output of `mr-als prepare` instead of LOGS (default: none)")
+    parser.add_argument("--restart", action="store_true", help="discard an unfinished run and start over (default: off, resume it)")
     parser.add_argument(
         "--metrics", metavar="FILE",
-        help="write figures of the run to FILE, for the text collector of Prometheus' node exporter (default: none)",
+        help="write figures of the run to FILE, for the textfile collector of the Prometheus node exporter (default: none)",
     )  # fmt: skip
     for title, kind in GROUPS.values():
         add_options(parser, title, kind)
-    add_options(parser, "when a run follows another", RunOptions)
+    add_options(parser, "nightly runs", RunOptions)
     add_engine(parser)
     parser.set_defaults(run=run)
 
@@ -56,8 +57,9 @@ def run(args: argparse.Namespace) -> int:
     """Train, and print what came out; with --metrics also write figures, of a failure too."""
     if not args.metrics:
         return _train(args)[0]
-    from mr_als.reporting.prometheus import write_metrics
+    from mr_als.reporting.prometheus import check_metrics, write_metrics
 
+    check_metrics(args.metrics)
     started, code, info = time.time(), 1, None
     try:
         code, info = _train(args)

@@ -9,9 +9,9 @@ from mr_als.commands.shared import add_command, add_model, count, print_json, pr
 from mr_als.errors import DamagedDataError
 
 DESCRIPTION = """\
-Check a model by its files alone: every checksum; that ids, hashes and factors belong together; the weighted RMSE and the
-objective over all cells, recomputed and compared with the last entry of its history; and that sampled users' vectors
-solve their normal equations for the published items. Exit code 1 if anything is wrong."""
+Check a model against its own files: every checksum; whether ids, hashes and factors belong together; the weighted RMSE and
+the objective over all cells, recomputed and compared with the last entry of its history; and whether the vectors of sampled
+users solve their normal equations for the published items. Exit code 1 if anything is wrong."""
 
 EXAMPLE = """\
   mr-als verify --model model"""
@@ -21,10 +21,12 @@ def add(subparsers: Any) -> None:
     """Declare the options."""
     parser = add_command(
         subparsers, "verify", "--model DIR [options]",
-        summary="recompute from the files what a model says of itself", description=DESCRIPTION, example=EXAMPLE,
+        summary="recompute from its files what a model says about itself", description=DESCRIPTION, example=EXAMPLE,
     )  # fmt: skip
     add_model(parser)
-    parser.add_argument("--sample", type=count, default=1000, metavar="N", help="users whose equations are checked (default: 1000)")
+    parser.add_argument(
+        "--sample", type=count, default=1000, metavar="N", help="number of users whose equations are checked (default: 1000)"
+    )
     parser.set_defaults(run=run)
 
 

@@ -60,22 +60,16 @@ class Dataset:
 
     def write_input(self, directory: str, n_files: int) -> list[str]:
         """Write the line files of a job's input, one for each map task, and give their paths."""
-        n_files = max(1, min(n_files, len(self.entries)))
-        paths = [os.path.join(directory, f"{self.kind}-{n:03d}.lines") for n in range(n_files)]
+        return deal(self.lines(), len(self.entries), n_files, os.path.join(directory, self.kind))
+
+    def lines(self) -> Iterator[list[bytes]]:
+        """Yield the lines of each block, as a job is to get it."""
         if self.form == REFERENCES:
-            texts: Iterable[list[tuple[bytes, tuple[bytes, bytes]]]] = (
-                [(self.kind.encode(), (b"%08d.0000.0001" % block, ref.text()))] for block, ref in self.references()
-            )
+            for block, reference in self.references():
+                yield [b"\t".join((self.kind.encode(), b"%08d.0000.0001" % block, reference.text())) + b"\n"]
         else:
-            texts = (list(write_lines(self.kind, block, payload)) for block, payload in self.blocks())
-        with contextlib.ExitStack() as stack:
-            files = [stack.enter_context(open(path, "wb")) for path in paths]
-            for n, pairs in enumerate(texts):
-                # neighbouring blocks to one task, like the splits of a file
-                file = files[n * n_files // len(self.entries)]
-                for key, value in pairs:
-                    file.write(b"\t".join((key, *value)) + b"\n")
-        return paths
+            for block, payload in self.blocks():
+                yield [b"\t".join((key, *value)) + b"\n" for key, value in write_lines(self.kind, block, payload)]
 
     def to_json(self) -> dict[str, Any]:
         """Convert to what `from_json` reads; the path is relative to the manifest's directory."""
@@ -106,6 +100,17 @@ class Dataset:
         if size != self.n_bytes:
             msg = f"{self.path}: {size} bytes where the manifest says {self.n_bytes}"
             raise DamagedDataError(msg)
+
+
+def deal(texts: Iterable[list[bytes]], n_texts: int, n_files: int, path: str) -> list[str]:
+    """Write the lines of records to files whose names begin with a path: neighbours to one, like the splits of a file."""
+    n_files = max(1, min(n_files, n_texts))
+    paths = [f"{path}-{n:03d}.lines" for n in range(n_files)]
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(open(path, "wb")) for path in paths]
+        for n, lines in enumerate(texts):
+            files[n * n_files // n_texts].writelines(lines)
+    return paths
 
 
 def shard_arguments(form: str, directory: str) -> list[str]:
@@ -185,4 +190,4 @@ class Writer:
         return Dataset(self.kind, self.path, self.form, tuple(entries))
 
 
-__all__ = ["LINES", "SHARDS", "Dataset", "Entry", "Writer", "read_parts", "shard_arguments"]
+__all__ = ["LINES", "SHARDS", "Dataset", "Entry", "Writer", "deal", "read_parts", "shard_arguments"]

@@ -6,6 +6,8 @@ It hides the one thing in which engines differ, how records travel:
   lays it down in a raw file; a job's input are lines that say where a block lies, and tasks memory-map it.
 * `lines`: tasks see the file system of a cluster (Hadoop). The part files of a job are the data set, and the input of the next
   job; the driver reads only the reports at their ends.
+
+It is long because whoever runs a job needs all of it and nothing else of this room.
 """
 
 from __future__ import annotations

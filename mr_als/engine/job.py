@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # tasks share a node: several BLAS threads each are slow
@@ -154,6 +154,16 @@ class ALSJob(MRJob):
             finally:
                 raw.flush()
                 self._stdout = None
+
+    def mapped(self, pairs: Iterable[Any]) -> Iterator[Any]:
+        """Map pairs that come otherwise than as lines of the standard input, in a session that stays open."""
+        with self._shard_closed():
+            yield from self.map_pairs(pairs, 0)
+
+    def reduced(self, pairs: Iterable[Any]) -> Iterator[Any]:
+        """Reduce likewise pairs that are sorted."""
+        with self._shard_closed():
+            yield from self.reduce_pairs(pairs, 0)
 
     @contextlib.contextmanager
     def _shard_closed(self) -> Iterator[None]:

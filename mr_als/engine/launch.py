@@ -32,11 +32,12 @@ def load_job(name: str) -> type[Any]:
         package = Path(engine.__file__).resolve().parents[1]
         places = [package / "jobs" / f"{name}.py", package.parent / "jobs" / f"{name}.py"]
         path = next((place for place in places if place.exists()), None)
-        if path is None:
+        # without a file the package is in a zip, as a worker of Spark gets it
+        in_zip = importlib.util.find_spec(f"mr_als.jobs.{name}") if path is None and package.parent.is_file() else None
+        spec = in_zip if path is None else importlib.util.spec_from_file_location(qualified, path)
+        if spec is None:
             msg = f"job {name}.py is neither in {places[0].parent} nor in {places[1].parent}: reinstall mr_als"
             raise JobFailedError(msg)
-        spec = importlib.util.spec_from_file_location(qualified, path)
-        assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[qualified] = module
@@ -60,6 +61,8 @@ def run_job(call: Call, runner: str = "inline") -> list[str]:
     log.addHandler(causes)
     made = None
     try:
+        if (parts := how.run(call, job_class)) is not None:
+            return parts
         with how.arguments(call) as (before, after):
             fixed = ["-r", runner, "--cleanup-on-failure", "TMP", "--output-dir", call.output, *before]
             if not any(a in ("-c", "--conf-path") for a in (*before, *call.given)):

@@ -15,7 +15,7 @@ from mr_als.engine.job import ALSJob, Pair
 from mr_als.logs.badlines import BadLines
 from mr_als.logs.formats import read_chunks
 from mr_als.logs.logs import FORMATS, Filter, Layout, chunks, parse_layout
-from mr_als.logs.tally import Tally, joined
+from mr_als.logs.tally import Tally, added
 from mr_als.records.lines import LINES, Reference, decode, encode
 
 from mrjob.compat import jobconf_from_env  # isort: skip  (after mr_als.engine.job)
@@ -115,16 +115,5 @@ class LogJob(ALSJob):
 
     def reduce_reports(self, values: Iterator[tuple[bytes, bytes]]) -> Iterator[Pair]:
         """Add up what the map tasks reported."""
-        bad = BadLines()
-        lines: dict[str, int] = {}
-        counts: dict[str, dict[str, int]] = {"counts": {}, "others": {}}
-        span = None
-        for _, text in values:
-            report = json.loads(decode(text))
-            bad.merge(BadLines.from_dict(report["bad"]))
-            lines |= report["lines"]
-            for name, added in counts.items():
-                added |= {what: added.get(what, 0) + n for what, n in report[name].items()}
-            span = joined(span, report["times"])
-        merged = {"bad": bad.to_dict(), "lines": lines, **counts, "times": span}
+        merged = added(json.loads(decode(text)) for _, text in values)
         yield from self.write_record(REPORTS.decode(), 0, json.dumps(merged).encode())

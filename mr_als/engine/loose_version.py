@@ -1,7 +1,4 @@
-"""Just enough of distutils.version.LooseVersion, which left Python in 3.12: numbers and letter runs, compared in order.
-
-It imports nothing of ours: on Spark it stands in while mrjob is being imported, see `mr_als.engine.runners.spark`.
-"""
+"""Just enough of distutils.version.LooseVersion, which left Python in 3.12: numbers and letter runs, compared in order."""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@
 <directory>/work/half-007-<attempt>/   its files; an attempt without a half-007.json counts for nothing
 
 On a cluster the lock is a lease (`mr_als.engine.lease`), and all but run.json is in generations/<run>/.
+
+It is long because what makes a half count has to be read together to be believed.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import socket
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from mr_als import __version__
 from mr_als.engine.lease import Lease
 from mr_als.errors import BusyError, DamagedDataError, ResumeError, UsageError
 from mr_als.options import flag_of
@@ -25,6 +28,10 @@ from mr_als.storage.places import scheme_of, storage_of
 
 if TYPE_CHECKING:
     from mr_als.storage.storage import Storage
+
+
+# of run.json and all that lies beside it; version 0.1.0 named none
+FORMAT = 1
 
 
 class Lock:
@@ -142,7 +149,7 @@ class Run:
         Raises
         ------
         ResumeError
-            If the unfinished run has another plan; the message names the differences.
+            If the unfinished run has another plan, and the message names the differences; or another format.
         """
         self.storage.make_directory(self.directory)
         found = self.storage.read(self._plan)
@@ -150,8 +157,15 @@ class Run:
             try:
                 saved = _load(self._plan, found)
                 name, differing = str(saved["run"]), _differences(saved["plan"], plan)
+                form = saved.get("format", FORMAT)
             except (KeyError, TypeError, AttributeError):
                 raise _damaged(self._plan) from None
+            if form != FORMAT:
+                msg = (
+                    f"{self._plan}: an unfinished run of format {form!r}, and mr_als {__version__} goes on with format {FORMAT}: "
+                    "finish it with the mr_als that began it, or --restart to begin anew; --on-change restart does so by itself"
+                )
+                raise ResumeError(msg)
             if differing:
                 msg = (
                     f"{self.directory} holds an unfinished run with another plan: {differing}. Give the same, or --restart to "
@@ -161,7 +175,7 @@ class Run:
             self.name = name
             return True
         self.name = uuid.uuid4().hex[:12]
-        self.storage.create(self._plan, _dump({"run": self.name, "plan": plan}))
+        self.storage.create(self._plan, _dump({"format": FORMAT, "run": self.name, "plan": plan}))
         return False
 
     def attempt(self, name: str) -> str:
@@ -247,6 +261,8 @@ def _differences(saved: dict[str, Any], now: dict[str, Any]) -> str:
     before, after = _flat(saved["options"]), _flat(json.loads(json.dumps(now["options"])))
     shown += [
         f"{flag_of(name)} was {before.get(name)}, now {after.get(name)}"
+        if name in before
+        else f"{flag_of(name)} is {after[name]}, an option that the run did not have"
         for name in {**before, **after}
         if before.get(name) != after.get(name)
     ]

@@ -26,9 +26,9 @@ from mr_als.logs.times import parse_moment
 from mr_als.options import TASK_MEMORY, InputOptions, SplitOptions
 from mr_als.plays.partition import PARTS
 from mr_als.preparing.became import check_lines, check_usable, tell_lines
+from mr_als.preparing.ingesting import count_blocks
 from mr_als.preparing.inputs import Understood, check_engine, find_layouts, log_arguments
 from mr_als.preparing.log_files import Logs, by_archive, place_of, unpacking
-from mr_als.preparing.prepare import count_blocks
 from mr_als.progress import Progress
 from mr_als.records.blocks import STRENGTH_UNIT, unpack
 from mr_als.storage.places import storage_of

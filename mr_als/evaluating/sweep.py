@@ -23,10 +23,10 @@ from mr_als.evaluating.evaluate import Asked, evaluate
 from mr_als.maths.ranking.metrics import metric_names
 from mr_als.models.model import Model
 from mr_als.options import InputOptions, Training, to_arguments
-from mr_als.preparing.log_files import fingerprint
-from mr_als.preparing.plays import read_plays
 from mr_als.preparing.prepare import Source, fingerprint_of
+from mr_als.preparing.summing import identify, open_plays
 from mr_als.progress import Progress
+from mr_als.storage.ours import NUMBER, wrong_fields
 from mr_als.storage.places import storage_of
 from mr_als.training.train import train
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Parts", "choose", "name_of", "select_by", "sweep", "value_of"]
 
+# of a report, what is printed of it
+REPORT = {"users": int, "pairs": int, "ranked": str, "k": [int], "left_out": dict, "held_out": {"zero_model": NUMBER}}
 LOWER_IS_BETTER = ("percentile_rank", "rmse")
 
 
@@ -63,10 +65,10 @@ def sweep(
         If another process sweeps in it.
     """
     storage = storage_of(directory)
-    read_plays(parts.plays)  # refuses a damaged directory before anything is made
+    plays = open_plays(parts.plays, engine, progress)  # refuses a damaged directory before anything is made
     storage.make_directory(directory)
     with held(directory):
-        _begin(parts, directory, asked)
+        _begin(parts, identify(parts.plays, plays), directory, asked)
         points = []
         for number, options in enumerate(grid, 1):
             name = name_of(options)
@@ -93,11 +95,11 @@ def name_of(options: Training) -> str:
     return ",".join(word.removeprefix("--").replace("*", "x") for word in given) or "defaults"
 
 
-def _begin(parts: Parts, directory: str, asked: Asked) -> None:
+def _begin(parts: Parts, plays: dict[str, Any], directory: str, asked: Asked) -> None:
     """Write what all points share, or check that it is the same as before."""
     storage = storage_of(directory)
     shared: dict[str, Any] = {
-        "plays": fingerprint([storage_of(parts.plays).absolute(os.path.join(parts.plays, "plays.json"))]),
+        "plays": plays,
         "validation": fingerprint_of(parts.validation, parts.inputs),
         "test": fingerprint_of(parts.test, parts.inputs) if parts.test else None,
         "k": list(asked.ks),
@@ -116,9 +118,11 @@ def _begin(parts: Parts, directory: str, asked: Asked) -> None:
 
 
 def _report(directory: str, name: str, part: str, parts: Parts, asked: Asked, engine: Engine, progress: Progress) -> dict[str, Any]:
-    """Evaluate a point on a part, unless that is done already."""
+    """Evaluate a point on a part, unless that is done already; a report that was damaged is made again."""
     found = _read(directory, name, f"{part}.json")
-    if "metrics" not in found:
+    row = {"model": NUMBER, "popularity": NUMBER, "difference": NUMBER, "interval": [NUMBER]}
+    metrics = dict.fromkeys(metric_names(asked.ks), row)
+    if wrong_fields(found, {**REPORT, "metrics": metrics}):
         model = Model.open(os.path.join(directory, name, "model"))
         text = json.dumps(evaluate(model, getattr(parts, part), asked, parts.inputs, engine, progress), indent=1)
         storage_of(directory).replace(os.path.join(directory, name, f"{part}.json"), text.encode())

@@ -37,7 +37,7 @@ def _pyarrow() -> Any:
         import pyarrow.compute
         import pyarrow.parquet
     except ImportError:
-        msg = "reading Parquet needs pyarrow, which is not installed: pip install 'mr_als[parquet]'"
+        msg = "reading Parquet needs pyarrow, which is not installed: pip install 'pyarrow>=16'"
         raise UsageError(msg) from None
     return pyarrow
 

@@ -84,7 +84,7 @@ def _zstd() -> Any:
     try:
         return importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
     except ImportError:
-        msg = "reading .zst needs the zstd library, which is not installed: pip install 'mr_als[zstd]'"
+        msg = "reading .zst needs the zstd library, which is not installed: pip install 'backports.zstd>=1.0'"
         raise UsageError(msg) from None
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mr_als.logs.badlines import BadLines
 
 if TYPE_CHECKING:
     from mr_als.logs.parse import Parsed
 
-__all__ = ["HEADER", "NOBODY", "OUTSIDE", "SHORT", "ZERO", "Tally", "joined"]
+__all__ = ["HEADER", "NOBODY", "OUTSIDE", "SHORT", "ZERO", "Tally", "added", "joined"]
 
 # what becomes of good lines that are no plays
 HEADER, NOBODY, SHORT, OUTSIDE, ZERO = "header", "without user or item", "too short", "outside the window", "zero plays"
@@ -45,3 +47,17 @@ def joined(one: Sequence[float] | None, other: Sequence[float] | None) -> tuple[
     """
     spans = [span for span in (one, other) if span is not None]
     return (min(span[0] for span in spans), max(span[1] for span in spans)) if spans else None
+
+
+def added(reports: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Add up reports of what became of lines: `counts` and `others` as of a `Tally`, `times`, `bad`, and `lines` of each range."""
+    bad, lines, span = BadLines(), dict[str, int](), None
+    counts: dict[str, dict[str, int]] = {"counts": {}, "others": {}}
+    for report in reports:
+        bad.merge(BadLines.from_dict(report["bad"]))
+        lines |= report["lines"]
+        for name, sums in counts.items():
+            for what, n in report.get(name, {}).items():
+                sums[what] = sums.get(what, 0) + n
+        span = joined(span, report.get("times"))
+    return {"bad": bad.to_dict(), "lines": lines, **counts, "times": span}

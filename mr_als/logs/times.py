@@ -2,6 +2,8 @@
 
 ISO times are read as 64-bit words, eight characters each; numbers are those of `mr_als.logs.numbers`, scaled. What is
 neither is read one by one, by Python.
+
+It is long because every form of time has its own arithmetic.
 """
 
 from __future__ import annotations

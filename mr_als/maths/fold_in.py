@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mr_als.maths.array import Array
-from mr_als.maths.solve import solve_block
+from mr_als.maths.solve import Fixed, Method, Observed, solve_block
 from mr_als.maths.solving.normal_equations import project
 from mr_als.maths.weighing.weights import Weights
 
@@ -19,12 +19,9 @@ __all__ = ["fold_in"]
 
 
 def fold_in(
-    indptr: Array,
-    indices: Array,
-    strengths: Array,
+    observed: Observed,
     factors_of: Callable[[Array], Array],
-    spectrum: Array,
-    basis: Array,
+    eigenbasis: tuple[Array, Array],
     n_fixed: int,
     weights: Weights,
     solver: str = "cg",
@@ -33,14 +30,13 @@ def fold_in(
 
     Parameters
     ----------
-    indptr, indices, strengths : int64 (n_rows + 1,), int64 (nnz,), float64 (nnz,)
-        What each row observed, and how strongly, as for `mr_als.maths.solve.solve_block`.
+    observed : Observed
     factors_of : function of fixed rows, int64 (m,), ascending, that gives their factors, float32 (m, rank)
-    spectrum, basis : float64 (rank,) and (rank, rank)
+    eigenbasis : float64 (rank,) and (rank, rank)
         Of the Gram matrix of all fixed factors, from `mr_als.maths.solving.normal_equations.eigenbasis`.
     n_fixed : int
         Number of rows of the fixed side.
     """
-    used, places = np.unique(indices, return_inverse=True)
-    vectors = project(factors_of(used), basis)
-    return solve_block(indptr, places.reshape(-1), strengths, vectors, spectrum, basis, n_fixed, weights, solver).factors
+    used, places = np.unique(observed.indices, return_inverse=True)
+    fixed = Fixed(project(factors_of(used), eigenbasis[1]), *eigenbasis, n_fixed)
+    return solve_block(observed._replace(indices=places.reshape(-1)), fixed, weights, Method(solver)).factors

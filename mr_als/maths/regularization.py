@@ -47,11 +47,11 @@ from typing import Any
 import numpy as np
 
 from mr_als.maths.array import Array
-from mr_als.maths.solve import MAX_GATHER, Solved
+from mr_als.maths.solve import Method, Observed, Solved
 from mr_als.maths.solving.flat import multiply_flat
 from mr_als.maths.solving.normal_equations import gram_matrix
 from mr_als.maths.solving.padded import multiply_padded
-from mr_als.maths.solving.problem import Options, Problem, check_finite
+from mr_als.maths.solving.problem import Problem, check_finite
 from mr_als.maths.weighing.loss import Loss
 from mr_als.maths.weighing.weights import Weights
 
@@ -81,12 +81,12 @@ NONE = 1e-3
 
 
 def multiply_block(
-    indptr: Array, indices: Array, strengths: Array, vectors: Any, rank: int, n_fixed: int, weights: Weights,
-    *, max_gather: int = MAX_GATHER, kernel: str = "numpy", threads: int = 1,
+    observed: Observed, vectors: Any, rank: int, n_fixed: int, weights: Weights, method: Method = Method(),  # noqa: B008
 ) -> Solved:  # fmt: skip
     """Multiply a block of W by the fixed vectors: x = sum c p y / d for each row, a half at lambda 1 without its solver.
 
-    The arguments are those of `mr_als.maths.solve.solve_block`; the `vectors` of length `rank` need no eigenbasis.
+    The arguments are those of `mr_als.maths.solve.solve_block`; the `vectors` of length `rank` need no eigenbasis, and the
+    method no solver.
 
     Returns
     -------
@@ -94,18 +94,17 @@ def multiply_block(
     gram : float64 (rank, rank), the sum of d x x'
     loss : Loss, of which only the numbers of rows and observed pairs are filled in
     """
-    degrees = np.diff(indptr)
+    degrees = np.diff(observed.indptr)
     lengths = weights.row_lengths(degrees, n_fixed)
-    options = Options(exact=False, tolerance=0.0, max_steps=0, max_gather=max_gather, threads=threads)
-    problem = Problem(indptr, indices, strengths, vectors, np.zeros(rank), np.eye(rank), weights, lengths, options)
+    problem = Problem(*observed, vectors, np.zeros(rank), np.eye(rank), weights, lengths, exact=False, method=method)
     factors = np.zeros((len(degrees), rank), np.float32)
     with np.errstate(all="ignore"):  # what overflows is an error below
-        if kernel == "numba":
+        if method.kernel == "numba":
             multiply_flat(problem, factors)
         else:
             multiply_padded(problem, np.arange(len(degrees)), factors)
     check_finite(factors)
-    return Solved(factors, gram_matrix(factors, lengths), Loss(observed=len(indices), rows=len(degrees)))
+    return Solved(factors, gram_matrix(factors, lengths), Loss(observed=len(observed.indices), rows=len(degrees)))
 
 
 def orthonormal_basis(gram: Array) -> Array:

@@ -8,7 +8,7 @@ gives the same bytes wherever it is solved; with the other it differs by the sol
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,18 +17,14 @@ from mr_als.maths.array import Array
 from mr_als.maths.solving.flat import solve_flat
 from mr_als.maths.solving.normal_equations import gram_matrix
 from mr_als.maths.solving.padded import solve_padded
-from mr_als.maths.solving.problem import Options, Problem, check_finite
+from mr_als.maths.solving.problem import Fixed, Method, Observed, Problem, check_finite
 from mr_als.maths.weighing.loss import Loss
 from mr_als.maths.weighing.weights import Weights
 
-__all__ = ["KERNELS", "SOLVERS", "Solved", "solve_block"]
+__all__ = ["KERNELS", "SOLVERS", "Fixed", "Method", "Observed", "Solved", "solve_block"]
 
 SOLVERS = ("cg", "cholesky")
 KERNELS = ("numpy", "numba")
-# conjugate gradients take 4 to 12 steps; beyond this many an exact solution is cheaper
-MAX_STEPS = 32
-# bytes of a single row's observations held at once; a row with more accumulates its equations and is solved exactly
-MAX_GATHER = 64 << 20
 
 
 class Solved(NamedTuple):
@@ -44,52 +40,8 @@ class Solved(NamedTuple):
     loss: Loss
 
 
-def solve_block(
-    indptr: Array,
-    indices: Array,
-    strengths: Array,
-    vectors: Any,
-    spectrum: Array,
-    basis: Array,
-    n_fixed: int,
-    weights: Weights,
-    solver: str = "cg",
-    tolerance: float = 1e-4,
-    max_steps: int = MAX_STEPS,
-    max_gather: int = MAX_GATHER,
-    kernel: str = "numpy",
-    threads: int = 1,
-) -> Solved:
+def solve_block(observed: Observed, fixed: Fixed, weights: Weights, method: Method = Method()) -> Solved:  # noqa: B008  (immutable)
     """Solve every row of a block for its factors.
-
-    Parameters
-    ----------
-    indptr : int64 (n_rows + 1,)
-        Row r observed the entries indptr[r] to indptr[r + 1] of `indices` and `strengths`.
-    indices : integers (nnz,)
-        Which of `vectors` each observation is with.
-    strengths : float64 or integers (nnz,)
-        Strength of each observation, > 0; for explicit feedback its rating, >= 0.
-    vectors : array-like
-        Anything whose `vectors[places]`, for one-dimensional integer `places`, is float32 (len, rank): the
-        projected fixed factors Z = Y Q, an array or a store backed by a file.
-    spectrum, basis : float64 (rank,) and (rank, rank)
-        D and Q of the Gram matrix of *all* fixed factors, from `eigenbasis`.
-    n_fixed : int
-        Number of rows of the fixed side.
-    weights : Weights
-    solver : "cg" or "cholesky"
-        Explicit feedback is always solved exactly: without a shared part there is nothing to precondition by.
-    tolerance : float
-        Relative residual at which conjugate gradients stop.
-    max_steps : int
-        Steps after which a row is solved exactly instead.
-    max_gather : int
-        Bytes held for one row.
-    kernel : "numpy" or "numba"
-        Part of the plan, never guessed: a task that was asked for numba and has none fails.
-    threads : int
-        Of the numba kernel; changes no result.
 
     Raises
     ------
@@ -100,32 +52,29 @@ def solve_block(
     NonFiniteError
         If a factor is not finite.
     """
-    for name, value, known in (("solver", solver, SOLVERS), ("kernel", kernel, KERNELS)):
+    for name, value, known in (("solver", method.solver, SOLVERS), ("kernel", method.kernel, KERNELS)):
         if value not in known:
             msg = f"{name} must be one of {', '.join(known)}, got {value!r}"
             raise UsageError(msg)
-    degrees = np.diff(indptr)
-    exact = solver == "cholesky" or weights.explicit
+    degrees = np.diff(observed.indptr)
+    exact = method.solver == "cholesky" or weights.explicit
     # only the cells that were not observed give the equations a shared part
-    shared = weights.unobserved * spectrum
-    regularization = weights.row_regularization(degrees, n_fixed)
-    problem = Problem(
-        indptr, indices, strengths, vectors, shared, basis, weights, regularization,
-        Options(exact, tolerance, max_steps, max_gather, threads),
-    )  # fmt: skip
-    factors = np.zeros((len(degrees), len(spectrum)), np.float32)
+    shared = weights.unobserved * fixed.spectrum
+    regularization = weights.row_regularization(degrees, fixed.n)
+    problem = Problem(*observed, fixed.vectors, shared, fixed.basis, weights, regularization, exact, method)
+    factors = np.zeros((len(degrees), problem.rank), np.float32)
     # overflow shows as a factor that is not finite, which is an error below; a warning would say less
     with np.errstate(all="ignore"):
         all_rows = np.arange(len(degrees))
-        sums = solve_flat(problem, factors) if kernel == "numba" else solve_padded(problem, all_rows, factors, exact)
+        sums = solve_flat(problem, factors) if method.kernel == "numba" else solve_padded(problem, all_rows, factors, exact)
     check_finite(factors)
     norms = np.einsum("ij,ij->i", factors, factors, dtype=np.float64)
     loss = Loss(
         squared_error=sums.squared_error,
         penalty=float(regularization @ norms),
-        confidence=weights.unobserved * len(degrees) * n_fixed + sums.excess,
+        confidence=weights.unobserved * len(degrees) * fixed.n + sums.excess,
         zero_error=sums.square,
-        observed=len(indices),
+        observed=len(observed.indices),
         rows=len(degrees),
     )
     return Solved(factors, gram_matrix(factors), loss)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from typing import Any
 
-from mr_als import __version__
 from mr_als.errors import ModelError
+from mr_als.storage.ours import NUMBER, Kind, parsed
 from mr_als.storage.places import storage_of
 from mr_als.storage.storage import is_name
 
-__all__ = ["FORMAT", "check_names", "find_info", "read_info", "read_manifest"]
+__all__ = ["FORMAT", "INFO", "check_names", "find_info", "read_info", "read_manifest"]
 
 # of model.json, manifests and the files that they name; any change that a reader of this version would misread raises it
 FORMAT = 1
-# what readers rely on, and what it is
-FIELDS = {"generation": str, "n_users": int, "n_items": int, "options": dict, "history": list}
+WEIGHTS = {"confidence": str, "alpha": NUMBER, "epsilon": NUMBER, "regularization": NUMBER, "regularization_scaling": str}
+WEIGHTS |= {"regularization_exponent": NUMBER, "feedback": str}
+OPTIONS = {"inputs": {"salt": int}, "weights": WEIGHTS, "solver": {"rank": int, "solver": str}}
+HALF = {"half": int, "iteration": int, "solved": str, "wrmse": NUMBER, "objective": NUMBER}
+FIELDS = {"generation": str, "n_users": int, "n_items": int, "pairs": int, "plays": NUMBER, "options": OPTIONS, "history": [HALF]}
+INFO = Kind(FORMAT, FIELDS, "train again", ModelError)
+MANIFEST = Kind(FORMAT, {}, "train again", ModelError)
 
 
 def find_info(model: str) -> dict[str, Any] | None:
@@ -31,7 +35,7 @@ def find_info(model: str) -> dict[str, Any] | None:
     found = _read(model, "model.json")
     if found is None:
         return None
-    info = _parsed(model, "model.json", found, FIELDS)
+    info = parsed(found, f"{model}: model.json", INFO)
     check_names(f"{model}/model.json", [info["generation"]])
     return info
 
@@ -57,7 +61,7 @@ def read_manifest(generation: str) -> dict[str, Any]:
     if found is None:
         msg = f"{generation}: no manifest.json in it: damaged, train again"
         raise ModelError(msg)
-    manifest = _parsed(generation, "manifest.json", found, {})
+    manifest = parsed(found, f"{generation}: manifest.json", MANIFEST)
     check_names(generation, manifest.get("files", {}))
     return manifest
 
@@ -82,27 +86,3 @@ def _read(directory: str, name: str) -> bytes | None:
     except OSError as error:
         msg = f"{directory}: {name} cannot be read ({error.strerror})"
         raise ModelError(msg) from None
-
-
-def _parsed(directory: str, name: str, data: bytes, fields: dict[str, type]) -> dict[str, Any]:
-    """Parse one of both files, and check its format and that it has these fields."""
-    try:
-        info = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        msg = f"{directory}: {name} cannot be read (no JSON: {error}): torn, or of another program; train again"
-        raise ModelError(msg) from None
-    if not isinstance(info, dict) or "format" not in info:
-        what = f"fields {', '.join(map(repr, list(info)[:3]))}" if isinstance(info, dict) else type(info).__name__
-        msg = f"{directory}: {name} cannot be read (no format in it, but {what}): of another program; train again"
-        raise ModelError(msg)
-    if info["format"] != FORMAT:
-        writer = info["versions"].get("mr_als") if isinstance(info.get("versions"), dict) else "another version"
-        msg = (
-            f"{directory}: {name} has format {info['format']!r}, and mr_als {__version__} reads format {FORMAT}; "
-            f"use the mr_als that wrote it ({writer}), or train again"
-        )
-        raise ModelError(msg)
-    if wrong := [key for key, kind in fields.items() if not isinstance(info.get(key), kind)]:
-        msg = f"{directory}: {name} cannot be read (no {', no '.join(wrong)}): damaged, train again"
-        raise ModelError(msg)
-    return info

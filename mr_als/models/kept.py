@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from mr_als.engine.runs import lock_of
 from mr_als.errors import ModelError
-from mr_als.models.info import find_info, read_info
+from mr_als.models.info import INFO, find_info, read_info
+from mr_als.storage.ours import parsed
 from mr_als.storage.places import storage_of
 
 __all__ = ["Kept", "current", "described", "go_back", "keep_only", "kept", "prune", "remember", "replace_model", "size_of"]
@@ -55,12 +56,12 @@ def kept(model: str) -> list[Kept]:
 
 
 def described(model: str, generation: str) -> dict[str, Any]:
-    """Read the description that is kept of a generation; empty if there is none, or it is torn."""
+    """Read the description that is kept of a generation; empty if there is none, or it cannot be read."""
+    path = _description(model, generation)
     try:
-        info = json.loads(storage_of(model).read(_description(model, generation)) or b"{}")
-    except ValueError:
+        return parsed(found, path, INFO) if (found := storage_of(model).read(path)) else {}
+    except ModelError:
         return {}
-    return info if isinstance(info, dict) else {}
 
 
 def size_of(generation: str) -> int:

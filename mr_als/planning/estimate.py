@@ -78,15 +78,23 @@ def cluster_seconds(sizes: Sizes, join: str, measured: Measured, cluster: Cluste
         # a block is solved by one core
         cores = min(cluster.nodes * cluster.cores, sizes.blocks[side])
         found["solving"] += sizes.pairs * measured.pair[side] * measured.cores / cores * cluster.slowest
-        nodes = min(cluster.nodes, cores)
-        # plays are read, and for shuffle sent after that
-        passed, written = moved.read * (1 + (join == "shuffle")) + moved.sent, moved.written
-        network = (passed + (REPLICAS - 1) * written) / cluster.network
-        disk = (cluster.touches * passed + REPLICAS * written) / cluster.disk
-        pipes = 2 * (passed + written) / (cluster.coded * cluster.cores)
-        found["moving"] += BASE64 * (network + disk + pipes) / nodes * cluster.slowest
-        found["moving"] += moved.copied * (1 / cluster.network + 1 / cluster.disk)
+        found["moving"] += sum(moving_seconds(moved, join, min(cluster.nodes, cores), cluster).values())
     return found
+
+
+def moving_seconds(moved: HalfBytes, join: str, nodes: int, cluster: ClusterOptions) -> dict[str, float]:
+    """Estimate the seconds in which `nodes` machines move the bytes of a half, by what is waited for.
+
+    Returns "network", "disk" and "coding" (base64 and pipes).
+    """
+    # plays are read, and for shuffle sent after that
+    passed, written = moved.read * (1 + (join == "shuffle")) + moved.sent, moved.written
+    each = BASE64 / nodes * cluster.slowest
+    return {
+        "network": each * (passed + (REPLICAS - 1) * written) / cluster.network + moved.copied / cluster.network,
+        "disk": each * (cluster.touches * passed + REPLICAS * written) / cluster.disk + moved.copied / cluster.disk,
+        "coding": each * 2 * (passed + written) / (cluster.coded * cluster.cores),
+    }
 
 
 # resident bytes, measured: Python with mrjob and NumPy; numba and what it compiled; chunks of log lines while they are parsed

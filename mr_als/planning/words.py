@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,13 +12,20 @@ from mr_als.planning.sizes import Sizes
 from mr_als.progress import size
 
 
-def choices_in_words(sizes: Sizes, choices: Choices) -> list[str]:
-    """Say what was chosen for a run, what it will take, and what to do if a task cannot hold it."""
+def choices_in_words(sizes: Sizes, choices: Choices, plays: str = "") -> list[str]:
+    """Say what was chosen for a run, what it will take, and what to do if a task cannot hold it.
+
+    Parameters
+    ----------
+    plays : the plays directory that was given, if one was
+    """
     lines = [
         f"join: {choices.join}, {choices.why}; kernel: {choices.kernel}",
         f"plan: {in_words(sizes, choices.join, choices.expected)}",
     ]
     advice = too_large(sizes, choices.join, choices.kernel, choices.task_memory)
+    if plays:
+        advice = advice.replace("--user-blocks", f"mr-als prepare --plays {shlex.quote(plays)} --replan --user-blocks")
     return [*lines, advice] if advice else lines
 
 

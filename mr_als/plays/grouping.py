@@ -121,10 +121,20 @@ def merge_sides(sides: Sequence[Side]) -> tuple[Side, list[Array]]:
         If two different ids have the same hash.
     """
     every = Side(np.concatenate([side.hashes for side in sides]), Ids.join([side.ids for side in sides]))
-    check_collisions(every, np.argsort(every.hashes, kind="stable"))
-    hashes, first, inverse = np.unique(every.hashes, return_index=True, return_inverse=True)
+    order = np.argsort(every.hashes, kind="stable")
+    check_collisions(every, order)
+    hashes = every.hashes[order]
+    first, place = firsts(hashes), np.empty(len(order), np.int64)
+    place[order] = np.cumsum(first) - 1
     ends = np.cumsum([len(side.hashes) for side in sides])
-    return Side(hashes, every.ids.take(first)), np.split(inverse, ends[:-1])
+    return Side(hashes[first], every.ids.take(order[first])), np.split(place, ends[:-1])
+
+
+def firsts(ascending: Array) -> Array:
+    """Mark the first of equal neighbours, bool (n,)."""
+    first = np.ones(len(ascending), bool)
+    np.not_equal(ascending[1:], ascending[:-1], out=first[1:])
+    return first
 
 
 def split_blocks(pairs: Pairs, rows: Side, column_hashes: Array, n_blocks: int) -> Iterator[tuple[int, PlaysBlock]]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mr_als.maths.array import Array
-from mr_als.plays.grouping import Side, merge_sides, sum_pairs
+from mr_als.plays.grouping import Side, firsts, merge_sides, sum_pairs
 from mr_als.records.blocks import STRENGTH_BITS, STRENGTH_UNIT, PlaysBlock, smallest_type
 from mr_als.records.csr import row_of, sum_rows
 from mr_als.records.spill import PIECE, Buffer, Spill, checksum, let_go, pieces
@@ -87,9 +87,9 @@ def _union(ascending: Sequence[Array]) -> Array:
     starts = [np.append(np.searchsorted(one, np.array(edges, np.uint64)), len(one)).tolist() for one in ascending]
     union = Spill(KEPT)
     for number in range(len(edges)):
-        union.write(
-            np.unique(np.concatenate([one[at[number] : at[number + 1]] for one, at in zip(ascending, starts, strict=True)]))
-        )
+        every = np.concatenate([one[at[number] : at[number + 1]] for one, at in zip(ascending, starts, strict=True)])
+        every.sort()
+        union.write(every[firsts(every)])
         let_go(*ascending)
     return union.array(np.uint64)
 

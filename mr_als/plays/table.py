@@ -2,6 +2,8 @@
 
 Ids become codes (0, 1, 2 ... in order of appearance) through a hash table whose look-ups are array arithmetic; pairs of codes
 wait in buckets (`mr_als.plays.buckets`) and are summed by sorting these.
+
+It is long because the hash table and what is put into it share their memory limit.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
@@ -28,8 +27,9 @@ from mr_als.plays.pairs import merged_blocks
 from mr_als.preparing.batches import batches_of, is_matrix
 from mr_als.preparing.became import check_lines, check_usable, tell_lines
 from mr_als.preparing.collecting import Collected, collect_batches, collect_matrix
-from mr_als.preparing.plays import Plays, read_plays
-from mr_als.preparing.prepare import Source, add_up, same
+from mr_als.preparing.ingesting import add_up, clean, new_attempt
+from mr_als.preparing.plays import FORMAT, Plays, read_plays
+from mr_als.preparing.prepare import Source, same
 from mr_als.progress import Progress
 from mr_als.records.blocks import SIDES
 from mr_als.records.lines import REFERENCES, Record
@@ -100,12 +100,8 @@ class Arrays(Source):
             return read_plays(directory, engine)
 
         def lay_down(blocks: list[int]) -> dict[str, Any]:
-            for name in storage.names(directory):
-                if name.startswith("attempt-"):
-                    storage.remove(os.path.join(directory, name))
-            attempt = f"attempt-{uuid.uuid4().hex[:8]}"
-            base = os.path.join(directory, attempt)
-            storage.make_directory(base)
+            clean(directory)
+            attempt, base = new_attempt(directory)
             return {**_lay_down(found, base, blocks, options), "attempt": attempt, "blocks": blocks}
 
         least = choose_blocks(0, plan.task_memory)
@@ -123,7 +119,7 @@ class Arrays(Source):
             info.pop("n_bytes")
         info |= {"inputs": inputs, **chosen, "columns": list(found.columns), "ids": found.kinds}
         info["seconds"] = time.monotonic() - started
-        storage.replace(os.path.join(directory, "plays.json"), json.dumps(info, indent=1).encode())
+        storage.replace(os.path.join(directory, "plays.json"), json.dumps({"format": FORMAT, **info}, indent=1).encode())
         return read_plays(directory, engine)
 
 

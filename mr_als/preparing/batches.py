@@ -1,6 +1,8 @@
 """What a program has, a piece at a time: tables of any library that speaks Arrow, and tuples, as codes of ids and numbers.
 
 A piece of a table names each of its ids once, so that an id is hashed once a piece and not once a row.
+
+It is long because each kind of source has its own way to name ids.
 """
 
 from __future__ import annotations
@@ -98,7 +100,7 @@ def arrow_batches(table: Any, options: InputOptions, *, ratings: bool) -> Iterat
     try:
         import pyarrow as pa
     except ImportError:
-        msg = "reading a table needs pyarrow: pip install 'mr-als[parquet]'; a scipy.sparse matrix and tuples do not"
+        msg = "reading a table needs pyarrow: pip install 'pyarrow>=16'; a scipy.sparse matrix and tuples do not"
         raise UsageError(msg) from None
     try:
         stream = pa.RecordBatchReader.from_stream(table)

@@ -1,4 +1,7 @@
-"""The logs that a command is given: what their records mean, whether the engine can read them, and what jobs are told of it."""
+"""The logs that a command is given: what their records mean, whether the engine can read them, and what jobs are told of it.
+
+It is long because of its checks, which all come before a job is started.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +55,12 @@ class Understood:
     def layouts(self) -> list[Layout]:
         """The layouts, each once."""
         return [example.layout for example in self.examples]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What the first files that name users and items call them."""
+        found = ((column, one.names[column]) for one in self.examples for column in ("user", "item") if one.names.get(column))
+        return dict(reversed(list(found)))
 
     def tell(self, progress: Progress, command: str) -> None:
         """Say how the files of each layout are read, and warn of numbers that are not used, though they may be meant to be."""

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -45,8 +45,8 @@ class Logs:
     _known: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
-    def of(cls, patterns: Sequence[str], form: str = REFERENCES) -> Logs:
-        """Find the files that paths, directories and globs name, all of one file system.
+    def of(cls, patterns: Sequence[str], form: str = REFERENCES, known: Container[str] = ()) -> Logs:
+        """Find the files that paths, directories and globs name, all of one file system; `known` ones are not looked into.
 
         Raises
         ------
@@ -58,7 +58,7 @@ class Logs:
         storage, left_out = storage_of(patterns[0]), dict[str, str]()
         named = {storage.absolute(pattern) for pattern in patterns}
         paths = storage.expand(list(patterns), left_out)
-        logs = tuple(path for path in paths if _is_log(path, path in named, form, left_out))
+        logs = tuple(path for path in paths if path in known or _is_log(path, path in named, form, left_out))
         if not logs:
             msg = f"{', '.join(patterns)}: no log in it, but {_listed(left_out)[0]}"
             raise BadInputError(msg)

@@ -7,11 +7,19 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from mr_als import __version__
 from mr_als.engine.engine import Data, Engine
 from mr_als.errors import BadInputError, DamagedDataError
 from mr_als.planning.sizes import Sizes, counted
 from mr_als.records.blocks import SIDES
+from mr_als.storage.ours import NUMBER, wrong_fields
 from mr_als.storage.places import storage_of
+
+# of plays.json and the files that it names; version 0.1.0 named none
+FORMAT = 1
+# what readers rely on
+FIELDS = {"attempt": str, "n_users": int, "n_items": int, "pairs": int, "plays": NUMBER, "blocks": [int], "repeated": NUMBER}
+FIELDS |= {"options": {"salt": int, "duplicates": str}, "counts": {"lines": int}, "bad": {"counts": dict}, "lines": dict}
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,7 @@ def read_plays(directory: str, engine: Engine = Engine()) -> Plays:
     Raises
     ------
     DamagedDataError
-        If it is none, or a file is missing or has another size.
+        If it is none, or of another format, or a file is missing or has another size.
     """
     found = storage_of(directory).read(os.path.join(directory, "plays.json"))
     if found is None:
@@ -41,10 +49,18 @@ def read_plays(directory: str, engine: Engine = Engine()) -> Plays:
         raise DamagedDataError(msg)
     try:
         info = json.loads(found)
+        if (form := info.get("format", FORMAT)) != FORMAT:
+            msg = (
+                f"{directory}/plays.json has format {form!r}, and mr_als {__version__} reads format {FORMAT}; use the mr_als that "
+                "wrote it, or prepare the plays again"
+            )
+            raise DamagedDataError(msg)
+        if wrong := wrong_fields(info, FIELDS):
+            raise ValueError(", ".join(wrong[:3]))
         base = os.path.join(directory, info["attempt"])
         users, items = (engine.load(info[side], base) for side in SIDES)
         plays = Plays(users, items, info["n_users"], info["n_items"], info["pairs"], info["plays"], info)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"{directory}/plays.json is damaged ({error!r}); prepare the plays again"
         raise DamagedDataError(msg) from None
     for data in (users, items):

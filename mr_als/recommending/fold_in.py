@@ -14,6 +14,7 @@ import numpy as np
 from mr_als.errors import BadInputError
 from mr_als.maths.array import Array
 from mr_als.maths.fold_in import fold_in
+from mr_als.maths.solve import Observed
 from mr_als.options import TASK_MEMORY, InputOptions, PlanOptions
 from mr_als.preparing.plays import Plays
 from mr_als.preparing.prepare import prepare
@@ -54,19 +55,16 @@ class FoldIn:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.spectrum, self.basis = model.item_eigenbasis
+        self._eigenbasis = model.item_eigenbasis
         self.n_unknown = 0
 
     def solve(self, indptr: Array, items: Array, plays: Array) -> Array:
         """Solve for the factors of users, float32 (n_users, rank), from the items (rows) they played."""
         model = self.model
         return fold_in(
-            indptr,
-            items,
-            plays,
+            Observed(indptr, items, plays),
             lambda rows: np.asarray(model.item_factors[rows]),
-            self.spectrum,
-            self.basis,
+            self._eigenbasis,
             len(model.item_hashes),
             model.weights,
             model.info["options"]["solver"]["solver"],

@@ -38,7 +38,7 @@ def to_parquet(parts: Sequence[str]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        msg = "--format parquet needs pyarrow, which is not installed; install it with: pip install pyarrow"
+        msg = "--format parquet needs pyarrow, which is not installed; install it with: pip install 'pyarrow>=16'"
         raise UsageError(msg) from None
     text = pa.string()
     schema = pa.schema([("user", text), ("rank", pa.int32()), ("item", text), ("score", pa.float64()), ("fallback", text)])

@@ -6,6 +6,8 @@ Cost in mrjob is per record, not per byte, so records are blocks of rows. A pack
 
 and holds one-dimensional arrays only; the classes below know the shapes. Block b of a side holds the ids
 whose hash h has floor(h * n_blocks / 2^64) = b, in hash order (`mr_als.records.ids.block_of`).
+
+It is long because all kinds of blocks share one way to be packed.
 """
 
 from __future__ import annotations

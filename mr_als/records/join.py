@@ -10,25 +10,15 @@ import os
 import tempfile
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from mr_als.maths.array import Array
+from mr_als.maths.solving.problem import Observed
 from mr_als.records.blocks import PlaysBlock
 from mr_als.records.csr import sum_rows
 from mr_als.records.spill import write_all
-
-
-class Joined(NamedTuple):
-    """Plays whose columns are positions among the fixed side's rows: CSR, strengths in plays, > 0 (ratings: >= 0).
-
-    Whole strengths may be integers, small ones of one or two bytes; others are float64.
-    """
-
-    indptr: Array
-    indices: Array
-    strengths: Array
 
 
 def match(columns: Array, hashes: Array) -> tuple[Array, Array]:
@@ -39,8 +29,10 @@ def match(columns: Array, hashes: Array) -> tuple[Array, Array]:
     return positions, hashes[positions] == columns
 
 
-def join(plays: PlaysBlock, positions: Array | None, found: Array, zeros: bool = False) -> Joined:
+def join(plays: PlaysBlock, positions: Array | None, found: Array, zeros: bool = False) -> Observed:
     """Keep the plays whose column was `found`, and rename columns to `positions`; None: to their places among the columns.
+
+    Whole strengths may be integers, small ones of one or two bytes; others are float64.
 
     A strength of 0 is kept only if `zeros` count: no plays are no observation, a rating of 0 is one.
     """
@@ -53,7 +45,7 @@ def join(plays: PlaysBlock, positions: Array | None, found: Array, zeros: bool =
     if not keep.all():
         indices, strengths = indices[keep], strengths[keep]
         indptr = np.concatenate([[0], np.cumsum(sum_rows(keep, indptr, np.int64))])
-    return Joined(indptr, indices if positions is None else positions[indices], strengths)
+    return Observed(indptr, indices if positions is None else positions[indices], strengths)
 
 
 class Scratch:

@@ -9,6 +9,8 @@ A payload is the packed buffer of a block (`mr_als.records.blocks`). It travels 
   For engines whose tasks see the driver's file system: they write such files, too (`ShardWriter`).
 
 The driver says which form a job reads. It is never guessed from the text: a log line could forge a path.
+
+It is long because writer and reader of each form stand side by side: one is the inverse of the other.
 """
 
 from __future__ import annotations

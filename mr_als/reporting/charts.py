@@ -1,4 +1,4 @@
-"""SVG charts: lines, bars and points on linear or logarithmic axes, for the report and for the pictures in docs/.
+"""SVG charts of the report: lines, bars and points on linear or logarithmic axes.
 
 A chart is 640 x 320 units and scales with the page. The n-th series has the class `sn`, whose colour is in the style sheet.
 """
@@ -113,17 +113,10 @@ def _axes(series: Sequence[Series], *, log_x: bool, log_y: bool, from_zero: bool
     return _Axis(every_x, LEFT, WIDTH - RIGHT, log=log_x, ticks=6), _Axis(every_y, HEIGHT - BOTTOM, TOP, log=log_y)
 
 
-def line_chart(
-    title: str, series: Sequence[Series], x_label: str, y_label: str, *, log_x: bool = False, log_y: bool = False, few: bool = False
-) -> str:
-    """Draw each series as a line with a dot at every value; if they are `few`, with the numbers of the first series."""
-    x, y = _axes(series, log_x=log_x, log_y=log_y)
+def line_chart(title: str, series: Sequence[Series], x_label: str, y_label: str, *, log_y: bool = False) -> str:
+    """Draw each series as a line with a dot at every value."""
+    x, y = _axes(series, log_x=False, log_y=log_y)
     body = []
-    if few:
-        x.ticks = [float(a) for a in series[0].x]
-        for a, b in zip(series[0].x, series[0].y, strict=True):
-            text = f'<text class="tick" text-anchor="middle" x="{x.place(a):.1f}" y="{y.place(b) - 10:.1f}">{b:.3g}</text>'
-            body.append(text)
     for n, s in enumerate(series):
         places = [f"{x.place(a):.1f},{y.place(b):.1f}" for a, b in zip(s.x, s.y, strict=True)]
         body.append(f'<polyline class="line s{n}" points="{" ".join(places)}"/>')

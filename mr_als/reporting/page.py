@@ -1,6 +1,8 @@
 """The report: one self-contained HTML page, section by section.
 
 Every chart has a caption that says how to read it.
+
+It is long because of its texts.
 """
 
 from __future__ import annotations

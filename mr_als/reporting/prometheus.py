@@ -8,7 +8,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-__all__ = ["write_metrics"]
+from mr_als.errors import UsageError
+
+__all__ = ["check_metrics", "write_metrics"]
 
 # name -> what it is, as HELP says it
 HELP = {
@@ -26,6 +28,27 @@ HELP = {
     "wrmse": "Weighted RMSE of the model",
     "wrmse_to_zero_model": "Weighted RMSE of the model over that of a model that knows nothing",
 }
+
+
+def check_metrics(path: str) -> None:
+    """Refuse a file that could not be written, before anything runs.
+
+    Raises
+    ------
+    UsageError
+        If its directory is missing or may not be written, or it is a directory.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        why = f"there is no directory {folder}"
+    elif os.path.isdir(path):
+        why = "it is a directory"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        why = f"{folder} may not be written"
+    else:
+        return
+    msg = f"--metrics {path}: {why}; name a file in a directory that you may write to"
+    raise UsageError(msg)
 
 
 def write_metrics(path: str, model: str, code: int, started: float, info: dict[str, Any] | None) -> None:

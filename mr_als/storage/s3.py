@@ -28,7 +28,7 @@ class S3Storage(Expanding):
 
     def __init__(self, uri: str) -> None:
         if find_spec("s3fs") is None:
-            msg = f"{uri}: S3 needs s3fs, which is not installed; install it with: pip install 'mr_als[s3]'"
+            msg = f"{uri}: S3 needs s3fs, which is not installed; install it with: pip install 's3fs>=2024.12' 'botocore>=1.35.21'"
             raise UsageError(msg)
         import s3fs
 

@@ -1,10 +1,8 @@
-"""Beyond the algorithm: conjugate gradients, explicit feedback, lambda (overfitting), what scores mean, the MapReduce job."""
+"""Beyond the algorithm: conjugate gradients, explicit feedback, lambda (overfitting), what scores mean."""
 
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,7 +12,6 @@ from mr_als.maths.regularization import PASSES, SHARE, choose_lambda, orthonorma
 from mr_als.teaching import formulas
 from mr_als.teaching.first_half import code, small, solution, vectors
 from mr_als.teaching.lesson import Lesson, Section, best_new
-from mr_als.teaching.matrix import write_counts, write_factors
 from mr_als.teaching.text import number, table, tiny, vector
 
 
@@ -209,53 +206,10 @@ def rotation(lesson: Lesson) -> Iterator[str]:
     yield f"objective: before {number(sum(lesson.losses(X, Y)[:2]))}, after {number(sum(lesson.losses(X @ T, Y @ T)[:2]))}"
 
 
-def mapreduce(lesson: Lesson) -> Iterator[str]:
-    """Run the real job on the same numbers."""
-    import mr_als
-    from mr_als.options import InputOptions, LoopOptions, PlanOptions, SolverOptions, Training, WeightOptions
-    from mr_als.training.train import train
-
-    numbers = f"--rank {lesson.rank} --alpha {lesson.alpha:g} --regularization {lesson.regularization:g}"
-    yield f"    mr-als train plays.tsv --format counts --model model --initial-factors items.tsv {numbers}"
-    yield "        --confidence linear --regularization-scaling none --solver cholesky --join shuffle"
-    yield ""
-    with tempfile.TemporaryDirectory() as directory:
-        plays, items, path = (os.path.join(directory, name) for name in ("plays.tsv", "items.tsv", "model"))
-        write_counts(lesson.matrix, plays)
-        write_factors(lesson.matrix.items, lesson.start, items)
-        options = Training(
-            InputOptions(format="counts"),
-            WeightOptions("linear", lesson.alpha, 1.0, lesson.regularization, "none"),
-            SolverOptions(rank=lesson.rank, solver="cholesky"),
-            LoopOptions(initial_factors=items),
-            PlanOptions(join="shuffle"),
-        )
-        info = train([plays], path, options)
-        opened = mr_als.load(path)
-        X = np.array([opened.user_factors[opened.user_index(user)] for user in lesson.matrix.users])
-        Y = np.array([opened.item_factors[opened.item_index(item)] for item in lesson.matrix.items])
-    rows = [[str(e["half"]), e["solved"], number(e["wrmse"]), number(e["objective"])] for e in info["history"]]
-    yield from table(["half", "solved", "wRMSE", "objective"], rows, left=2)
-    yield ""
-    yield f"stopped: {info['stopped']}"
-    yield ""
-    yield from vectors((*lesson.matrix.users, *lesson.matrix.items), np.concatenate([X, Y]))
-    yield ""
-    yield f"largest difference from the vectors worked out here: {_below(X, Y, lesson)}"
-
-
-def _below(X: Array, Y: Array, lesson: Lesson) -> str:
-    """Bound the largest difference by a power of ten, because its digits depend on the machine."""
-    mine, theirs, _ = lesson.trained
-    largest = max(np.abs(X - mine).max(), np.abs(Y - theirs).max())
-    return f"below 1e{math.ceil(math.log10(max(float(largest), 1e-6))):+03d}"
-
-
 SECTIONS = (
     Section("solver", "The whitened conjugate gradient", whitened),
     Section("explicit", "Explicit feedback, on the same numbers", explicit),
     Section("lambda", "What lambda does", regularization),
     Section("score", "A score is no probability", score),
     Section("rotation", "Vectors are unique only up to a rotation", rotation),
-    Section("mapreduce", "The same numbers out of the MapReduce job", mapreduce),
 )

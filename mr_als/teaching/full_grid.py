@@ -15,13 +15,13 @@ from mr_als.maths.array import Array
 from mr_als.records.blocks import pack, unpack
 from mr_als.records.lines import decode, write_lines
 from mr_als.teaching.cluster import Sent, shuffle
-from mr_als.teaching.trace import Half, Traced
+from mr_als.teaching.trace import SHARED, Half, Traced
 
 
 def full_grid(traced: Traced) -> Half:
     """Run a user half on two map tasks, one an item block, and two reduce tasks."""
     lesson = traced.lesson
-    written, reads = {}, []
+    written, reads = {}, [(f"reduce {n}", SHARED, traced.shared_bytes) for n in range(2)]
     lines = traced.plays("items")
     for n, items in enumerate(traced.blocks(lesson.matrix.items)):
         if items:

@@ -91,28 +91,46 @@ HIGH = Assumptions(1.5, 8, 128, 2e6, 0.8, replace(
 
 CASES, HEADER = (LOW, CENTRAL, HIGH), ("", "low", "central", "high")
 
-USERS, ITEMS, PLAYS, BLOCKS = 24_000_000, 20_000_000, 10**10, 2000
+
+def at_rank(a: Assumptions, rank: int) -> Assumptions:
+    """Assume another rank: a step of conjugate gradients takes 4 rank operations a pair, so a core solves as many pairs fewer."""
+    return a._replace(rank=rank, pairs_a_second=a.pairs_a_second * a.rank / rank)
 
 
-def extrapolate(a: Assumptions) -> dict[str, float]:
-    """Extrapolate from assumptions to 24M users, 20M items and 10G plays, as `mr-als plan` does.
+class Scale(NamedTuple):
+    """How large the data are, and into how many blocks each side is cut."""
+
+    users: int
+    items: int
+    plays: int
+    blocks: int
+
+
+INDUSTRY = Scale(24_000_000, 20_000_000, 10**10, 2000)
+
+
+def extrapolate(a: Assumptions, scale: Scale = INDUSTRY, join: str = "shuffle") -> dict[str, float]:
+    """Extrapolate from assumptions to that many users, items and plays, as `mr-als plan` does.
 
     >>> 1 < extrapolate(HIGH)["node_hours"] / extrapolate(CENTRAL)["node_hours"] < 30
     True
     """
-    pairs = round(PLAYS / a.plays_per_pair)
-    plays, routed = pairs * a.bytes_per_play, a.distinct * pairs
-    sizes = Sizes((USERS, ITEMS), pairs, (BLOCKS, BLOCKS), a.rank, (plays, plays), (routed, routed))
+    rows, blocks = (scale.users, scale.items), scale.blocks
+    pairs = min(round(scale.plays / a.plays_per_pair), scale.users * scale.items)
+    plays = pairs * a.bytes_per_play
+    # a block needs a vector at most once
+    routed = [min(a.distinct * pairs, rows[side] * blocks) for side in (1, 0)]
+    sizes = Sizes(rows, pairs, (blocks, blocks), a.rank, (plays, plays), (routed[0], routed[1]))
     a_core = Measured(start=0.0, pair=(1 / a.pairs_a_second, 1 / a.pairs_a_second), vector=0.0, cores=1)
-    seconds = cluster_seconds(sizes, "shuffle", a_core, a.cluster)
+    seconds = cluster_seconds(sizes, join, a_core, a.cluster)
     hours = a.cluster.iterations * sum(seconds.values()) / 3600
-    moved = half_bytes(sizes, 0, "shuffle")
+    moved = half_bytes(sizes, 0, join)
     return {
         "pairs": pairs,
         "plays": 2 * plays,
-        "user_vectors": vector_bytes(USERS, a.rank),
-        "item_vectors": vector_bytes(ITEMS, a.rank),
-        "sent": BASE64 * (moved.read + moved.sent),
+        "user_vectors": vector_bytes(scale.users, a.rank),
+        "item_vectors": vector_bytes(scale.items, a.rank),
+        "sent": BASE64 * (moved.read + moved.sent) if join == "shuffle" else a.cluster.nodes * moved.copied,
         **{name: value / 2 for name, value in seconds.items()},
         "hours": hours,
         "node_hours": hours * a.cluster.nodes,
@@ -172,14 +190,14 @@ def _followed() -> list[tuple[str, list[str]]]:
 
 def skew(lesson: Lesson) -> Iterator[str]:
     """Show how much longer the block of the most played item takes than the average block."""
-    most = USERS / (PLAYS / CENTRAL.plays_per_pair)
+    most = INDUSTRY.users / (INDUSTRY.plays / CENTRAL.plays_per_pair)
     yield "the n-th most played of 20M songs is played by users in proportion to 1 / n^s; 24M users of 3.3G pairs in all, so none"
     yield f"has more than {100 * most:.2g} % of the pairs. Pairs of the block of the first one over those of an average block:"
     yield ""
     rows = []
     for s in (0.6, 0.7, 0.8):
         # the sum of 1 / n^s: its first terms, and its integral from there on
-        total = sum(n**-s for n in range(1, 1000)) + (ITEMS ** (1 - s) - 1000 ** (1 - s)) / (1 - s)
+        total = sum(n**-s for n in range(1, 1000)) + (INDUSTRY.items ** (1 - s) - 1000 ** (1 - s)) / (1 - s)
         share = min(1 / total, most)
         rows.append([f"{s:g}", f"{100 * share:.2g} %", *(f"{1 + share * blocks:.1f}" for blocks in (10, 100, 1000))])
     yield from table(["s", "share of the first", "10 blocks", "100 blocks", "1000 blocks"], rows)

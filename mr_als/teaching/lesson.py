@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -15,6 +15,9 @@ from mr_als.maths.weighing.weights import Weights
 from mr_als.teaching.formulas import by_the_gram_trick, confidence_of, loss, preference_of, weighted_rmse
 from mr_als.teaching.matrix import UtilityMatrix
 
+# those of `mr-als train`
+TOLERANCE, MAX_ITERATIONS = 0.001, 20
+
 
 @dataclass(frozen=True)
 class Lesson:
@@ -22,6 +25,7 @@ class Lesson:
 
     start : float64 (n_items, rank), the item vectors to begin with
     user, item : int, the row and the column that are worked out in full
+    tolerance : float, training stops when the weighted RMSE of two user halves differs by less than this share of it
     """
 
     matrix: UtilityMatrix
@@ -30,6 +34,8 @@ class Lesson:
     regularization: float = 1.0
     user: int = 0
     item: int = 0
+    tolerance: float = TOLERANCE
+    max_iterations: int = MAX_ITERATIONS
 
     @property
     def rank(self) -> int:
@@ -65,7 +71,7 @@ class Lesson:
     def transposed(self) -> Lesson:
         """The same with users and items in each other's place: both halves are one code."""
         flipped = UtilityMatrix(self.matrix.items, self.matrix.users, self.matrix.plays.T)
-        return Lesson(flipped, self.first_users, self.alpha, self.regularization, self.item, self.user)
+        return replace(self, matrix=flipped, start=self.first_users, user=self.item, item=self.user)
 
     def solve_users(self, Y: Array) -> Array:
         """Solve every row for its vector, the item vectors Y fixed."""
@@ -82,8 +88,12 @@ class Lesson:
 
     @cached_property
     def trained(self) -> tuple[Array, Array, list[dict[str, Any]]]:
-        """X, Y and the history of `reference_als`, until the weighted RMSE changes by less than 0.1 %."""
-        return reference_als(self.matrix.plays, self.start, self.weights)
+        """X, Y and the history of `reference_als`, until the weighted RMSE stops changing."""
+        return self.train(self.matrix.plays)
+
+    def train(self, plays: Array) -> tuple[Array, Array, list[dict[str, Any]]]:
+        """Train on other plays of the same shape; return X, Y and the history of `reference_als`."""
+        return reference_als(plays, self.start, self.weights, self.tolerance, self.max_iterations)
 
     @property
     def scores(self) -> Array:

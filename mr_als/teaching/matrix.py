@@ -31,10 +31,10 @@ class UtilityMatrix(NamedTuple):
 
 EXAMPLE = UtilityMatrix(
     ("u1", "u2", "u3", "u4"),
-    ("A", "B", "C", "D", "E"),
+    ("aria", "blues", "conga", "disco", "etude"),
     np.array([[3, 1, 0, 0, 0], [1, 2, 0, 0, 1], [0, 0, 2, 1, 0], [0, 1, 1, 3, 0]], float),
 )
-# simple enough for a pocket calculator: A and E alike, C and D alike, B between them
+# simple enough for a pocket calculator: aria and etude alike, conga and disco alike, blues between them
 EXAMPLE_FACTORS = np.array([[1, 0], [1, 1], [0, 1], [0, 1], [1, 0]], float)
 
 

@@ -25,8 +25,10 @@ from mr_als.teaching.lesson import Lesson
 from mr_als.teaching.matrix import EXAMPLE, write_factors
 
 N_BLOCKS = 2
-# with this salt u1 u2 | u3 u4 and A B E | C D share a block; any other works, but neighbours are parted
-EXAMPLE_SALT = 144
+# what a task reads besides plays and vectors, whatever the join
+SHARED = "Y'Y, as spectrum and basis"
+# with this salt u1 u2 | u3 u4 and aria blues etude | conga disco share a block; any other works, but neighbours are parted
+EXAMPLE_SALT = 11873
 
 
 class Half(NamedTuple):
@@ -92,14 +94,24 @@ class Traced:
         """Map each block of a side to its prepared line."""
         return {block: line for (of, block), line in sorted(self.prepared.items()) if of == side}
 
+    @property
+    def shared(self) -> tuple[Array, list[Array]]:
+        """The basis of Y'Y, and what every task gets of it."""
+        spectrum, basis = eigenbasis(self.lesson.start.T @ self.lesson.start)
+        return basis, [spectrum, basis.ravel()]
+
+    @property
+    def shared_bytes(self) -> int:
+        """Size of what every task gets of Y'Y."""
+        return len(pack(self.shared[1]))
+
     def arguments(self, directory: str, join: str) -> list[str]:
         """Build the arguments of the user half, and write the file that every task gets."""
         lesson = self.lesson
         weights = WeightOptions(
             confidence="linear", alpha=lesson.alpha, regularization=lesson.regularization, regularization_scaling="none"
         )
-        spectrum, basis = eigenbasis(lesson.start.T @ lesson.start)
-        arrays = [spectrum, basis.ravel()]
+        basis, arrays = self.shared
         if join == "broadcast":
             hashes = self.hashes(lesson.matrix.items)
             order = np.argsort(hashes)
@@ -112,7 +124,12 @@ class Traced:
         return ["--input=lines", *half, *to_arguments(solver), *to_arguments(weights)]
 
     def item_factors(self, directory: str) -> dict[int, bytes]:
-        """Run half 0: the lines of the initial item factors, with their routes, by block."""
+        """Map each item block to the line of its initial factors, with their routes."""
+        written = self.half_0(directory)
+        return {block: line for block, lines in written.items() for line in lines if line.startswith(b"factors\t")}
+
+    def half_0(self, directory: str) -> dict[int, list[bytes]]:
+        """Run half 0, which writes the initial item factors, one task a block: all lines of each task."""
         lesson, start, packed = self.lesson, os.path.join(directory, "start.tsv"), os.path.join(directory, "start.bin")
         write_factors(lesson.matrix.items, lesson.start, start)
         with open(packed, "wb") as file:
@@ -120,17 +137,17 @@ class Traced:
         half = [f"--n-fixed={len(lesson.matrix.users)}", f"--fixed-blocks={N_BLOCKS}", "--init=items", "--initial", packed]
         half.append("--join=shuffle")
         arguments = ["--input=lines", *half, *to_arguments(SolverOptions(rank=lesson.rank))]
-        lines = run_task("mr_solve", arguments, "map", list(self.plays("items").values()))
-        return {int(line.split(b"\t")[1].split(b".")[0]): line for line in lines if line.startswith(b"factors\t")}
+        return {block: run_task("mr_solve", arguments, "map", [line]) for block, line in self.plays("items").items()}
 
     def broadcast(self) -> Half:
         """Map only: each task has all item vectors, and solves the plays block it reads."""
         with tempfile.TemporaryDirectory() as directory:
             arguments = self.arguments(directory, "broadcast")
-            size = os.path.getsize(arguments[arguments.index("--fixed") + 1])
+            size, shared = os.path.getsize(arguments[arguments.index("--fixed") + 1]), self.shared_bytes
             reads, output = [], []
             for task, (block, line) in enumerate(self.plays("users").items()):
-                reads.append((f"map {task}", f"all {len(self.lesson.matrix.items)} item vectors", size))
+                reads.append((f"map {task}", SHARED, shared))
+                reads.append((f"map {task}", f"all {len(self.lesson.matrix.items)} item vectors", size - shared))
                 reads.append((f"map {task}", f"plays of user block {block}", len(line)))
                 output += run_task("mr_solve", arguments, "map", [line])
         return Half(reads, [], self.solved(output))
@@ -139,8 +156,7 @@ class Traced:
         """Map and reduce: plays and the vectors that their routes name meet in the reducer of a user block."""
         with tempfile.TemporaryDirectory() as directory:
             arguments = self.arguments(directory, "shuffle")
-            size = os.path.getsize(arguments[arguments.index("--fixed") + 1])
-            reads = [(task, "spectrum and basis of Y'Y", size) for task in ("map 0", "map 1", "reduce 0", "reduce 1")]
+            reads = [(task, SHARED, self.shared_bytes) for task in ("map 0", "map 1", "reduce 0", "reduce 1")]
             written = {}
             for task, lines in self.half_grid_input(directory).items():
                 reads += [(task, self.describe_input(line), len(line)) for line in lines]

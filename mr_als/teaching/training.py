@@ -12,6 +12,11 @@ from mr_als.teaching.first_half import code, solution, vectors
 from mr_als.teaching.lesson import Lesson, Section, best_new
 from mr_als.teaching.text import equation, grid, number, sum_of, table, vector
 
+# of a table with more halves, the first and the last ones are shown
+MANY = 41
+# a score below is 0 but for rounding, and for what training has not finished
+NOTHING = 1e-3
+
 
 def errors(lesson: Lesson) -> Iterator[str]:
     """Show scores and errors after half 1."""
@@ -92,6 +97,8 @@ def halves(lesson: Lesson) -> Iterator[str]:
         numbers = (before, wrmse, error, penalty, error + penalty)
         rows.append([str(entry["half"]), entry["solved"], *map(number, numbers)])
         before = wrmse
+    if len(rows) > MANY:
+        rows = [*rows[:4], ["...", *[""] * 6], *rows[-4:]]
     yield from table(["half", "solved", "wRMSE before", "wRMSE after", "squared error", "penalty", "objective"], rows, left=2)
     yield ""
     last, previous = history[-1]["wrmse"], history[-3]["wrmse"]
@@ -138,6 +145,7 @@ def explain(lesson: Lesson) -> Iterator[str]:
     yield f"score of {items[new[0]]} for {users[u]} = sum over the played items j of c_j y_new' A^-1 y_j"
     yield from code(formulas.parts_of_score)
     parts = formulas.parts_of_score(a, Y[played], c, Y[new[0]])
+    whole = float(parts.sum())
     toward = np.linalg.solve(a, Y[new[0]])
     yield f"A^-1 y_new = {vector(toward)}, with the item vectors of the model"
     yield ""
@@ -148,13 +156,15 @@ def explain(lesson: Lesson) -> Iterator[str]:
             vector(Y[i]),
             number(Y[i] @ toward),
             number(parts[n]),
-            f"{100 * parts[n] / (parts.sum() or 1):.0f} %",
+            f"{100 * parts[n] / whole:.0f} %" if abs(whole) > NOTHING else "-",
         ]
         for n, i in enumerate(played)
     ]
     yield from table(["because of", "c", "y", "y A^-1 y_new", "part", "share"], rows)
     yield ""
-    yield f"sum of the parts {number(parts.sum())}, score x.y {number(float(lesson.scores[u, new[0]]))}"
+    yield f"sum of the parts {number(whole)}, score x.y {number(float(lesson.scores[u, new[0]]))}"
+    if abs(whole) <= NOTHING:
+        yield "a score this close to 0 has no reasons: shares of it would be shares of rounding errors"
 
 
 def _solve_items(lesson: Lesson, X: Array) -> Array:

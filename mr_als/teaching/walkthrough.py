@@ -7,8 +7,15 @@ from collections.abc import Iterator, Sequence
 from mr_als.errors import UsageError
 from mr_als.teaching import beyond, first_half, industry, spark, trace_text, training
 from mr_als.teaching.lesson import Lesson, Section
+from mr_als.teaching.using import practice, real_job
 
-SECTIONS: tuple[Section, ...] = (*first_half.SECTIONS, *training.SECTIONS, *beyond.SECTIONS)
+SECTIONS: tuple[Section, ...] = (
+    *first_half.SECTIONS,
+    *training.SECTIONS,
+    *beyond.SECTIONS,
+    *practice.SECTIONS,
+    *real_job.SECTIONS,
+)
 TRACE: tuple[Section, ...] = (*trace_text.SECTIONS, *spark.SECTIONS, *industry.SECTIONS)
 
 

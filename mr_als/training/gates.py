@@ -6,7 +6,7 @@ from typing import Any
 
 from mr_als.errors import GateError, ModelError
 from mr_als.models.info import find_info
-from mr_als.options import RunOptions, WeightOptions
+from mr_als.options import RunOptions, WeightOptions, flag_of, share_of_auto
 from mr_als.preparing.plays import Plays
 from mr_als.progress import Progress
 
@@ -23,7 +23,7 @@ class Gates:
     """
 
     def __init__(self, model: str, options: RunOptions, progress: Progress) -> None:
-        self._model, self._options = model, options
+        self._model, self._options, self._progress = model, options, progress
         self._published: dict[str, Any] = {}
         try:
             self._published |= find_info(model) or {}
@@ -54,8 +54,11 @@ class Gates:
                 )
                 raise GateError(msg)
 
-    def check_error(self, wrmse: float, weights: WeightOptions) -> None:
-        """Refuse a model whose weighted RMSE rose; where its weights are others than before, the two cannot be compared.
+    def check_error(self, entry: dict[str, Any], weights: WeightOptions, auto: dict[str, Any]) -> None:
+        """Refuse a model whose weighted RMSE rose, `entry` being the last of its history; say so where it cannot be compared.
+
+        Under other weights the weighted RMSE means another thing. Where only alpha differs, and both times it was `auto`, which
+        follows the plays, compared is what is left of the error of the model that knows nothing.
 
         Raises
         ------
@@ -65,16 +68,24 @@ class Gates:
         text = self._options.max_wrmse_rise
         if not text or not self._published:
             return
-        theirs = self._published["options"]["weights"]
-        other = [name for name in COMPARED if theirs[name] != getattr(weights, name)]
+        before = self._published["history"][-1]
+        theirs, asked = self._published["options"]["weights"], self._published.get("auto", {}).get("alpha")
+        other = [flag_of(name) for name in COMPARED if theirs[name] != getattr(weights, name)]
+        what, figure = "weighted RMSE", "wrmse"
+        if other == ["--alpha"] and asked == auto.get("alpha") and share_of_auto(asked):
+            what, figure, other = "weighted RMSE over that of a model that knows nothing", "to_zero_model", []
         if other:
+            self._progress.warn(
+                f"warning: --max-wrmse-rise {text} is not applied: the model in {self._model} was trained with another "
+                f"{' and '.join(other)}, so that its weighted RMSE is not comparable"
+            )
             return
-        before = float(self._published["history"][-1]["wrmse"])
-        allowed = float(text[:-1]) / 100 * before if text.endswith("%") else float(text)
-        if wrmse > before + allowed:
+        allowed = float(text[:-1]) / 100 * before[figure] if text.endswith("%") else float(text)
+        if entry[figure] > before[figure] + allowed:
             msg = (
-                f"the weighted RMSE is {wrmse:.6g}, that of the model in {self._model} {before:.6g}: a rise above --max-wrmse-rise "
-                f"{text}. That model stays; to publish the new one all the same, give the same command without --max-wrmse-rise"
+                f"the {what} is {entry[figure]:.6g}, that of the model in {self._model} {before[figure]:.6g}: a rise above "
+                f"--max-wrmse-rise {text}. That model stays; to publish the new one all the same, give the same command without "
+                "--max-wrmse-rise"
             )
             raise GateError(msg)
 

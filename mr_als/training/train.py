@@ -6,7 +6,6 @@ after a user half, so that every published user vector is the exact answer to th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -21,8 +20,9 @@ from mr_als.planning.choices import Choices, choose
 from mr_als.planning.plan import expect
 from mr_als.planning.words import choices_in_words
 from mr_als.preparing.log_files import fingerprint
-from mr_als.preparing.plays import Plays, check_ratings, read_plays, sizes_of
+from mr_als.preparing.plays import Plays, check_ratings, sizes_of
 from mr_als.preparing.prepare import Source, fingerprint_of, prepare
+from mr_als.preparing.summing import identify, open_plays
 from mr_als.progress import Progress
 from mr_als.records.lines import LINES
 from mr_als.storage.local import LocalStorage
@@ -74,11 +74,12 @@ def train(
         # an unfinished run without finished plays holds nothing worth keeping: it does not bind this one
         if restart or (logs and run.storage.size(run.path("plays", "plays.json")) < 0):
             run.remove()
-        if _begin(run, describe(logs, plays, options), rules.on_change, progress):
+        data = _plays_of(plays, logs, engine, progress, options)
+        if _begin(run, describe(logs, plays, data, options), rules.on_change, progress):
             progress.say(f"going on with the unfinished run in {run.directory}")
-        data = _plays_of(run, logs, plays, options, engine, progress)
+        data = data or _prepare(run, logs, options, engine, progress)
         gates.check_size(data)
-        choices = _choices_of(run, data, options, engine, progress, bool(logs))
+        choices = _choices_of(run, data, options, engine, progress, plays or "")
         halves = Halves(run, data, options, engine, choices, progress)
         try:
             if options.weights.feedback == "explicit":
@@ -102,14 +103,10 @@ def _begin(run: Run, plan: dict[str, Any], on_change: str, progress: Progress) -
         return run.start(plan)
 
 
-def describe(logs: Sequence[str] | Source, plays: str | None, options: Training) -> dict[str, Any]:
+def describe(logs: Sequence[str] | Source, plays: str | None, data: Plays | None, options: Training) -> dict[str, Any]:
     """Describe the plan that a resumed run must share: inputs and options, but neither runner nor number of tasks."""
-    if bool(logs) == bool(plays):
-        msg = "give either log files or --plays DIR"
-        raise UsageError(msg)
-    if plays:
-        read_plays(plays)  # refuses a damaged directory before a run is bound to it
-        inputs = fingerprint([storage_of(plays).absolute(os.path.join(plays, "plays.json"))])
+    if plays and data:
+        inputs = identify(plays, data)
     else:
         inputs = fingerprint_of(logs, options.inputs, ratings=options.weights.feedback == "explicit")
     if options.loop.initial_factors:
@@ -123,21 +120,27 @@ def describe(logs: Sequence[str] | Source, plays: str | None, options: Training)
 
 
 def _plays_of(
-    run: Run, logs: Sequence[str] | Source, plays: str | None, options: Training, engine: Engine, progress: Progress
-) -> Plays:
-    if plays:
-        return read_plays(plays, engine)
+    plays: str | None, logs: Sequence[str] | Source, engine: Engine, progress: Progress, options: Training
+) -> Plays | None:
+    """Open the plays that are given, before a run is bound to them; None if there are logs, which the run prepares."""
+    if bool(logs) == bool(plays):
+        msg = "give either log files or --plays DIR"
+        raise UsageError(msg)
+    return open_plays(plays, engine, progress, options.plan.task_memory) if plays else None
+
+
+def _prepare(run: Run, logs: Sequence[str] | Source, options: Training, engine: Engine, progress: Progress) -> Plays:
     ratings = options.weights.feedback == "explicit"
     return prepare(logs, run.path("plays"), options.inputs, engine, progress, options.plan, options.solver.rank, ratings=ratings)
 
 
-def _choices_of(run: Run, plays: Plays, options: Training, engine: Engine, progress: Progress, read_logs: bool) -> Choices:
+def _choices_of(run: Run, plays: Plays, options: Training, engine: Engine, progress: Progress, given: str) -> Choices:
     """Choose join and kernel, of which a resumed run keeps its own, and say what the run will take."""
     sizes = sizes_of(plays, options.solver.rank)
     begun = next((record for name in BEGINNINGS if (record := run.record(name))), {"kernel": ""})
     choices = choose(sizes, options.plan, engine.how.compiled_work, begun["kernel"])
-    choices = replace(choices, expected=expect(sizes, choices, engine, read_logs))
-    for line in choices_in_words(sizes, choices):
+    choices = replace(choices, expected=expect(sizes, choices, engine, not given))
+    for line in choices_in_words(sizes, choices, given):
         progress.say(line)
     return choices
 
@@ -160,7 +163,7 @@ def _alternate(halves: Halves, model: str, gates: Gates, keep: int) -> dict[str,
     if items is None:
         msg = f"{halves.run.directory}: the item factors of half {last.number - 1} are gone; start again with --restart"
         raise ModelError(msg)
-    gates.check_error(users.entry["wrmse"], halves.options.weights)
+    gates.check_error(users.entry, halves.options.weights, halves.auto)
     # what has a vector: users and items of which no play counts have none
     info = {**halves.describe(reason), "n_users": users.rows, "n_items": items.rows, "pairs": users.entry["pairs"]}
     info = publish(model, halves.run.name, halves.plays, users.factors, items.factors, info, keep)

@@ -270,7 +270,7 @@ def test_fit_works_without_any_extra():
     )
 
     assert printed.splitlines()[0] == "1 2"
-    assert "pip install 'mr-als[parquet]'" in printed
+    assert "pip install 'pyarrow>=16'" in printed
 
 
 def test_explicit_feedback_and_ratings_that_came_twice(tmp_path):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from voyager import Index, Space
 
 import mr_als
 from mr_als import cli
+from mr_als.models.nearest import Recall
 from mr_als.records.factor_lines import read_factor_lines
 from tests.toy import dense_plays, options, run, toy_lines, write
 
@@ -81,3 +84,62 @@ def test_nothing_is_overwritten_and_nothing_half_written_stays(model, tmp_path, 
 def test_the_command_says_what_it_wrote(model, tmp_path, capsys):
     assert cli.main(["export", "--model", model.path, "--format", "npz", "-o", str(tmp_path / "m.npz"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["users"] == len(model.user_ids)
+
+
+def indexed(model, path, *words):
+    """Export an index; return the manifest, the ids and the blocks, opened."""
+    assert cli.main(["export", "--model", model.path, "--format", "voyager", "-o", str(path), "-q", *words]) == 0
+    said = json.loads((path / "manifest.json").read_text())
+    blocks = [Index.load(str(path / block["file"])) for block in said["files"]]
+    return said, (path / "ids.txt").read_text(encoding="utf-8").splitlines(), blocks
+
+
+def test_an_index_finds_what_exact_search_finds(model, tmp_path):
+    said, ids, (index,) = indexed(model, tmp_path / "index")
+
+    assert ids == list(model.item_ids)
+    assert said["generation"] == model.info["generation"]
+    assert said["measured"]["recall@10"] > 0.99
+    for row in range(0, len(model.user_ids), 13):
+        rows, distances = index.query(np.array(model.user_factors[row]), k=5)
+        expected = model.recommend(model.user_ids[row], 5, include_played=True)
+        assert [ids[i] for i in rows.tolist()] == [item for item, _ in expected]
+        np.testing.assert_allclose(1 - distances, [score for _, score in expected], atol=1e-4)
+
+
+def test_an_index_in_blocks_answers_as_one(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("mr_als.models.nearest.items_of_a_block", lambda rank, task_memory: 7)
+
+    said, ids, blocks = indexed(model, tmp_path / "index", "--json")
+
+    n_items = len(model.item_ids)
+    printed = json.loads(capsys.readouterr().out)
+    assert (len(blocks), printed["blocks"]) == (-(-n_items // 7), -(-n_items // 7))
+    assert printed["recall@10"] == said["measured"]["recall@10"] > 0.99
+    assert [block["first"] for block in said["files"]] == list(range(0, n_items, 7))
+    assert sorted(row for index in blocks for row in index.ids) == list(range(n_items))
+    vector = np.array(model.user_factors[3])
+    found = [pair for index in blocks for pair in zip(*(part.tolist() for part in index.query(vector, k=3)[::-1]), strict=True)]
+    best = [ids[row] for _, row in sorted(found)[:3]]
+    assert best == [item for item, _ in model.recommend(model.user_ids[3], 3, include_played=True)]
+
+
+def test_recall_is_the_share_that_was_found(model):
+    """An index of every second item finds about half of the exact list; one of a user with nothing left has no say."""
+    factors = np.array(model.item_factors)
+    whole, half = Recall(model), Recall(model)
+    for recall, rows in ((whole, np.arange(len(factors))), (half, np.arange(0, len(factors), 2))):
+        index = Index(Space.InnerProduct, num_dimensions=model.rank)
+        index.add_items(factors[rows], ids=rows.tolist())
+        recall.add(index, factors, 0)
+
+    assert whole.value() > 0.99
+    assert 0.3 < half.value() < 0.7
+
+
+def test_an_index_without_the_library_is_refused_with_what_to_install(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "voyager", None)
+
+    assert cli.main(["export", "--model", model.path, "--format", "voyager", "-o", str(tmp_path / "index")]) == 2
+    assert "pip install 'voyager>=2.0'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

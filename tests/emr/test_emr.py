@@ -17,6 +17,8 @@ from mr_als.engine import mrjob_fixes
 from mr_als.engine.runners import emr as emr_module
 from mr_als.engine.runners.runner import Call
 from mr_als.errors import UsageError
+from mr_als.preparing.plays import read_plays
+from mr_als.records.blocks import SIDES
 from mr_als.storage.places import storage_of
 from tests.emr.streaming import Emr
 from tests.toy import generation_bytes, toy_lines, write
@@ -24,6 +26,7 @@ from tests.toy import generation_bytes, toy_lines, write
 pytestmark = pytest.mark.emr
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "mrjob-emr.conf"
+BLOCKS = ("--user-blocks", "2", "--item-blocks", "2", "-q")
 PLAN = ("--rank", "5", "--max-iterations", "1", "--user-blocks", "2", "--item-blocks", "2", "--tolerance", "0", "-q")
 
 
@@ -232,7 +235,27 @@ def test_without_boto3_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(emr_module, "find_spec", lambda name: None)
 
     with (
-        pytest.raises(UsageError, match=r"pip install 'mr_als\[emr\]'"),
+        pytest.raises(UsageError, match=r"pip install 's3fs>=2024.12'"),
         emr_module.Emr().arguments(Call("mr_solve", [], "s3://b/out")),
     ):
         pass
+
+
+def test_plays_in_s3_grow_and_are_cut_anew_to_those_of_inline(emr, bucket, python, tmp_path):
+    lines, here, there = toy_lines(), str(tmp_path / "here"), f"{bucket}/plays"
+    for n in range(2):
+        storage_of(bucket).write(f"{bucket}/logs/{n}.tsv", "".join(lines[n::2]).encode())
+        assert main(["prepare", f"{bucket}/logs", "--plays", there, "--add", "-r", "emr", *python, *BLOCKS]) == 0
+    assert main(["prepare", f"{bucket}/logs", "--plays", here, "--user-blocks", "3", "--item-blocks", "1", "-q"]) == 0
+
+    assert main(["prepare", "--plays", there, "--replan", "--user-blocks", "3", "--item-blocks", "1", "-r", "emr", *python]) == 0
+
+    found, expected = (
+        [list(map(bytes_of, getattr(read_plays(place), side).blocks())) for side in SIDES] for place in (there, here)
+    )
+    assert found == expected
+    assert len(emr.steps) == 3
+
+
+def bytes_of(block):
+    return block[0], bytes(block[1])

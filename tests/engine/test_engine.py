@@ -33,7 +33,7 @@ def calls(monkeypatch):
     return found
 
 
-def test_the_memory_of_a_task_reaches_each_of_the_five_jobs(calls, tmp_path):
+def test_the_memory_of_a_task_reaches_each_job(calls, tmp_path):
     logs, memory = write(tmp_path / "counts.tsv", toy_lines()), ["--task-memory", "300M"]
     parts = [str(tmp_path / name) for name in ("train", "test")]
     model = ["--model", str(tmp_path / "model")]
@@ -43,7 +43,11 @@ def test_the_memory_of_a_task_reaches_each_of_the_five_jobs(calls, tmp_path):
     assert main(["evaluate", *model, parts[1], "-q", *memory]) == 0
     assert main(["recommend", *model, "--plays", logs, "--output", str(tmp_path / "top"), "-q", *memory]) == 0
 
-    assert {call.name for call in calls} == {"mr_split", "mr_ingest", "mr_solve", "mr_evaluate", "mr_recommend"}
+    for part in parts:
+        assert main(["prepare", part, "--plays", str(tmp_path / "plays"), "--add", "-q", *memory]) == 0
+    assert main(["prepare", "--plays", str(tmp_path / "plays"), "--replan", "-q", *memory]) == 0
+
+    assert {call.name for call in calls} == {"mr_split", "mr_ingest", "mr_merge", "mr_solve", "mr_evaluate", "mr_recommend"}
     for call in calls:
         assert call.task_memory == 300 << 20, call.name
         assert f"--task-memory={300 << 20}" in call.arguments, call.name

@@ -170,3 +170,13 @@ def test_cleaning_keeps_the_record_and_forgetting_does_not(tmp_path):
 
     run.forget("half-001")
     assert os.listdir(run.directory) == ["run.json"]
+
+
+def test_a_run_of_another_format_is_refused_with_what_to_do(tmp_path):
+    run = a_run(tmp_path)
+    run.start(PLAN)
+    path = tmp_path / "work" / "run.json"
+    path.write_text(path.read_text().replace('"format": 1', '"format": 7'))
+
+    with pytest.raises(ResumeError, match=r"run\.json: an unfinished run of format 7, .*finish it with the mr_als that.*--restart"):
+        run.start(PLAN)

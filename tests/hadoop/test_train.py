@@ -14,12 +14,18 @@ from mr_als.engine.engine import Engine
 from mr_als.engine.lease import Lease
 from mr_als.engine.runners import yarn
 from mr_als.errors import BusyError, JobFailedError, UsageError
+from mr_als.options import PlanOptions
+from mr_als.preparing.growing import grow
+from mr_als.preparing.ingesting import Task
 from mr_als.preparing.prepare import prepare
+from mr_als.preparing.summing import open_plays
+from mr_als.progress import Progress
+from mr_als.records.blocks import SIDES
 from mr_als.storage.places import storage_of
 from mr_als.training.train import train
 from tests.emr.stand_in import make_bucket, stand_in
 from tests.hadoop.runs import BLOCKS, ONE, SHORT, arrays_of, driver, on_yarn, train_on
-from tests.toy import options, run
+from tests.toy import options, run, write
 
 pytestmark = pytest.mark.hadoop
 
@@ -161,3 +167,22 @@ def test_files_of_this_machine_are_refused_before_anything_runs(toy, tmp_path):
         train_on(toy.local, "hdfs:///models/never")
     assert not Path(tmp_path / "model").exists()
     assert Engine("inline").owned_by(str(tmp_path)).owner == str(tmp_path)
+
+
+def test_plays_in_hdfs_grow_to_the_bytes_of_all_logs_at_once(toy, folder, tmp_path):
+    """A day of two is added to the other, which was prepared alone, as before there was --add."""
+    plays, lines = f"{folder}/plays", Path(toy.local).read_text().splitlines(keepends=True)
+    for n in range(2):
+        storage_of(folder).make_directory(f"{folder}/logs")
+        storage_of(folder).upload(write(tmp_path / f"{n}.tsv", lines[n::2]), f"{folder}/logs/{n}.tsv")
+    prepare([f"{folder}/logs/0.tsv"], plays, SHORT.inputs, on_yarn(2))
+    grown = grow([f"{folder}/logs"], Task(plays, SHORT.inputs, on_yarn(2), Progress(quiet=True), PlanOptions(), 0, False))
+
+    found = open_plays(plays, on_yarn(2))
+
+    whole = prepare([toy.local], str(tmp_path / "whole"), SHORT.inputs)
+    assert (grown.added, grown.skipped, grown.segments) == (1, 1, 2)
+    assert [(n, bytes(b)) for side in SIDES for n, b in getattr(found, side).blocks()] == [
+        (n, bytes(b)) for side in SIDES for n, b in getattr(whole, side).blocks()
+    ]
+    assert "lock" not in storage_of(folder).names(plays)

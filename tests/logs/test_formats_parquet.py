@@ -105,7 +105,7 @@ def test_without_pyarrow_the_extra_is_named(log, monkeypatch):
     path = log(user=["u"], item=["i"])
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
 
-    with pytest.raises(UsageError, match=r"pip install 'mr_als\[parquet\]'"):
+    with pytest.raises(UsageError, match=r"pip install 'pyarrow>=16'"):
         read(path)
 
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mr_als.logs import logs, parse
+from mr_als.logs import lines as lines_of_a_chunk
+from mr_als.logs import logs
 from mr_als.logs.badlines import SAMPLES, BadLines
 from mr_als.logs.logs import ByteRange, Filter, Layout, chunks, parse_layout
 from mr_als.logs.parse import MAX_PLAYS, parse_chunk
@@ -68,7 +69,7 @@ def slowly(data, layout, wanted=EVERY):
 
 def what_is_wrong(line, fields, layout):
     """Diagnose a bad line as (reason, field)."""
-    if len(line) > parse.MAX_LINE:
+    if len(line) > lines_of_a_chunk.MAX_LINE:
         return "line over 1 MiB", ""
     if b"\0" in line:
         return "NUL", ""
@@ -129,7 +130,7 @@ def logs_of(good, delimiter=b"\t"):
 
 
 def assert_agrees(data, layout, wanted, size, chunk):
-    with mock.patch.multiple(logs, MAX_LINE=40, CHUNK=chunk), mock.patch.object(parse, "MAX_LINE", 40):
+    with mock.patch.multiple(logs, MAX_LINE=40, CHUNK=chunk), mock.patch.object(lines_of_a_chunk, "MAX_LINE", 40):
         plays, bad, n_lines, filtered = parsed(Trickle(data, size), layout, wanted)
         expected = slowly(data, layout, wanted)
 

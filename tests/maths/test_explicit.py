@@ -7,7 +7,7 @@ import pytest
 
 from mr_als.errors import SingularSystemError
 from mr_als.maths.reference import reference_als
-from mr_als.maths.solve import solve_block
+from mr_als.maths.solve import Fixed, Method, Observed, solve_block
 from mr_als.maths.solving.normal_equations import eigenbasis, gram_matrix, project
 from mr_als.maths.weighing.loss import weighted_rmse, zero_rmse
 from mr_als.maths.weighing.weights import Weights
@@ -34,7 +34,8 @@ def csr_of(ratings):
 
 def solve(ratings, fixed, weights, **options):
     spectrum, basis = eigenbasis(gram_matrix(fixed))
-    return solve_block(*csr_of(ratings), project(fixed, basis), spectrum, basis, len(fixed), weights, **options)
+    side = Fixed(project(fixed, basis), spectrum, basis, len(fixed))
+    return solve_block(Observed(*csr_of(ratings)), side, weights, Method(**options))
 
 
 def start(n_items=24, rank=5):

@@ -7,7 +7,7 @@ import pytest
 
 from mr_als.maths.ranking.best import top_n
 from mr_als.maths.reference import reference_als
-from mr_als.maths.solve import solve_block
+from mr_als.maths.solve import Fixed, Method, Observed, solve_block
 from mr_als.maths.solving.normal_equations import eigenbasis, gram_matrix, project
 from mr_als.maths.weighing.loss import weighted_rmse
 from mr_als.maths.weighing.weights import Weights
@@ -88,7 +88,8 @@ def test_the_block_solver_goes_the_same_way(solver, scaling, kernel):
         gram = gram_matrix(fixed)
         spectrum, basis = eigenbasis(gram)
         csr = np.searchsorted(rows, np.arange(len(r) + 1)), columns, r[rows, columns]
-        solved = solve_block(*csr, project(fixed, basis), spectrum, basis, len(fixed), weights, solver=solver, kernel=kernel)
+        side = Fixed(project(fixed, basis), spectrum, basis, len(fixed))
+        solved = solve_block(Observed(*csr), side, weights, Method(solver, kernel=kernel))
 
         assert weighted_rmse(solved.loss) == pytest.approx(entry["wrmse"], rel=1e-4)
         objective = solved.loss.squared_error + solved.loss.penalty + penalty

@@ -23,7 +23,7 @@ from mr_als.maths.regularization import (
     orthonormal_basis,
     singular_values,
 )
-from mr_als.maths.solve import solve_block
+from mr_als.maths.solve import Fixed, Method, Observed, solve_block
 from mr_als.maths.solving.normal_equations import eigenbasis, gram_matrix, project
 from mr_als.maths.weighing.weights import Weights
 from mr_als.options import CONFIDENCES, SCALINGS
@@ -58,7 +58,7 @@ def passes(plays, weights, start, n, **how):
     vectors, basis = start, np.eye(start.shape[1])
     for number in range(n):
         side = plays if number % 2 == 0 else plays.T
-        done = multiply_block(*csr(side), project(vectors, basis), RANK, side.shape[1], weights, **how)
+        done = multiply_block(Observed(*csr(side)), project(vectors, basis), RANK, side.shape[1], weights, Method(**how))
         vectors, basis, gram = done.factors, orthonormal_basis(done.gram), done.gram
     return gram
 
@@ -69,7 +69,7 @@ def test_a_pass_multiplies_by_the_scaled_matrix(confidence, scaling, kernel):
     plays, weights = random_plays(), Weights(confidence, 3.0, 2.0, 7.0, scaling)
     vectors = np.random.default_rng(1).normal(size=(40, RANK)).astype(np.float32)
 
-    done = multiply_block(*csr(plays), vectors, RANK, 40, weights, kernel=kernel)
+    done = multiply_block(Observed(*csr(plays)), vectors, RANK, 40, weights, Method(kernel=kernel))
 
     d_users, d_items = (weights.row_lengths((plays > 0).sum(axis=axis), plays.shape[axis]) for axis in (1, 0))
     expected = scaled(plays, weights) @ (np.sqrt(d_items)[:, None] * vectors)
@@ -84,8 +84,9 @@ def test_a_pass_is_a_half_near_zero(kernel):
     fixed = 1e-3 * np.random.default_rng(1).normal(size=(40, RANK)).astype(np.float32)
     spectrum, basis = eigenbasis(gram_matrix(fixed))
 
-    half = solve_block(*csr(plays), project(fixed, basis), spectrum, basis, 40, weights, kernel=kernel).factors
-    done = multiply_block(*csr(plays), fixed, RANK, 40, weights, kernel=kernel).factors
+    side, method = Fixed(project(fixed, basis), spectrum, basis, 40), Method(kernel=kernel)
+    half = solve_block(Observed(*csr(plays)), side, weights, method).factors
+    done = multiply_block(Observed(*csr(plays)), fixed, RANK, 40, weights, method).factors
 
     np.testing.assert_allclose(0.05 * half, done, atol=1e-3 * np.abs(done).max())
 
@@ -118,7 +119,10 @@ def test_cutting_rows_of_many_observations_changes_nothing_but_rounding(kernel):
     plays = random_plays(5, 3000, density=0.7)
     vectors = np.random.default_rng(1).normal(size=(3000, RANK)).astype(np.float32)
 
-    whole, cut = (multiply_block(*csr(plays), vectors, RANK, 3000, Weights(), kernel=kernel, max_gather=n) for n in (1 << 20, 4096))
+    whole, cut = (
+        multiply_block(Observed(*csr(plays)), vectors, RANK, 3000, Weights(), Method(kernel=kernel, max_gather=n))
+        for n in (1 << 20, 4096)
+    )
 
     np.testing.assert_allclose(cut.factors, whole.factors, rtol=1e-4, atol=1e-6 * np.abs(whole.factors).max())
 
@@ -127,15 +131,18 @@ def test_threads_change_no_byte(kernel):
     plays = random_plays(400, 300)
     vectors = np.random.default_rng(1).normal(size=(300, RANK)).astype(np.float32)
 
-    one, three = (multiply_block(*csr(plays), vectors, RANK, 300, Weights(), kernel=kernel, threads=n).factors for n in (1, 3))
+    one, three = (
+        multiply_block(Observed(*csr(plays)), vectors, RANK, 300, Weights(), Method(kernel=kernel, threads=n)).factors
+        for n in (1, 3)
+    )
 
     assert one.tobytes() == three.tobytes()
 
 
 def test_rows_without_observations_stay_zero(kernel):
     done = multiply_block(
-        np.array([0, 0, 2, 2]), np.array([0, 2]), np.array([1, 4]), np.ones((3, 2), np.float32), 2, 3,
-        Weights(regularization_scaling="count"), kernel=kernel,
+        Observed(np.array([0, 0, 2, 2]), np.array([0, 2]), np.array([1, 4])), np.ones((3, 2), np.float32), 2, 3,
+        Weights(regularization_scaling="count"), Method(kernel=kernel),
     )  # fmt: skip
 
     assert not done.factors[[0, 2]].any()
@@ -235,4 +242,4 @@ def test_a_kernel_that_is_not_installed_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "mr_als.maths.solving.kernels_numba", None)
 
     with pytest.raises(UsageError, match="pip install"):
-        multiply_block(*csr(random_plays()), np.ones((40, 2), np.float32), 2, 40, Weights(), kernel="numba")
+        multiply_block(Observed(*csr(random_plays())), np.ones((40, 2), np.float32), 2, 40, Weights(), Method(kernel="numba"))

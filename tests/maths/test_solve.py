@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mr_als.errors import NonFiniteError, SingularSystemError, UsageError
-from mr_als.maths.solve import solve_block
+from mr_als.maths.solve import Fixed, Method, Observed, solve_block
 from mr_als.maths.solving import flat, padded
 from mr_als.maths.solving.normal_equations import eigenbasis, gram_matrix, project, solve_row
 from mr_als.maths.weighing.loss import Loss, weighted_rmse, zero_rmse
@@ -45,7 +45,7 @@ class Block:
         z = project(self.fixed, basis)
         csr = self.indptr, self.indices, self.strengths
         options = {"kernel": self.kernel, **options}
-        return solve_block(*csr, z, spectrum, basis, self.n_fixed, weights or Weights(), **options)
+        return solve_block(Observed(*csr), Fixed(z, spectrum, basis, self.n_fixed), weights or Weights(), Method(**options))
 
     def rows(self, weights):
         """Yield (observed, confidence, lambda) for each row."""
@@ -302,7 +302,7 @@ def test_what_is_not_finite_never_leaves(solver, kernel):
     csr = block.indptr, block.indices, block.strengths
 
     with pytest.raises(NonFiniteError, match="NaN or infinity"):
-        solve_block(*csr, z, spectrum, basis, block.n_fixed, Weights(), solver=solver, kernel=kernel)
+        solve_block(Observed(*csr), Fixed(z, spectrum, basis, block.n_fixed), Weights(), Method(solver, kernel=kernel))
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -314,7 +314,8 @@ def test_factors_too_large_to_be_stored_never_leave(solver, kernel):
     weights = Weights(feedback="explicit", regularization=0.1)
 
     with pytest.raises(NonFiniteError, match="far too large"):
-        solve_block(*csr, project(block.fixed, basis), spectrum, basis, block.n_fixed, weights, solver=solver, kernel=kernel)
+        fixed = Fixed(project(block.fixed, basis), spectrum, basis, block.n_fixed)
+        solve_block(Observed(*csr), fixed, weights, Method(solver, kernel=kernel))
 
 
 @pytest.mark.parametrize("max_gather", [1 << 20, 400])
@@ -336,7 +337,10 @@ def test_vectors_are_only_ever_indexed_by_places(max_gather, kernel):
     csr = block.indptr, block.indices.astype(np.uint8), block.strengths
 
     plain, stored = (
-        solve_block(*csr, v, spectrum, basis, block.n_fixed, Weights(), max_gather=max_gather, kernel=kernel) for v in (z, Store(z))
+        solve_block(
+            Observed(*csr), Fixed(v, spectrum, basis, block.n_fixed), Weights(), Method(max_gather=max_gather, kernel=kernel)
+        )
+        for v in (z, Store(z))
     )
 
     assert plain.factors.tobytes() == stored.factors.tobytes()
@@ -356,5 +360,5 @@ def test_a_task_without_numba_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "mr_als.maths.solving.kernels_numba", raising=False)
     monkeypatch.setitem(sys.modules, "numba", None)
 
-    with pytest.raises(UsageError, match=r"numba is not installed here; pip install 'mr_als\[fast\]'"):
+    with pytest.raises(UsageError, match=r"numba is not installed here; pip install 'numba>=0.59'"):
         Block([1]).solve(kernel="numba")

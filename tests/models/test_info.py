@@ -53,12 +53,24 @@ def without_options(text):
     return json.dumps({key: value for key, value in json.loads(text).items() if key != "options"})
 
 
+def without_weights(text):
+    info = json.loads(text)
+    del info["options"]["weights"]
+    return json.dumps(info)
+
+
+def of_other_types(text):
+    return json.dumps({**json.loads(text), "n_users": "many", "history": [3]})
+
+
 BAD = [
     (torn, r"model\.json cannot be read \(no JSON: .*torn, or of another program; train again"),
     (empty, r"model\.json cannot be read \(no JSON: .*torn"),
     (foreign, r"model\.json cannot be read \(no format in it, but fields 'name', 'layers'\): of another program; train again"),
     (a_list, r"model\.json cannot be read \(no format in it, but list\)"),
-    (newer, r"model\.json has format 2, and mr_als .* reads format 1; use the mr_als that wrote it \(0\.1\.0\), or train again"),
+    (newer, r"model\.json has format 2, and mr_als .* reads format 1; use the mr_als that wrote it \(0\.2\.0.*\), or train again"),
+    (without_weights, r"model\.json cannot be read \(no options\.weights\): damaged, train again"),
+    (of_other_types, r"model\.json cannot be read \(n_users is 'many', history\[0\] is 3\): damaged, train again"),
     (without_options, r"model\.json cannot be read \(no options\): damaged, train again"),
 ]
 

@@ -308,7 +308,7 @@ def test_automatic_blocks_follow_from_the_size_of_a_log_with_a_digit_of_plays(pa
 
 
 def test_factors_that_do_not_fit_make_more_blocks_as_of_a_log(pairs, tmp_path, monkeypatch):
-    monkeypatch.setattr("mr_als.preparing.prepare.fitting_blocks", lambda sizes, inputs, plan: (5, 6))
+    monkeypatch.setattr("mr_als.preparing.ingesting.fitting_blocks", lambda sizes, inputs, plan: (5, 6))
     monkeypatch.setattr("mr_als.preparing.arrays.fitting_blocks", lambda sizes, inputs, plan: (5, 6))
 
     ours = laid_down(matrix_of(pairs), tmp_path / "arrays", rank=8)

@@ -66,7 +66,7 @@ def test_without_the_library_its_extra_is_named(tmp_path, monkeypatch):
     (tmp_path / "log.tsv.zst").write_bytes(zstd.compress(b"a\tb\t1\n"))
     monkeypatch.setitem(sys.modules, zstd.__name__, None)
 
-    with pytest.raises(UsageError, match=r"pip install 'mr_als\[zstd\]'"):
+    with pytest.raises(UsageError, match=r"pip install 'backports.zstd>=1.0'"):
         read(tmp_path / "log.tsv.zst")
 
 

@@ -17,8 +17,9 @@ from mr_als.engine import engine as engines
 from mr_als.engine.engine import Engine
 from mr_als.errors import BadInputError, DamagedDataError, HashCollisionError, UsageError
 from mr_als.options import InputOptions, PlanOptions
+from mr_als.preparing.ingesting import check_sides
 from mr_als.preparing.plays import read_plays
-from mr_als.preparing.prepare import check_sides, prepare
+from mr_als.preparing.prepare import prepare
 from mr_als.records.blocks import STRENGTH_UNIT, PlaysBlock
 from mr_als.records.ids import hash_id
 from tests.collisions import collision
@@ -476,3 +477,39 @@ def test_hash_seed_locale_time_zone_and_umask_do_not_change_a_byte(runner, envir
     )  # fmt: skip
 
     assert done.stdout == b"".join(block for _, block in sorted(undisturbed.items()))
+
+
+def edited(directory, **fields):
+    path = directory / "plays.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def test_plays_of_another_format_are_refused_with_what_to_do(log, tmp_path):
+    prepare([log(some_lines())], str(tmp_path / "plays"), OPTIONS)
+    edited(tmp_path / "plays", format=7)
+
+    with pytest.raises(
+        DamagedDataError, match=r"plays\.json has format 7, and mr_als .* reads format 1; use the mr_als that wrote"
+    ):
+        read_plays(str(tmp_path / "plays"))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"n_users": "many"}, {"plays": None}, {"blocks": 4}, {"blocks": []}, {"options": []}, {"options": {"salt": 0}},
+        {"counts": {"lines": "3"}}, {"bad": 3}, {"users": 3}, {"items": {"kind": 1}}, {"attempt": None}, {"pairs": True},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_plays_file_with_fields_of_other_kinds_is_damaged_and_made_again(fields, log, tmp_path, cli):
+    path, directory = log(some_lines()), tmp_path / "plays"
+    prepare([path], str(directory), OPTIONS)
+    edited(directory, **fields)
+
+    code, _, err = cli("train", "--plays", directory, "--model", tmp_path / "model", "-q")
+    assert (code, len(err.splitlines())) == (1, 1)
+    assert "plays.json is damaged" in err
+    assert "prepare the plays again" in err
+    # the same plays are given as they are: what is damaged is none
+    assert prepare([path], str(directory), OPTIONS).plays > 0

@@ -1,4 +1,4 @@
-"""What runs on Spark (`local[2]`, a spark-submit a job) ends with the bytes of the inline runner."""
+"""What runs on Spark (`local[2]`, one session for all tests) ends with the bytes of the inline runner."""
 
 from __future__ import annotations
 
@@ -21,8 +21,15 @@ from mr_als.engine.engine import Engine
 from mr_als.engine.launch import run_job
 from mr_als.engine.runners import spark
 from mr_als.engine.runners.runner import Call
+from mr_als.engine.spark import session
 from mr_als.errors import DamagedDataError, UsageError
+from mr_als.options import PlanOptions
+from mr_als.preparing.growing import grow
+from mr_als.preparing.ingesting import Task
 from mr_als.preparing.prepare import prepare
+from mr_als.preparing.summing import open_plays
+from mr_als.progress import Progress
+from mr_als.records.blocks import SIDES
 from mr_als.storage.places import storage_of
 from mr_als.training.train import train
 from tests.emr.stand_in import make_bucket, stand_in
@@ -31,11 +38,6 @@ from tests.toy import generation_bytes, options, run, toy_lines, write
 
 LOCAL = ("--spark-master", "local[2]")
 RUNNER = spark.Spark()
-
-
-def spark_arguments():
-    with RUNNER.arguments(Call("mr_solve", [], "out", tasks=2)) as (before, _):
-        return before
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +123,21 @@ def test_logs_and_model_in_s3_give_the_bytes_of_a_disk(logs, tmp_path, monkeypat
 
 
 @pytest.mark.spark
+def test_plays_grow_to_the_bytes_of_all_logs_at_once(tmp_path):
+    engine, chosen, lines = Engine("spark", tasks=2, mrjob_arguments=LOCAL), options().inputs, toy_lines()
+    logs = [write(tmp_path / f"{n}.tsv", lines[n::2]) for n in range(2)]
+    for log in logs:
+        grow([log], Task(str(tmp_path / "plays"), chosen, engine, Progress(quiet=True), PlanOptions(), 0, False))
+
+    grown = open_plays(str(tmp_path / "plays"), engine)
+
+    whole = prepare(logs, str(tmp_path / "whole"), chosen)
+    assert [(n, bytes(b)) for side in SIDES for n, b in getattr(grown, side).blocks()] == [
+        (n, bytes(b)) for side in SIDES for n, b in getattr(whole, side).blocks()
+    ]
+
+
+@pytest.mark.spark
 def test_splits_parquet_into_the_parts_of_inline(tmp_path):
     users, items, plays = zip(*(line.split() for line in toy_lines()), strict=True)
     pyarrow.parquet.write_table(
@@ -165,20 +182,10 @@ def test_an_error_of_ours_in_a_task_comes_out_as_itself(tmp_path):
 
 
 def test_without_pyspark_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(spark, "find_spec", lambda name: None)
+    monkeypatch.setattr(session, "find_spec", lambda name: None)
 
-    with pytest.raises(UsageError, match=r"pip install 'mr_als\[spark\]'"):
-        spark_arguments()
-
-
-def test_the_zip_holds_the_package_and_what_left_python(monkeypatch):
-    monkeypatch.setattr(spark, "find_spec", lambda name: object())
-
-    arguments = spark_arguments()
-    names = zipfile.ZipFile(arguments[arguments.index("--py-files") + 1]).namelist()
-
-    assert {"mr_als/__init__.py", "mr_als/maths/solve.py", "mr_als/engine/loose_version.py"} <= set(names)
-    assert ("pipes.py" in names) == (sys.version_info >= (3, 12))
+    with pytest.raises(UsageError, match=r"pip install 'pyspark>=3.5'"):
+        session.session(session.wanted(LOCAL))
 
 
 @pytest.mark.spark

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ from mr_als.teaching.full_grid import full_grid
 from mr_als.teaching.industry import CENTRAL, HIGH, LOW, SHAPES, extrapolate, full_grid_bytes, half_grid_bytes
 from mr_als.teaching.lesson import Lesson
 from mr_als.teaching.matrix import EXAMPLE, EXAMPLE_FACTORS, UtilityMatrix
-from mr_als.teaching.trace import Traced
+from mr_als.teaching.trace import SHARED, Traced
 from mr_als.teaching.walkthrough import TRACE, choose, text_of
+from tests.teaching.prose import sums
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,6 +57,36 @@ def test_all_three_joins_agree_on_any_matrix(seed, rank):
     for half in (traced.broadcast(), traced.half_grid(), full_grid(traced)):
         solved = [half.factors[user] for user in matrix.users]
         np.testing.assert_allclose(solved, lesson.first_users, rtol=1e-5, atol=1e-6)
+
+
+def test_all_three_joins_are_billed_for_the_gram_matrix(traced):
+    for half in (traced.broadcast(), traced.half_grid(), full_grid(traced)):
+        shared = [size for _, what, size in half.reads if what == SHARED]
+        assert shared == [96] * len(shared)
+        assert len(shared) >= 2
+
+
+def test_the_driver_adds_up_the_gram_matrices_of_the_blocks(lesson):
+    text = shown(lesson, "gram")
+
+    X = lesson.first_users
+    assert "[3 1; 1 1]" in text
+    assert "[0 0; 0 2]" in text
+    assert f"{(X[:, 0] ** 2).sum():.4f}" in text
+
+
+def test_the_word_count_sends_each_item_to_one_reduce_task(lesson):
+    lines = [line.split() for line in shown(lesson, "word-count").splitlines()[3:]]
+
+    assert [line[0] for line in lines] == list(EXAMPLE.items)
+    assert [float(line[-1]) for line in lines] == EXAMPLE.plays.sum(axis=0).tolist()
+
+
+def test_vectors_written_are_counted_without_statistics(lesson):
+    written = re.search(r"vectors written +(\d+)", shown(lesson, "cache"))[1]
+
+    assert int(written) % 3 == 0
+    assert int(written) // 3 == 2 * 200
 
 
 def test_the_half_grid_sends_each_vector_once_to_each_block_that_needs_it(traced):
@@ -129,6 +161,45 @@ def test_the_sums_in_the_prose_are_right():
     ):
         assert claim.format(shown) in prose
         assert float(shown) == pytest.approx(value, rel=0.02)
+
+
+def test_the_answers_to_the_exercises_are_right(traced):
+    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    answers = page[page.index("### Answers") : page.index("## 18. Quiz")]
+
+    found = sums(re.sub(r"^```.*?^```$", "", answers, flags=re.MULTILINE | re.DOTALL))
+    for left, value, shown_value in found:
+        assert value == pytest.approx(shown_value, rel=2e-3), left
+    assert len(found) >= 9
+    Y = EXAMPLE_FACTORS.copy()
+    Y[4] = 2, 0
+    assert (Y.T @ Y).tolist() == [[6, 1], [1, 3]]
+    assert cluster_wins(45, 20, 2) < 45
+    assert cluster_wins(40, 20, 2) == 40
+
+
+def cluster_wins(t, j, m):
+    return t / m + j
+
+
+def test_without_the_bridge_five_vectors_travel(capsys):
+    arguments = ["--trace", "--only", "half-grid", "--initial-factors", str(ROOT / "docs" / "examples" / "start.tsv")]
+    cli.main(["walkthrough", str(ROOT / "docs" / "examples" / "no-bridge.csv"), *arguments])
+
+    sent = re.findall(r"^map \d .*reduce \d .* vectors of (.*)$", capsys.readouterr().out, re.MULTILINE)
+    assert sent == ["aria blues etude", "conga disco"]
+
+
+def test_the_same_shape_has_the_bytes_that_the_page_says_for_its_blocks():
+    page = " ".join((ROOT / "docs" / "scaling.md").read_text(encoding="utf-8").split())
+    four_million = SHAPES[1]
+
+    assert half_grid_bytes(four_million) == pytest.approx(4.2e9, rel=0.01)
+    assert half_grid_bytes(four_million._replace(blocks=179)) == pytest.approx(15e9, rel=0.01)
+    assert half_grid_bytes(SHAPES[2]) == pytest.approx(880e9, rel=0.01)
+    assert extrapolate(CENTRAL)["sent"] == pytest.approx(614e9, rel=0.01)
+    for claim in ("4.2 GB here", "15 GB at most", "880 GB here", "base64: 614 GB", "expects 12.3 GB"):
+        assert claim in page
 
 
 def test_the_trace_is_a_command(capsys):

@@ -18,14 +18,16 @@ import mr_als
 from mr_als import cli
 from mr_als.errors import BadInputError
 from mr_als.maths.reference import reference_als
-from mr_als.maths.solve import solve_block
+from mr_als.maths.solve import Fixed, Method, Observed, solve_block
 from mr_als.maths.solving import kernels, normal_equations
 from mr_als.maths.weighing.loss import weighted_rmse
 from mr_als.maths.weighing.weights import Weights
 from mr_als.teaching import beyond, formulas
 from mr_als.teaching.lesson import Lesson
 from mr_als.teaching.matrix import EXAMPLE, EXAMPLE_FACTORS, UtilityMatrix, read_factors, read_matrix, write_counts, write_factors
+from mr_als.teaching.using import practice
 from mr_als.teaching.walkthrough import SECTIONS, choose, text_of
+from tests.teaching.prose import SUM, sums
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = DOCS / "worked-example.md"
@@ -93,15 +95,10 @@ def test_the_formulas_are_those_of_the_code_that_scales(lesson):
     strengths = EXAMPLE.plays[EXAMPLE.plays > 0]
 
     block = solve_block(
-        indptr,
-        np.nonzero(EXAMPLE.plays)[1],
-        strengths,
-        normal_equations.project(Y, basis),
-        spectrum,
-        basis,
-        5,
+        Observed(indptr, np.nonzero(EXAMPLE.plays)[1], strengths),
+        Fixed(normal_equations.project(Y, basis), spectrum, basis, 5),
         lesson.weights,
-        "cholesky",
+        Method("cholesky"),
     )
 
     np.testing.assert_allclose(np.linalg.solve(*formulas.over_all_cells(Y, c, p, 1.0)), expected, rtol=1e-14)
@@ -138,11 +135,72 @@ def test_the_mapreduce_job_gives_the_same_numbers(lesson):
 
     ours = [line.split() for line in halves if line[:1].isdigit()]
     theirs = [line.split() for line in job if line[:1].isdigit()]
-    vectors = [line.split() for line in model if re.fullmatch(r"(u\d|[A-E])( +-?[\d.]+){2}", line)]
+    vectors = [line.split() for line in model if re.fullmatch(r"(u\d|[a-e]\w+)( +-?[\d.]+){2}", line)]
     assert [[line[0], line[1], line[3], line[6]] for line in ours] == theirs
     assert len(vectors) == 9
     assert [vector for vector in vectors if vector not in [line.split() for line in job]] == []
     assert job[-1].endswith("below 1e-06")
+
+
+def test_the_new_user_is_the_one_that_the_product_folds_in(lesson, tmp_path):
+    plays, items, path = (str(tmp_path / name) for name in ("plays.tsv", "items.tsv", "model"))
+    write_counts(EXAMPLE, plays)
+    write_factors(EXAMPLE.items, EXAMPLE_FACTORS, items)
+    choices = "--format counts --rank 2 --alpha 1 --confidence linear --regularization 1 --regularization-scaling none"
+    cli.main(["train", plays, "--model", path, "--initial-factors", items, "--solver=cholesky", "-q", *choices.split()])
+
+    found = mr_als.load(path).recommend(plays={"aria": 1}, n=4)
+
+    scores = re.search(r"scores of the others:  (.*)", shown(lesson, "fold-in"))[1]
+    assert scores == "   ".join(f"{item} {score:.4f}" for item, score in found)
+
+
+def test_evaluation_by_hand_agrees_with_a_count_by_hand(lesson):
+    text = shown(lesson, "evaluate")
+
+    # u1 without aria: aria and etude, then, are one another's twins; u4 without blues: no user joins the two groups
+    assert re.search(r"^u1 +aria .* 1 to 2 +3 to 4$", text, re.MULTILINE)
+    assert re.search(r"^u4 +blues .* 1 to 3 +1 to 2$", text, re.MULTILINE)
+    assert "left out: u2 etude;" in text
+    # seven are first, one first or second, one anywhere among three
+    assert f"hit rate@1                {(7 + 1 / 2 + 1 / 3) / 9:.4f}" in text
+    assert f"mrr                       {(7 + 3 / 4 + (1 + 1 / 2 + 1 / 3) / 3) / 9:.4f}" in text
+
+
+def test_hidden_plays_are_ranked_by_a_model_that_has_not_seen_them(lesson):
+    hidden = practice.hide(lesson, 3, 2)
+
+    plays = EXAMPLE.plays.copy()
+    plays[3, 2] = 0
+    X, Y, _ = reference_als(plays, EXAMPLE_FACTORS, lesson.weights)
+    assert hidden.ranked.startswith(f"conga {X[3] @ Y[2]:.4f}")
+    assert (hidden.above, hidden.equal, hidden.popularity) == (0, 1, (1, 2))
+
+
+def test_a_score_of_nothing_is_not_shared_out(tmp_path, capsys):
+    path = tmp_path / "two groups.csv"
+    path.write_text(",a,b\nu,1,\nv,,1\n")
+
+    cli.main(["walkthrough", str(path), "--only", "explain"])
+
+    printed = capsys.readouterr().out
+    assert "%" not in printed
+    assert "a score this close to 0 has no reasons" in printed
+
+
+def test_a_training_goes_on_as_long_as_it_is_told(capsys):
+    cli.main(["walkthrough", "--only", "halves", "--alpha", "40", "--tolerance", "0", "--max-iterations", "30"])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:10]] == ["1", "2", "3", "4", "...", "58", "59", "60", "61"]
+
+
+def test_the_defaults_are_those_of_the_product(lesson):
+    text = shown(lesson, "defaults")
+
+    mean = np.log1p(EXAMPLE.plays[EXAMPLE.plays > 0]).mean()
+    assert f"alpha = 3 / {mean:.4f} = {3 / mean:.3g}" in text
+    assert "largest difference from the scores of the exact solver: below 1e-0" in text
 
 
 def test_training_on_ratings_gives_the_explicit_scores(lesson, tmp_path):
@@ -192,7 +250,7 @@ def test_every_section_can_be_written_for_any_small_matrix(data):
     lesson = Lesson(UtilityMatrix(users, items, plays), start)
 
     for section in SECTIONS:
-        if section.name != "mapreduce":  # slow, and tested elsewhere
+        if section.name not in ("mapreduce", "defaults"):  # slow, and tested elsewhere
             text = "\n".join(section.write(lesson))
             assert text
             assert "nan" not in text
@@ -253,8 +311,10 @@ def test_initial_factors_must_fit_the_matrix(tmp_path):
         (["--alpha", "0"], "--alpha 0.0 is out of range"),
         (["--alpha", "1e300"], "from 1e-6 to 1e6"),
         (["--regularization", "nan"], "--regularization nan is out of range"),
+        (["--max-iterations", "0"], "--max-iterations 0 is out of range"),
+        (["--tolerance", "5"], "'5' is neither a share such as 0.1% nor 0"),
         (["--user", "u9"], "there are u1, u2, u3, u4"),
-        (["--item", "Z"], "there are A, B, C, D, E"),
+        (["--item", "Z"], "there are aria, blues, conga, disco, etude"),
         (["--only", "plays,nothing"], "--only nothing: no such section"),
     ],
 )
@@ -309,15 +369,10 @@ def test_every_number_in_the_prose_is_one_that_a_command_prints():
     assert unknown == {"2008"}  # the year of the paper
 
 
-# such as `4 x 7 - 1 x 1 = 27`
-SUM = re.compile(r"((?:\(?\d[\d.]*\)?(?:\^2)?(?: [x+-] | (?=\()))+\(?\d[\d.]*\)?(?:\^2)?(?: - \d[\d.]*\^2)?) = (-?\d+(?:\.\d+)?)")
-
-
 def test_every_sum_in_the_prose_is_right():
-    found = SUM.findall(prose_and_outputs()[0])
-    for left, right in found:
-        value = eval(re.sub(r"(?<=\d) \(", " * (", left).replace(" x ", " * ").replace("^", "**"))
-        assert value == pytest.approx(float(right), abs=3e-4), left
+    found = sums(prose_and_outputs()[0])
+    for left, value, shown_value in found:
+        assert value == pytest.approx(shown_value, abs=3e-4), left
     assert len(found) >= 8
 
 

@@ -80,19 +80,32 @@ def test_a_model_whose_error_rose_is_not_published_unless_that_is_wanted(tmp_pat
     assert bad["history"][-1]["wrmse"] > 1.01 * good["history"][-1]["wrmse"]
 
 
-def test_errors_under_other_weights_are_not_compared(tmp_path):
+def test_errors_under_other_weights_are_not_compared_and_that_is_said(tmp_path, cli):
     log, model = write(tmp_path / "counts.tsv", toy_lines()), tmp_path / "model"
     plan = ["--rank", "3", "--regularization", "0.003", "-q", "--max-wrmse-rise", "0"]
 
-    codes = [mr_als_main("train", log, "--model", model, *plan, "--alpha", alpha) for alpha in ("2", "40")]
+    results = [cli("train", log, "--model", model, *plan, "--alpha", alpha) for alpha in ("2", "40")]
 
-    assert codes == [0, 0]
+    assert [code for code, *_ in results] == [0, 0]
+    assert [err.count("--max-wrmse-rise 0 is not applied: ") for *_, err in results] == [0, 1]
+    assert "trained with another --alpha, so" in results[1][2]
 
 
-def mr_als_main(*arguments):
-    from mr_als.cli import main
+def test_where_alpha_follows_the_plays_what_is_left_of_the_error_is_compared(tmp_path, cli):
+    """Each night has another density, and so another alpha: else the gate would be open every night."""
+    plan = ("--model", tmp_path / "model", "--rank", "5", "--max-wrmse-rise", "5%", "-q")
+    lines = [f"u{user}\ttaste-{user % 20}-item-{(user // 20 + n) % 20}\t1\n" for n in range(12) for user in range(400)]
+    half, whole = write(tmp_path / "half.tsv", lines[: len(lines) // 2]), write(tmp_path / "whole.tsv", lines)
+    assert cli("train", half, *plan)[0] == 0
+    before = mr_als.load(str(tmp_path / "model"))
 
-    return main([str(argument) for argument in arguments])
+    code, _, err = cli("train", whole, *plan, "--max-iterations", "0")
+    assert code == 3
+    assert "the weighted RMSE over that of a model that knows nothing is 0." in err
+    assert before.is_current()
+
+    assert cli("train", whole, *plan, "--on-change", "restart")[::2] == (0, "")
+    assert mr_als.load(str(tmp_path / "model")).info["options"]["weights"]["alpha"] != before.info["options"]["weights"]["alpha"]
 
 
 def test_a_gate_is_exit_code_3_and_the_figures_say_so(tmp_path, cli):

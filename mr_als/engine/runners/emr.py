@@ -60,7 +60,8 @@ class Emr(Runner):
         """
         check_output(self, call.output)
         if find_spec("boto3") is None:
-            msg = "-r emr needs boto3, which is not installed; install it with: pip install 'mr_als[emr]'"
+            needed = "'s3fs>=2024.12' 'botocore>=1.35.21' 'boto3>=1.35.21'"
+            msg = f"-r emr needs boto3, which is not installed; install it with: pip install {needed}"
             raise UsageError(msg)
         load_runner("emr")
         options = {

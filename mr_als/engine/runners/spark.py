@@ -1,30 +1,18 @@
-"""Jobs on Spark, through mrjob's runner: what it needs to be told, and its traps.
-
-1. Spark's harness imports mrjob before our job, so what mrjob misses in Python 3.12 and later comes in a zip of Python files
-   that goes ahead of it; the package itself travels in the same zip.
-2. `python_bin` is the first `python3` of the path, unless it is said; it must be the interpreter that runs the driver.
-3. With an output directory of our own, mrjob reports a job as failed after it has succeeded, because it makes a
-   sub-directory of a temporary directory that nobody has made, and it never removes that one (`around`).
-"""
+"""Jobs on Spark: all of a process in one session (`mr_als.engine.spark`), and not by mrjob's runner, which starts one a job."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
-import shutil
-import sys
+import re
 import tempfile
-import zipfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import mr_als
-from mr_als.engine.mrjob_fixes import load_runner
 from mr_als.engine.runners.runner import Call, Runner
+from mr_als.engine.spark import session
+from mr_als.engine.spark.jobs import run_step
 from mr_als.errors import UsageError
 from mr_als.storage.places import scheme_of
 
@@ -35,23 +23,21 @@ CLUSTER_TASKS = 256
 # file systems that machines share; those in user space are fuse.something
 _SHARED = ("nfs", "nfs4", "lustre", "ceph", "glusterfs", "gpfs", "beegfs", "cifs", "smb3", "ocfs2", "gfs2")
 
-# stand-ins for what left Python, see `mr_als.engine.mrjob_fixes`
-_STAND_INS = {
-    "pipes.py": "from shlex import quote\n",
-    "distutils/__init__.py": "",
-    "distutils/spawn.py": "import shutil\ndef find_executable(name, path=None):\n    return shutil.which(name, path=path)\n",
-    "distutils/version.py": "from mr_als.engine.loose_version import LooseVersion\n",
-}
-
 
 class Spark(Runner):
     """Spark, on this machine or where --master says."""
 
     name = "spark"
+    # loaded once a worker, which lives as long as the session
+    compiled_work = 1 << 24
 
     def tasks(self, given: Sequence[str]) -> int:
         """Return the number of cores, or more than a cluster has."""
-        return (os.cpu_count() or 1) if is_local(master_of(given)) else CLUSTER_TASKS
+        master = session.master_of(given)
+        if not session.is_local(master):
+            return CLUSTER_TASKS
+        found = re.fullmatch(r"local\[(\d+)(?:,\d+)?\]", master)
+        return int(found[1]) if found else 1 if master == "local" else os.cpu_count() or 1
 
     def check_master(self, master: str, paths: Iterable[str]) -> None:
         """Check that tasks on a cluster can see what the driver hands them: references to files, under the same paths everywhere.
@@ -61,7 +47,7 @@ class Spark(Runner):
         UsageError
             If a path, or the scratch directory, is on a file system of this machine alone.
         """
-        if is_local(master):
+        if session.is_local(master):
             return
         for path in (*paths, tempfile.gettempdir()):
             kind = _file_system(os.path.abspath(path)) if scheme_of(path) == "file" else ""
@@ -73,50 +59,24 @@ class Spark(Runner):
                 )
                 raise UsageError(msg)
 
-    @contextmanager
-    def arguments(self, call: Call) -> Iterator[tuple[list[str], list[str]]]:
-        """Yield the package, the interpreter and the number of tasks.
+    def run(self, call: Call, job_class: type[Any]) -> list[str]:
+        """Run a job in the session, which the first one makes.
 
         Raises
         ------
-        UsageError
-            If PySpark is not installed.
+        JobFailedError
+            If Spark does not start.
+        RuntimeError
+            If a task failed; its traceback is logged.
         """
-        if find_spec("pyspark") is None:
-            msg = "-r spark needs PySpark, which is not installed; install it with: pip install 'mr_als[spark]'"
-            raise UsageError(msg)
-        load_runner("spark.runner")
-        # on one machine Spark listens on loopback only, and its web page is nobody's business; -D of the user's come later and win
-        quiet = {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
-        local = is_local(master_of(call.given))
-        yield [
-            *[word for name, value in quiet.items() if local for word in ("-D", f"{name}={value}")],
-            "--py-files", _package_zip(), "--python-bin", sys.executable, "-D", f"mapreduce.job.reduces={call.tasks}",
-            "--cmdenv", "OPENBLAS_NUM_THREADS=1", "--no-bootstrap-mrjob",
-        ], []  # fmt: skip
-
-    @contextmanager
-    def around(self, made: Any, call: Call) -> Iterator[None]:
-        """Make the temporary directory that mrjob takes for granted, and remove it."""
-        Path(made._spark_tmp_dir).mkdir(parents=True, exist_ok=True)
+        context = session.session(session.wanted(call.given))
         try:
-            yield
-        finally:
-            shutil.rmtree(made._spark_tmp_dir, ignore_errors=True)
-
-
-def master_of(given: Sequence[str]) -> str:
-    """Find the master among the user's mrjob arguments; empty if there is none."""
-    return given[given.index("--spark-master") + 1] if "--spark-master" in given else ""
-
-
-def is_local(master: str) -> bool:
-    """Say whether a master runs its tasks on this machine; the default does.
-
-    >>> is_local(""), is_local("local[4]"), is_local("yarn"), is_local("spark://10.0.0.1:7077")
-    (True, True, False, False)
-    """
-    return not master or master.startswith("local")
+            return run_step(context, call, job_class)
+        except Exception as error:
+            # where mrjob's runners log the tracebacks of tasks; an error of ours may be in them
+            logging.getLogger("mrjob").error("%s", error)
+            msg = str(error).strip().split("\n")[0] or type(error).__name__
+            raise RuntimeError(msg) from error
 
 
 def _file_system(path: str) -> str:
@@ -129,17 +89,3 @@ def _file_system(path: str) -> str:
             if f"{os.path.realpath(path)}/".startswith(place) and len(place) >= len(found[0]):
                 found = (place, kind)
     return found[1]
-
-
-@cache
-def _package_zip() -> str:
-    """Zip the package, once a process."""
-    package = Path(mr_als.__file__).resolve().parent
-    path = Path(tempfile.mkdtemp(prefix="mr_als-")) / "mr_als.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for file in sorted(package.rglob("*.py")):
-            archive.write(file, str(file.relative_to(package.parent)))
-        if sys.version_info >= (3, 12):
-            for name, text in _STAND_INS.items():
-                archive.writestr(name, text)
-    return str(path)

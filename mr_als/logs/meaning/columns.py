@@ -3,6 +3,8 @@
 --columns says it in one of two forms: by place, `user,-,item,plays`, or by name, `user=username,item=artist`, where
 records name their fields: in the header of a CSV file, the keys of JSON, the columns of Parquet. In both, and alone,
 `user==me` gives all records the user `me`, whatever the format.
+
+It is long because of its tables of known names.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Find out what the records of a log mean: from the options, else from names, else from values; never from places alone.
 
 The driver does this once for each file; tasks are told.
+
+It is long because of its errors: each says what was seen and which option settles it.
 """
 
 from __future__ import annotations

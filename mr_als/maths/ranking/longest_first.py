@@ -28,14 +28,16 @@ _FIRST = 2048
 
 def best_longest_first(
     users: Array, items: Array, lengths: Array, n: int, name: Namer, most: int = 1 << 20,
-    indptr: Array | None = None, indices: Array | None = None, least: Array | None = None,
+    left_out: tuple[Array, Array] | None = None, least: Array | None = None,
 ) -> tuple[Array, Array]:  # fmt: skip
     """Find the n items of highest score for each user.
 
     Parameters
     ----------
-    users, n, name, indptr, indices
+    users, n, name
         As of `mr_als.maths.ranking.scoring.best_items`.
+    left_out : (indptr, indices), optional
+        As of `best_items`.
     items : float32 (n_items, rank)
         The longest vector first.
     lengths : float64 (n_items,)
@@ -62,7 +64,7 @@ def best_longest_first(
     floor = np.full(n_users, -np.inf) if least is None else least.astype(np.float64)
     rows, rough = np.full((n_users, n + SPARE), -1), np.full((n_users, n + SPARE), -np.inf, np.float32)
     none = np.zeros(0, np.int64)
-    left_out = _LeftOut(n_users, none if indptr is None else indptr, none if indices is None else indices)
+    unwanted = _LeftOut(n_users, *(left_out or (none, none)))
 
     live, start = np.flatnonzero(own > 0), 0
     while start < len(items):
@@ -72,7 +74,7 @@ def best_longest_first(
         # as many as all before
         part = slice(start, start + max(1, min(max(_FIRST, 32 * n, start), most // len(live))))
         scores = users[live] @ items[part].T
-        left_out.remove(scores, live, part)
+        unwanted.remove(scores, live, part)
         found, products = top_n(scores, n + SPARE, floor=rough[live, -1])
         rows[live], rough[live] = _merged(
             np.hstack([rows[live], np.where(found >= 0, found + start, -1)]), np.hstack([rough[live], products])
@@ -83,10 +85,10 @@ def best_longest_first(
     def near(user: int, bound: float) -> Array:
         some = slice(0, int(np.count_nonzero(own[user] * lengths + error[user] >= bound)))
         scores = users[user : user + 1] @ items[some].T
-        left_out.remove(scores, np.array([user]), some)
+        unwanted.remove(scores, np.array([user]), some)
         return np.flatnonzero(scores[0] >= bound)
 
-    return settled(rows, rough, users, items, n, name, own, error, near)
+    return settled(rows, rough, users, items, n, name, error, near)
 
 
 def _merged(rows: Array, scores: Array) -> tuple[Array, Array]:

@@ -78,9 +78,8 @@ def best_scored(
 ) -> tuple[Array, Array]:
     """Do as `best_items` with the product users @ items.T that is there already; what is left out becomes -inf in it."""
     rows, rough = top_n(scores, n + SPARE, indptr, indices)
-    lengths = norms(users)
-    error = rounding(users.shape[1], lengths, longest)
-    return settled(rows, rough, users, items, n, name, lengths, error, lambda user, bound: np.flatnonzero(scores[user] >= bound))
+    error = rounding(users.shape[1], norms(users), longest)
+    return settled(rows, rough, users, items, n, name, error, lambda user, bound: np.flatnonzero(scores[user] >= bound))
 
 
 def rounding(rank: int, lengths: Array, longest: float) -> Array:
@@ -91,7 +90,7 @@ def rounding(rank: int, lengths: Array, longest: float) -> Array:
 
 
 def settled(
-    rows: Array, rough: Array, users: Array, items: Array, n: int, name: Namer, lengths: Array, error: Array, near: Near
+    rows: Array, rough: Array, users: Array, items: Array, n: int, name: Namer, error: Array, near: Near
 ) -> tuple[Array, Array]:
     """Find the best n by exact score, given the best n + SPARE by a product that is off by at most `error`.
 
@@ -101,8 +100,8 @@ def settled(
         Items and their products, best first; -1 and -inf where there are no more.
     users, items, n, name
         As of `best_items`.
-    lengths, error : float64 (n_users,)
-        `norms(users)` and `rounding` of them.
+    error : float64 (n_users,)
+        `rounding` of the users' products.
     near : function of a user and a bound
         Gives all items to choose from whose product is at least the bound.
 
@@ -113,12 +112,13 @@ def settled(
     exact = _scores_at(users, items, rows)
     nth = -np.sort(-exact, axis=1)[:, n - 1].astype(np.float64)
     best, best_scores = in_order(rows, exact, n, name)
+    known = users.any(axis=1)
     # strictly above: an equal score outside may have an earlier name
-    unsure = (rough[:, -1] > -np.inf) & (nth <= rough[:, -1] + error) & (lengths > 0)
+    unsure = (rough[:, -1] > -np.inf) & (nth <= rough[:, -1] + error) & known
     for user in np.flatnonzero(unsure).tolist():
         rows_near = near(user, nth[user] - error[user])[None, :]
         best[user], best_scores[user] = in_order(rows_near, _scores_at(users[user : user + 1], items, rows_near), n, name)
-    best[lengths == 0], best_scores[lengths == 0] = -1, -np.inf
+    best[~known], best_scores[~known] = -1, -np.inf
     return best, best_scores
 
 

@@ -44,8 +44,8 @@ def solve_flat(problem: Problem, factors: Array) -> Sums:
     w, sums = np.zeros(factors.shape, np.float32), np.zeros((len(degrees), 3))
     solved = np.zeros(len(degrees), bool)
     # the vectors as they are stored, and scaled: twice the bytes
-    most = max(1, problem.options.max_gather // (8 * problem.rank + GATHERED))
-    solve_rows = _kernels().compiled(problem.options.exact)
+    most = max(1, problem.method.max_gather // (8 * problem.rank + GATHERED))
+    solve_rows = _kernels().compiled(problem.exact)
     levels = _levels(problem)
 
     def solve_group(rows: slice) -> None:
@@ -54,7 +54,7 @@ def solve_flat(problem: Problem, factors: Array) -> Sums:
         solve_rows(*arrays, w[rows], sums[rows], solved[rows])
 
     groups = (rows for rows in _groups(problem.indptr, min(GROUP, most)) if _count(problem.indptr, rows) <= most)
-    with ThreadPoolExecutor(problem.options.threads) as pool:
+    with ThreadPoolExecutor(problem.method.threads) as pool:
         for _ in pool.map(solve_group, groups):
             pass  # raises what a thread raised
     project(w, problem.basis.T, out=factors)
@@ -71,7 +71,7 @@ def multiply_flat(problem: Problem, factors: Array) -> None:
     UsageError
         If numba is not installed.
     """
-    most = max(1, problem.options.max_gather // (4 * problem.rank + GATHERED))
+    most = max(1, problem.method.max_gather // (4 * problem.rank + GATHERED))
     multiply, levels = _kernels().compiled_product(), _levels(problem)
 
     def multiply_group(rows: slice) -> None:
@@ -79,7 +79,7 @@ def multiply_flat(problem: Problem, factors: Array) -> None:
         multiply(indptr, indices, vectors, level, target, problem.regularization[rows], factors[rows])
 
     groups = (rows for rows in _groups(problem.indptr, min(GROUP, most)) if _count(problem.indptr, rows) <= most)
-    with ThreadPoolExecutor(problem.options.threads) as pool:
+    with ThreadPoolExecutor(problem.method.threads) as pool:
         for _ in pool.map(multiply_group, groups):
             pass  # raises what a thread raised
     multiply_padded(problem, np.flatnonzero(np.diff(problem.indptr) > most), factors)
@@ -90,7 +90,7 @@ def _kernels() -> Any:
         import mr_als.maths.solving.kernels_numba as kernels
     except ImportError as error:
         reason = "is not installed here" if error.name == "numba" else f"cannot be loaded here ({error})"
-        msg = f"--kernel numba: numba {reason}; pip install 'mr_als[fast]', or use --kernel numpy"
+        msg = f"--kernel numba: numba {reason}; pip install 'numba>=0.59', or use --kernel numpy"
         raise UsageError(msg) from None
     return kernels
 
@@ -149,5 +149,5 @@ def _method(problem: Problem, rows: slice) -> tuple[Any, ...]:
     unsafe = diagonal.min(axis=1) <= problem.rounding
     scale = (1.0 / np.sqrt(diagonal)).astype(np.float32)
     scale[unsafe] = np.nan
-    options = problem.options
-    return scale, problem.spectrum, *(() if options.exact else (options.tolerance, options.max_steps))
+    method = problem.method
+    return scale, problem.spectrum, *(() if problem.exact else (method.tolerance, method.max_steps))

@@ -10,8 +10,8 @@ rows with less than rank observations, I + U U' (equation 3 there); both are I +
 
 Inner loops are written for vector instructions: sums over rows of numbers and sums of rows, four at a time; A A' and
 its factorisation in tiles of 4 x 4 sums, kept in registers. Compiled code is kept beside this file, or in the user's
-cache directory, so only the first call on a machine compiles; what it calls is in this file because numba looks for
-changes in no other.
+cache directory, so only the first call on a machine compiles. This file is long because numba looks for changes in no
+other: all that is compiled has to be in it.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def multiply_padded(problem: Problem, rows: Array, factors: Array) -> None:
 
     A batch of one long row is summed in chunks.
     """
-    chunk = max(1, min(BATCH_BYTES, problem.options.max_gather) // (4 * problem.rank))
+    chunk = max(1, min(BATCH_BYTES, problem.method.max_gather) // (4 * problem.rank))
     for some in _batches(problem, rows):
         start, end = int(problem.indptr[some[0]]), int(problem.indptr[some[0] + 1])
         if end - start <= chunk:
@@ -80,7 +80,7 @@ def multiply_padded(problem: Problem, rows: Array, factors: Array) -> None:
 
 def _batches(problem: Problem, rows: Array) -> Iterator[Array]:
     """Cut the rows that observed anything into batches of similar degree, the longest first."""
-    batch_bytes = min(BATCH_BYTES, problem.options.max_gather)
+    batch_bytes = min(BATCH_BYTES, problem.method.max_gather)
     degrees = problem.indptr[rows + 1] - problem.indptr[rows]
     order = np.argsort(degrees, kind="stable")[::-1]
     lengths = degrees[order]
@@ -98,7 +98,7 @@ def _batches(problem: Problem, rows: Array) -> Iterator[Array]:
 
 def _solve_rows(problem: Problem, rows: Array, factors: Array, exact: bool) -> Sums:
     """Solve the rows of one batch, the longest first, into `factors`."""
-    options, vector_bytes = problem.options, 4 * problem.rank
+    options, vector_bytes = problem.method, 4 * problem.rank
     longest = int(problem.indptr[rows[0] + 1] - problem.indptr[rows[0]])
     batch_bytes = min(BATCH_BYTES, options.max_gather)
     # only a batch of a single row exceeds batch_bytes

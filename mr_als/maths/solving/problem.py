@@ -15,21 +15,59 @@ from mr_als.maths.array import Array
 from mr_als.maths.solving.normal_equations import singular
 from mr_als.maths.weighing.weights import Weights
 
-__all__ = ["Options", "Problem", "Sums", "check_finite", "not_finite"]
+__all__ = ["MAX_STEPS", "Fixed", "Method", "Observed", "Problem", "Sums", "check_finite", "not_finite"]
 
-
+# conjugate gradients take 4 to 12 steps; beyond this many an exact solution is cheaper
+MAX_STEPS = 32
 # bytes of an observation that is gathered, besides its vector: its place, the terms of the loss, and what is made of them
 GATHERED = 64
 
 
-class Options(NamedTuple):
-    """How to solve: the last arguments of `mr_als.maths.solve.solve_block`."""
+class Observed(NamedTuple):
+    """What the rows of a block observed, in CSR form.
 
-    exact: bool
-    tolerance: float
-    max_steps: int
-    max_gather: int
-    threads: int
+    indptr : int64 (n_rows + 1,), row r observed the entries indptr[r] to indptr[r + 1] of the other two
+    indices : integers (nnz,), which row of the fixed side each observation is with
+    strengths : float64 or integers (nnz,), > 0; for explicit feedback ratings, >= 0
+    """
+
+    indptr: Array
+    indices: Array
+    strengths: Array
+
+
+class Fixed(NamedTuple):
+    """The fixed side, and the eigenbasis of the Gram matrix of *all* its factors Y.
+
+    vectors : the projected factors Z = Y Q, or those of them that are observed: anything whose `vectors[places]`, for
+        one-dimensional integer `places`, is float32 (len, rank), an array or a store backed by a file
+    spectrum, basis : float64 (rank,) and (rank, rank), D and Q, from `mr_als.maths.solving.normal_equations.eigenbasis`
+    n : number of rows of the fixed side
+    """
+
+    vectors: Any
+    spectrum: Array
+    basis: Array
+    n: int
+
+
+class Method(NamedTuple):
+    """How rows are solved.
+
+    solver : "cg" or "cholesky"; explicit feedback is always solved exactly, as it has no shared part to precondition by
+    tolerance : relative residual at which conjugate gradients stop
+    max_steps : steps after which a row is solved exactly instead
+    max_gather : bytes of a row's observations held at once; a row with more accumulates its equations and is solved exactly
+    kernel : "numpy" or "numba"; part of the plan, never guessed: a task that was asked for numba and has none fails
+    threads : of the numba kernel; changes no result
+    """
+
+    solver: str = "cg"
+    tolerance: float = 1e-4
+    max_steps: int = MAX_STEPS
+    max_gather: int = 64 << 20
+    kernel: str = "numpy"
+    threads: int = 1
 
 
 class Sums(NamedTuple):
@@ -49,7 +87,7 @@ class Sums(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """The arguments of `mr_als.maths.solve.solve_block` and what follows from them.
+    """What was `Observed`, the `Fixed` side, weights and `Method`, side by side, and what follows from them.
 
     `spectrum` is D, float64 (rank,), of the equations' shared part: zeros for explicit feedback.
     `regularization` is lambda_row, float64 (n_rows,).
@@ -63,7 +101,8 @@ class Problem(NamedTuple):
     basis: Array
     weights: Weights
     regularization: Array
-    options: Options
+    exact: bool
+    method: Method
 
     @property
     def rank(self) -> int:

@@ -32,9 +32,10 @@ def longest_ordered(items):
 
 def found(users, items, n, left=None, **given):
     """The rows found for each user, without the -1 behind."""
-    indptr = None if left is None else np.concatenate([[0], np.cumsum([len(some) for some in left])])
-    indices = None if left is None else np.concatenate([np.asarray(some, np.int64) for some in left])
-    rows, scores = best_longest_first(users, items, norms(items), n, name, indptr=indptr, indices=indices, **given)
+    if left is not None:
+        indptr = np.concatenate([[0], np.cumsum([len(some) for some in left])])
+        given["left_out"] = indptr, np.concatenate([np.asarray(some, np.int64) for some in left])
+    rows, scores = best_longest_first(users, items, norms(items), n, name, **given)
     for user, (some, values) in enumerate(zip(rows, scores, strict=True)):
         known = some >= 0
         assert (known[:-1] >= known[1:]).all()
@@ -101,8 +102,8 @@ def test_items_elsewhere_change_nothing_but_what_cannot_be_among_the_best(vector
         inside = [some[some % 3 == tile] // 3 for some in left]
         indptr = np.concatenate([[0], np.cumsum([len(some) for some in inside])])
         more, values = best_longest_first(
-            users, items[rows], norms(items[rows]), 6, lambda place, rows=rows: name(rows[place]), indptr=indptr,
-            indices=np.concatenate(inside), least=scores[:, -1],
+            users, items[rows], norms(items[rows]), 6, lambda place, rows=rows: name(rows[place]),
+            left_out=(indptr, np.concatenate(inside)), least=scores[:, -1],
         )  # fmt: skip
         more = np.where(more >= 0, rows[more], -1)
         best, scores = in_order(np.hstack([best, more]), np.hstack([scores, values]), 6, name)

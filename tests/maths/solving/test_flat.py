@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mr_als.errors import UsageError
-from mr_als.maths.solve import solve_block
+from mr_als.maths.solve import Fixed, Method, Observed, solve_block
 from mr_als.maths.solving import flat
 from mr_als.maths.solving.normal_equations import eigenbasis, gram_matrix, project
 from mr_als.maths.weighing.weights import Weights
@@ -21,7 +21,8 @@ pytest.importorskip("numba", reason="numba is an extra; every test of the maths 
 def solve(fixed, indptr, indices, strengths, **options):
     spectrum, basis = eigenbasis(gram_matrix(fixed))
     options = {"kernel": "numba", **options}
-    return solve_block(indptr, indices, strengths, project(fixed, basis), spectrum, basis, len(fixed), Weights(), **options)
+    side = Fixed(project(fixed, basis), spectrum, basis, len(fixed))
+    return solve_block(Observed(indptr, indices, strengths), side, Weights(), Method(**options))
 
 
 @pytest.fixture(scope="module")
@@ -114,13 +115,14 @@ import hashlib, sys
 import numpy as np
 {breaks}
 from mr_als.errors import UsageError
-from mr_als.maths.solve import solve_block
+from mr_als.maths.solve import Fixed, Method, Observed, solve_block
 from mr_als.maths.solving import kernels_numba
 from mr_als.maths.weighing.weights import Weights
 rng = np.random.default_rng(0)
 found = solve_block(
-    np.arange(0, 241, 6), rng.integers(0, 30, 240), rng.integers(1, 9, 240).astype(float),
-    rng.standard_normal((30, 5)).astype(np.float32), np.full(5, 30.0), np.eye(5, dtype=np.float32), 30, Weights(), kernel="numba",
+    Observed(np.arange(0, 241, 6), rng.integers(0, 30, 240), rng.integers(1, 9, 240).astype(float)),
+    Fixed(rng.standard_normal((30, 5)).astype(np.float32), np.full(5, 30.0), np.eye(5, dtype=np.float32), 30),
+    Weights(), Method(kernel="numba"),
 )
 print(hashlib.sha256(found.factors.tobytes()).hexdigest(), kernels_numba.prefetch is not kernels_numba._no_prefetch)
 """

@@ -1,0 +1,319 @@
+"""The Spark session: one for all jobs of a process. It is found or made by the first job, and only what we made is stopped.
+
+A program that has a session of its own, and one that was itself submitted (`spark-submit`, EMR Serverless, Databricks), lends it.
+
+It is long because what is set, checked and ended of a session has to be read together.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import re
+import shutil
+import sys
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, lru_cache
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import mr_als
+from mr_als.engine.mrjob_fixes import load_runner
+from mr_als.engine.spark.tasks import lacking
+from mr_als.errors import JobFailedError, UsageError
+
+from mrjob.job import MRJob  # isort: skip  (after mrjob_fixes)
+
+__all__ = ["Wanted", "is_local", "master_of", "session", "stop", "wanted"]
+
+LOCAL = "local[*]"
+# workers that are looked at before anything runs
+MOST_LOOKED_AT = 64
+ENVIRONMENT = "set PYSPARK_PYTHON to one with mr_als' requirements that is there on every node (docs/engines.md)"
+# of a program that spark-submit started: the JVM is there already
+SUBMITTED = "PYSPARK_GATEWAY_PORT"
+
+
+class Wanted(NamedTuple):
+    """What the user asks of a session.
+
+    master : empty if nothing is said
+    properties : (name, value) of Spark's and Hadoop's properties
+    environment : (name, value) of the tasks
+    python : of the workers
+    files : Python files to be sent to them
+    """
+
+    master: str
+    properties: tuple[tuple[str, str], ...]
+    environment: tuple[tuple[str, str], ...]
+    python: str
+    files: tuple[str, ...]
+
+
+class Made(NamedTuple):
+    """A session that we made: what was asked of it, and where its JVM writes its log."""
+
+    context: Any
+    wanted: Wanted
+    place: str
+
+
+_made: Made | None = None
+# ids of the applications whose workers have the package
+_shipped: set[str] = set()
+
+
+def master_of(given: Sequence[str]) -> str:
+    """Find the master among the user's mrjob arguments, else that of a session that is there; empty if there is neither."""
+    if "--spark-master" in given:
+        return given[given.index("--spark-master") + 1]
+    if (context := _lent()) is not None:
+        return str(context.master)
+    return ""
+
+
+def is_local(master: str) -> bool:
+    """Say whether a master runs its tasks on this machine; the default does.
+
+    >>> is_local(""), is_local("local[4]"), is_local("yarn"), is_local("spark://10.0.0.1:7077")
+    (True, True, False, False)
+    """
+    return not master or master.split("[")[0] == "local"
+
+
+def wanted(given: Sequence[str]) -> Wanted:
+    """Read what the user gave, in arguments and the mrjob.conf files that they name, as mrjob does."""
+    files = [path for word, path in pairwise(given) if word in ("-c", "--conf-path")]
+    return _wanted(tuple(given), tuple(os.stat(path).st_mtime_ns for path in files))
+
+
+@lru_cache(maxsize=1)
+def _wanted(given: tuple[str, ...], changed: tuple[int, ...]) -> Wanted:
+    load_runner("spark.runner")
+    options = MRJob(["-r", "spark", *([] if changed else ["--no-conf"]), *given]).make_runner()._opts
+    named = {
+        name if name.startswith("spark.") else f"spark.hadoop.{name}": str(value) for name, value in options["jobconf"].items()
+    }
+    properties, environment = (tuple(sorted(pairs.items())) for pairs in (named, options["cmdenv"]))
+    python = " ".join(options["python_bin"] or [])
+    return Wanted(options["spark_master"] or "", properties, environment, python, tuple(options["py_files"] or ()))
+
+
+def session(asked: Wanted) -> Any:
+    """Return the SparkContext for a job: that of the program, that of the last job, or a new one.
+
+    Raises
+    ------
+    UsageError
+        If PySpark is not installed, or the program's session contradicts what is asked.
+    JobFailedError
+        If Spark does not start.
+    """
+    if (context := _lent()) is not None:
+        _check_lent(context, asked)
+        _ship(context)
+        return context
+    if _made is not None and (_made.wanted != asked or _made.context._jsc is None):
+        stop()
+    if _made is None:
+        # what is made although a signal came is stopped at the end of the process
+        aside(lambda: _make(asked))
+    assert _made is not None
+    return _made.context
+
+
+def stop() -> None:
+    """Stop the session that we made, if there is one: at the end of the process, or when the next job asks for another."""
+    global _made
+    if _made is None:
+        return
+    (context, _, place), _made = _made, None
+    gateway = context._gateway
+    with contextlib.suppress(Exception):  # it may have died
+        context.stop()
+    with contextlib.suppress(Exception):
+        gateway.shutdown()
+        gateway.proc.stdin.close()
+        gateway.proc.wait(10)
+    _context_class()._gateway = _context_class()._jvm = None
+    shutil.rmtree(place, ignore_errors=True)
+
+
+atexit.register(stop)
+
+
+def _context_class() -> Any:
+    if find_spec("pyspark") is None:
+        msg = "-r spark needs PySpark, which is not installed; install it with: pip install 'pyspark>=3.5'"
+        raise UsageError(msg)
+    from pyspark import SparkContext
+
+    return SparkContext
+
+
+def _lent() -> Any:
+    """Return the session of the program that we run in; None if it has none."""
+    if SUBMITTED in os.environ:
+        return _context_class().getOrCreate()
+    if "pyspark" not in sys.modules:
+        return None
+    active = getattr(_context_class(), "_active_spark_context", None)
+    return None if active is None or (_made is not None and active is _made.context) else active
+
+
+def _check_lent(context: Any, asked: Wanted) -> None:
+    """Refuse what a session that is there cannot give."""
+    has = dict(context.getConf().getAll())
+    others = [f"-D {name}={value}" for name, value in asked.properties if has.get(name) != value]
+    others += [f"--master {asked.master}"] if asked.master not in ("", context.master) else []
+    if others:
+        msg = (
+            f"this program has a Spark session already, on {context.master}, in which {others[0]} has no effect; "
+            "leave it out, or give it where the session is made"
+        )
+        raise UsageError(msg)
+
+
+def _make(asked: Wanted) -> None:
+    """Start Spark: its JVM, quietly, and the session."""
+    global _made
+    make = _context_class()
+    from pyspark import SparkConf, java_gateway
+    from pyspark.errors import PySparkException
+
+    place = tempfile.mkdtemp(prefix="mr-als-spark-")
+    log = os.path.join(place, "spark.log")
+    master = asked.master or LOCAL
+    conf = SparkConf(loadDefaults=False).setAll([("spark.master", master), ("spark.app.name", "mr-als")])
+    conf.setAll([*_properties(master, place), *asked.properties])
+    try:
+        with open(log, "wb") as said, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of versions of pandas, which it imports and we do not use
+            gateway = java_gateway.launch_gateway(conf, {"stdout": said, "stderr": said})  # type: ignore[no-untyped-call]
+            context = make(conf=conf, gateway=gateway, environment={**_environment(master), **dict(asked.environment)})
+    except Exception as error:
+        why = _why(log, error)
+        shutil.rmtree(place, ignore_errors=True)
+        msg = f"Spark does not start on {master}: {why}"
+        raise JobFailedError(msg) from (None if isinstance(error, PySparkException) else error)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    _made = Made(context, asked, place)
+    context.pythonExec = asked.python or os.environ.get("PYSPARK_PYTHON") or sys.executable
+    for path in asked.files:
+        context.addPyFile(path)
+    if not is_local(master):
+        _ship(context)
+
+
+def _ship(context: Any) -> None:
+    """Send the package to the workers of a session, once."""
+    if context.applicationId not in _shipped:
+        context.addPyFile(_zip())
+        _check_workers(context)
+        _shipped.add(context.applicationId)
+
+
+def _check_workers(context: Any) -> None:
+    """Look at the workers that are there before anything runs.
+
+    Raises
+    ------
+    JobFailedError
+        If the Python of one cannot run a task.
+    """
+    number = min(context.defaultParallelism, MOST_LOOKED_AT)
+    try:
+        found = context.parallelize(range(number), number).mapPartitions(lacking).collect()
+    except Exception as error:
+        if (said := unfit(str(error))) is None:
+            raise
+        raise JobFailedError(said) from None
+    if found:
+        host, what = min(found)
+        msg = f"a worker on {host} cannot run a task: {what}; {ENVIRONMENT}"
+        raise JobFailedError(msg)
+
+
+def unfit(log: str) -> str | None:
+    """Say what Python of a worker is missing, if a log tells it."""
+    if found := re.search(r"different version (?:than that in driver )?[^\n]*|PYTHON_VERSION_MISMATCH[^\n]*", log):
+        return f"a worker's Python is not that of the driver ({found[0].strip()}); {ENVIRONMENT}"
+    if found := re.search(r"No module named '?(numpy|mrjob)|Cannot run program \"([^\"]*)\"", log):
+        lacks = f"lacks {found[1]}" if found[1] else f"is missing: there is no {found[2]}"
+        return f"a worker's Python {lacks}; {ENVIRONMENT}"
+    return None
+
+
+@cache
+def _zip() -> str:
+    """Zip the package for the process: executors that come later fetch it, too."""
+    place = tempfile.mkdtemp(prefix="mr-als-")
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return package_zip(place)
+
+
+def package_zip(directory: str) -> str:
+    """Zip the package into a directory, with the files of the jobs, wherever they lie, and return the path."""
+    package = Path(mr_als.__file__).resolve().parent
+    path = os.path.join(directory, f"mr_als-{mr_als.__version__}.zip")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(package.rglob("*.py")):
+            archive.write(file, str(file.relative_to(package.parent)))
+        if not (package / "jobs").exists():  # a checkout
+            for file in sorted((package.parent / "jobs").glob("mr_*.py")):
+                archive.write(file, f"mr_als/jobs/{file.name}")
+    return path
+
+
+def _properties(master: str, place: str) -> Iterator[tuple[str, str]]:
+    """Yield our settings, which the user's override."""
+    yield "spark.ui.showConsoleProgress", "false"
+    yield "spark.log.level", "WARN"
+    if is_local(master):
+        # on one machine Spark listens on loopback only, and its web page is nobody's business
+        yield from (("spark.ui.enabled", "false"), ("spark.driver.host", "127.0.0.1"), ("spark.driver.bindAddress", "127.0.0.1"))
+        yield "spark.local.dir", place
+
+
+def _environment(master: str) -> dict[str, str]:
+    """Return the variables of the tasks: BLAS does not start threads; on this machine, where the package is."""
+    found = {"OPENBLAS_NUM_THREADS": "1"}
+    if is_local(master):
+        parent = str(Path(mr_als.__file__).resolve().parents[1])
+        found["PYTHONPATH"] = os.pathsep.join([parent, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return found
+
+
+def aside(function: Callable[[], Any], give_up: Callable[[], None] = lambda: None) -> Any:
+    """Run a function in a thread and return its result; when a signal comes, `give_up` is to end it.
+
+    In the main thread Spark would put its own handling of Ctrl-C in place of ours, and its gateway print a traceback.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(function)
+        try:
+            return running.result()
+        except BaseException:
+            if not running.done():
+                give_up()
+            raise
+
+
+def _why(log: str, error: Exception) -> str:
+    """Say why Spark did not start: what its JVM said last that is no line of a stack, else the error."""
+    text = Path(log).read_text(errors="replace") if os.path.exists(log) else ""
+    told = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(("\t", " "))]
+    causes = [
+        " ".join(told[n : n + 2]) for n, line in enumerate(told) if "Exception" in line or "Error" in line or "JAVA_HOME" in line
+    ]
+    return (causes or told or [str(error)])[-1][:300]

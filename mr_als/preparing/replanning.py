@@ -1,0 +1,66 @@
+"""prepare --replan: plays are written in as many blocks as they need by now, without their logs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from mr_als.engine.outputs import held
+from mr_als.errors import DamagedDataError
+from mr_als.planning.choices import choose_blocks, fitting_blocks, given_or
+from mr_als.planning.sizes import counted
+from mr_als.preparing.ingesting import Task, clean, place_for, plain_bytes
+from mr_als.preparing.plays import Plays, read_plays
+from mr_als.preparing.segments import Segments, check_options, read_segments, write_segments
+from mr_als.preparing.summing import in_use, merged, publish_sum, sum_of
+
+__all__ = ["replan"]
+
+
+def replan(task: Task) -> Plays:
+    """Write the plays of a directory in as many blocks as they need by now, without their logs.
+
+    Raises
+    ------
+    DamagedDataError
+        If it is no plays directory.
+    BusyError
+        If another process works in the directory.
+    """
+    directory = task.directory
+    task = task._replace(engine=place_for(directory, task.engine))
+    with held(directory):
+        segments = read_segments(directory)
+        info = read_plays(directory).info if segments is None else {}
+        asked = segments or Segments(info["options"], info.get("ratings", False), info["blocks"], [info])
+        check_options(asked, task.options, directory, ratings=task.ratings, reads=False)
+        sizes = {path: int(print_[0]) for path, print_ in asked.inputs.items()}
+        auto = choose_blocks(plain_bytes(sizes), task.plan.task_memory)
+        info = _cut(asked, [*given_or((auto, auto), task.options)], task, at_once=segments is None)
+        fitting = [*fitting_blocks(counted(info, task.rank), task.options, task.plan)]
+        if fitting != info["blocks"]:
+            info = _cut(asked, fitting, task, at_once=segments is None)
+        if segments:
+            write_segments(directory, replace(segments, blocks=info["blocks"], options=info["options"]), "replan")
+        publish_sum(directory, info)
+    task.progress.say(f"prepare: {info['blocks'][0]} blocks of users and {info['blocks'][1]} of items")
+    return read_plays(directory, task.engine)
+
+
+def _cut(segments: Segments, blocks: list[int], task: Task, *, at_once: bool) -> dict[str, Any]:
+    """Make the plays of a directory in other numbers of blocks; return what `plays.json` is to say of them."""
+    options = {**segments.options, "user_blocks": task.options.user_blocks, "item_blocks": task.options.item_blocks}
+    segments = replace(segments, blocks=blocks, options=options)
+    clean(task.directory, in_use(task.directory, segments))
+    if not at_once:
+        return sum_of(task.directory, segments, task.engine, task.progress, task.plan.task_memory)
+    before = segments.each[0]
+    info = merged(task.directory, [before], blocks, task.engine, task.plan.task_memory, thresholded=True)
+    for name in ("n_users", "n_items", "pairs", "plays"):
+        if info[name] != before[name]:
+            msg = (
+                f"{task.directory}: {before[name]} {name} became {info[name]}: a task's output was lost; run the same command again"
+            )
+            raise DamagedDataError(msg)
+    return {**before, **{name: info[name] for name in ("users", "items", "vectors", "most_pairs", "attempt", "blocks", "seconds")},
+            "options": options}  # fmt: skip
