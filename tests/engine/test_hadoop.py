@@ -67,8 +67,9 @@ def test_the_resource_managers_of_a_pair_are_both_asked():
     pair = {"yarn.resourcemanager.ha.rm-ids": "rm1, rm2", "yarn.resourcemanager.hostname.rm1": "a"}
     pair |= {"yarn.resourcemanager.webapp.address.rm2": "b:1234"}
 
-    assert yarn.resource_managers(pair) == ["a:8088", "b:1234"]
-    assert yarn.resource_managers({}) == ["localhost:8088"]
+    assert yarn.resource_managers(pair) == ["http://a:8088", "http://b:1234"]
+    assert yarn.resource_managers({}) == ["http://localhost:8088"]
+    assert yarn.resource_managers({"yarn.http.policy": "HTTPS_ONLY", "yarn.resourcemanager.hostname": "a"}) == ["https://a:8090"]
 
 
 @pytest.mark.parametrize(

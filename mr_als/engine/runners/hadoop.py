@@ -25,6 +25,7 @@ from mr_als.engine.parts import finished
 from mr_als.engine.runners.runner import Call, Runner
 from mr_als.engine.runners.yarn import capacity, end_orphans, tag_of
 from mr_als.errors import UsageError
+from mr_als.storage.hadoop_client import kerberos_trouble
 from mr_als.storage.places import scheme_of, storage_of
 
 from mrjob.fs.hadoop import HadoopFilesystem  # isort: skip  (after mrjob_fixes)
@@ -95,6 +96,8 @@ class Hadoop(Runner):
         application = interpretation.get("application_id") or ""
         where = f"; logs: yarn logs -applicationId {application}" if application else ""
         python = " ".join(made._opts["python_bin"] or ["python3"])
+        if trouble := kerberos_trouble(log):
+            return f"{trouble}{where}"
         if f"subprocess failed with code {UNFIT}" in log:
             why = "because a package is missing or Python is older than 3.10"
             return f"{python} on a node cannot run a task, {why}: {_ENVIRONMENT}{where}"
