@@ -105,10 +105,10 @@ def read_segments(directory: str) -> Segments | None:
         version = info.pop("format")
         segments = Segments(**info) if version == FORMAT else None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        msg = f"{path} is damaged ({error!r}); prepare the logs anew, into another directory"
+        msg = f"{path} is damaged ({error!r}); prepare the logs again, into another directory"
         raise DamagedDataError(msg) from None
     if segments is None:
-        msg = f"{path} has format {version}, and this mr_als reads {FORMAT}; use the version that wrote it, or prepare anew"
+        msg = f"{path} has format {version}, and this mr_als reads {FORMAT}; use the version that wrote it, or prepare again"
         raise DamagedDataError(msg)
     return segments
 
@@ -161,7 +161,7 @@ def check_options(segments: Segments, options: InputOptions, directory: str, *, 
             what = f"{directory} has {n_blocks}; change it with `mr-als prepare --plays {directory} --replan`"
         else:
             what = (
-                f"the plays in {directory} were made with {before[name] or 'none'!r}; give the same, or prepare all logs anew into "
+                f"the plays in {directory} were made with {before[name] or 'none'!r}; use the same, or prepare all logs again into "
                 f"another directory{_WHY.get(name, '')}"
             )
         msg = f"{flag_of(name)} {now or 'none'}: {what}"
