@@ -112,7 +112,7 @@ def test_a_ticket_that_expires_in_the_middle_ends_the_run_in_a_line_that_says_ki
 def test_a_ticket_that_may_be_renewed_is_and_tokens_are_replaced_in_time(secure, counts, place, monkeypatch, tmp_path):
     """An iteration takes longer than the ticket is valid, and longer than a token."""
     cache, fetch, fetched = tmp_path / "ticket", tokens._fetch, []
-    secure.kdc.ticket("alice", cache, "-l", "45s", "-r", "1h")
+    secure.kdc.ticket("alice", cache, "-l", "60s", "-r", "1h")
     first = subprocess.run(["klist", "-c", str(cache)], capture_output=True, text=True, check=True).stdout
     monkeypatch.setenv("KRB5CCNAME", str(cache))
     monkeypatch.setattr(tokens, "_fetch", lambda file_system: fetched.append(fetch(file_system)) or fetched[-1])
