@@ -36,7 +36,7 @@ demo: $(VENV)/.done-package ## train on sample_logs/ and recommend: the whole pa
 test: $(VENV)/.done-test ## the tests that need some minutes and no other software
 	$(PYTEST) $(PARALLEL)
 
-test-slow: $(VENV)/.done-docs ## the tests that take longer, such as that of the wheel
+test-slow: $(VENV)/.done-docs ## the tests that take longer, such as that of the wheel, and those in a browser: needs Chromium
 	$(PYTEST) $(PARALLEL) --dist loadfile -m 'slow and not ($(ENGINES))' tests  # files share what is slow to make
 
 test-hadoop: $(VENV)/.done-spark $(VENV)/.done-aws ## on a real single-node Hadoop, started for it and broken a little; needs JDK 17 and Maven

@@ -86,7 +86,7 @@ def fit(
     directory = os.fspath(path) if path is not None else tempfile.mkdtemp(prefix="mr-als-model-")
     said = reporting(progress, callback)
     try:
-        train(source, directory, chosen, engine=engine_on(runner), rules=rules, progress=said)
+        train(source, directory, chosen, engine=engine_on(runner, source, directory), rules=rules, progress=said)
     except BaseException:
         if path is None:
             shutil.rmtree(directory, ignore_errors=True)
@@ -113,8 +113,8 @@ def source_of(plays: Any, *, lasting: bool = False) -> Sequence[str] | Source:
     return Arrays(plays, lasting=lasting)
 
 
-def engine_on(runner: str) -> Engine:
-    """Build the engine of a runner's name.
+def engine_on(runner: str, source: Sequence[str] | Source = (), *paths: str) -> Engine:
+    """Build the engine of a runner's name, for what is read and written.
 
     Raises
     ------
@@ -124,4 +124,4 @@ def engine_on(runner: str) -> Engine:
     if runner not in RUNNERS:
         msg = f"runner is {runner!r}; expected one of {', '.join(RUNNERS)}{did_you_mean(runner, RUNNERS)}"
         raise UsageError(msg)
-    return Engine.of(runner, ())
+    return Engine.of(runner, (), [*paths, *([] if isinstance(source, Source) else source)])

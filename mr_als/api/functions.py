@@ -134,7 +134,7 @@ def evaluate(
     (inputs,) = options_of(READ, options, ("model", "test", "k", "history", "candidates", "seed", "runner", "progress"))
     asked = evaluating.Asked(lengths(k), () if history is None else source_of(history), candidates, seed)
     said = reporting(bool(progress), None)
-    return Report(evaluating.evaluate(model, source_of(test), asked, inputs, engine_on(runner), said))
+    return Report(evaluating.evaluate(model, source_of(test), asked, inputs, engine_on(runner, source_of(test)), said))
 
 
 def lengths(k: int | Sequence[int]) -> tuple[int, ...]:

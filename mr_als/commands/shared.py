@@ -154,22 +154,18 @@ def engine_of(args: argparse.Namespace) -> Engine:
         if not Path(path).is_file():
             msg = f"-c {path}: no such file; expected an mrjob.conf"
             raise UsageError(msg)
-    if args.master:
-        runner_of(args.runner).check_master(args.master, _paths(args))
+    paths = [*_paths(args)]
+    runner_of(args.runner).check_master(args.master, paths)
     extra = [word for path in args.conf_path for word in ("-c", path)] + [word for text in args.jobconf for word in ("-D", text)]
     extra += ["--spark-master", args.master] if args.master else []
-    return Engine.of(args.runner, extra)
+    return Engine.of(args.runner, extra, paths)
 
 
 def _paths(args: argparse.Namespace) -> Iterator[str]:
-    """Yield all places that the arguments of a command name, and where its work is done."""
-    from mr_als.storage.mirror import mirror_of
-
+    """Yield all places that the arguments of a command name."""
     for name in ("logs", "plays", "model", "output", "train", "validation", "test"):
         given = getattr(args, name, None) or []
         yield from [given] if isinstance(given, str) else given
-    if getattr(args, "model", None):
-        yield mirror_of(args.model)  # where its work is done, or it is mapped into memory, if it lies elsewhere
 
 
 def unknown_id(model: Model, side: str, name: str) -> str:

@@ -13,6 +13,7 @@ It is long because whoever runs a job needs all of it and nothing else of this r
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -103,10 +104,11 @@ class Engine:
     owner: str = ""
 
     @classmethod
-    def of(cls, runner: str, mrjob_arguments: Sequence[str]) -> Engine:
-        """Build the engine that a runner's name and the user's mrjob arguments stand for."""
+    def of(cls, runner: str, mrjob_arguments: Sequence[str], paths: Sequence[str] = ()) -> Engine:
+        """Build the engine that a runner's name and the user's mrjob arguments stand for; `paths` are what is read and written."""
         how = runner_of(runner)
-        return cls(runner, LINES if how.place else REFERENCES, how.tasks(mrjob_arguments), tuple(mrjob_arguments))
+        there = how.works_there(mrjob_arguments, paths)
+        return cls(runner, LINES if there else REFERENCES, how.tasks(mrjob_arguments), tuple(mrjob_arguments))
 
     @property
     def how(self) -> Runner:
@@ -116,7 +118,12 @@ class Engine:
     @property
     def on_cluster(self) -> bool:
         """Whether tasks see the files of a cluster, and not those of this machine."""
-        return bool(self.how.place)
+        return bool(self.how.place) or (self.how.here_or_there and self.form == LINES)
+
+    @property
+    def compiled_work(self) -> float:
+        """Pairs x rank from which compiled code saves more than loading it costs; nobody knows what is installed on a cluster."""
+        return math.inf if self.on_cluster else self.how.compiled_work
 
     @property
     def threads(self) -> int:
@@ -202,7 +209,7 @@ class Engine:
         if not job.kinds:
             return Output({}, [], parts=parts)
         if self.form == LINES:
-            if not self.on_cluster:  # Hadoop has written it
+            if not self.on_cluster:  # Hadoop and Spark have written it
                 storage_of(output).create(os.path.join(output, SUCCESS), b"")
             return keep(output, parts, job.kinds, job.written)
         laid = lay_down(parts, directory, job.kinds, job.written)
@@ -233,6 +240,7 @@ class Engine:
             reduces=min(tasks, len(getattr(job.inputs[0], "entries", range(tasks)))),
             task_memory=job.task_memory,
             owner=self.owner,
+            data=tuple(job.inputs),
         )
 
     def load(self, manifest: Mapping[str, Any], directory: str) -> Data:

@@ -31,6 +31,7 @@ except ImportError as error:
 
 from mr_als.options import TASK_MEMORY, add_arguments, from_namespace, memory  # noqa: E402  (a Python that is too old cannot import it)
 from mr_als.records.lines import (  # noqa: E402
+    BUFFERS,
     FORMS,
     LINES,
     REFERENCES,
@@ -39,6 +40,7 @@ from mr_als.records.lines import (  # noqa: E402
     Record,
     ShardWriter,
     end_line,
+    number_field,
     write_lines,
 )  # fmt: skip
 from mr_als.records.spill import Buffer  # noqa: E402
@@ -78,6 +80,8 @@ class ALSJob(MRJob):
     JOBCONF: ClassVar[dict[str, Any]] = {"mapreduce.input.fileinputformat.split.minsize": 1 << 60}
     _stdout: Any  # of mrjob
     _shard: ShardWriter | None = None
+    # form of what its mapper sends to its reducer, where that is not what it writes; set by those who run a task
+    between = ""
 
     def configure_args(self) -> None:
         """Add the options every job has: the form of its input and of what it writes, and its memory."""
@@ -113,6 +117,9 @@ class ALSJob(MRJob):
 
     def write_record(self, kind: str, block: int, payload: Buffer) -> Iterator[Pair]:
         """Yield the pairs of one record, in the requested form."""
+        if self.between == BUFFERS and self.options.run_mapper:
+            yield kind.encode(), (number_field(block, 0, 1), bytes(payload))
+            return
         if not self.options.shards:
             yield from write_lines(kind, block, payload)
             return
@@ -126,7 +133,7 @@ class ALSJob(MRJob):
 
     def own_reader(self) -> Reader:
         """Build a reader for what `write_record` wrote."""
-        return Reader(REFERENCES if self.options.shards else LINES)
+        return Reader(self.between or (REFERENCES if self.options.shards else LINES))
 
     def map_record(self, record: Record) -> Iterator[Any]:
         """Map one decoded record; a job with a mapper defines it."""

@@ -7,7 +7,9 @@ Output  of each map task, beside its records: `bad <TAB> 0 <TAB> ...`, which `re
 
 from __future__ import annotations
 
+import contextlib
 import json
+import tempfile
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Protocol
 
@@ -17,6 +19,7 @@ from mr_als.logs.formats import read_chunks
 from mr_als.logs.logs import FORMATS, Filter, Layout, chunks, parse_layout
 from mr_als.logs.tally import Tally, added
 from mr_als.records.lines import LINES, Reference, decode, encode
+from mr_als.storage.storage import scheme_of
 
 from mrjob.compat import jobconf_from_env  # isort: skip  (after mr_als.engine.job)
 
@@ -79,7 +82,19 @@ class LogJob(ALSJob):
         reference = Reference.parse(value[1])
         source = f"{reference.path}@{reference.offset}"
         self.table.layout = self.layouts[reference.crc]
-        yield from self.read(read_chunks(reference.path, reference.offset, reference.length, self.table.layout), source)
+        with self.here(reference) as path:
+            yield from self.read(read_chunks(path, reference.offset, reference.length, self.table.layout), source)
+
+    @contextlib.contextmanager
+    def here(self, reference: Reference) -> Iterator[str]:
+        """Yield the local path of a file of which a range is read; where it lies elsewhere, that of a copy of the range."""
+        if scheme_of(reference.path) == "file":
+            yield reference.path
+            return
+        from mr_als.storage.mirror import fetch_range  # most tasks do without
+
+        with tempfile.TemporaryDirectory(prefix="mr-als-") as place:
+            yield fetch_range(reference.path, reference.offset, reference.length, place)
 
     def read(self, pieces: Iterable[Any], source: str) -> Iterator[Pair]:
         """Add all records of some chunks to the table, and empty it whenever it is full."""

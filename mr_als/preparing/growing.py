@@ -122,6 +122,9 @@ def _at_once(directory: str) -> Segments | None:
     if not (info := read_info(directory)):
         return None
     read_plays(directory)
+    if "ids" in info:
+        msg = f"{directory} was made of what a program had in memory; prepare logs into a directory of their own"
+        raise UsageError(msg)
     options = info["options"]
     for name in (*THRESHOLDS, "duplicates"):
         if options[name] not in (0, "sum"):

@@ -33,7 +33,8 @@ def replan(task: Task) -> Plays:
         segments = read_segments(directory)
         info = read_plays(directory).info if segments is None else {}
         asked = segments or Segments(info["options"], info.get("ratings", False), info["blocks"], [info])
-        check_options(asked, task.options, directory, ratings=task.ratings, reads=False)
+        others = replace(task.options, user_blocks="auto", item_blocks="auto")
+        check_options(asked, others, directory, ratings=task.ratings, reads=False)
         sizes = {path: int(print_[0]) for path, print_ in asked.inputs.items()}
         auto = choose_blocks(plain_bytes(sizes), task.plan.task_memory)
         info = _cut(asked, [*given_or((auto, auto), task.options)], task, at_once=segments is None)

@@ -123,7 +123,7 @@ def check_options(segments: Segments, options: InputOptions, directory: str, *, 
     for name, now in asdict(options).items():
         asked = now != before[name] if reads else now not in (defaults[name], before[name])
         if name in BLOCKS:
-            asked = asked and reads and now not in ("auto", str(segments.blocks[BLOCKS.index(name)]))
+            asked = asked and now not in ("auto", str(segments.blocks[BLOCKS.index(name)]))
         if not asked or (name in READING and reads):
             continue
         if name in BLOCKS:

@@ -17,7 +17,7 @@ from mr_als.engine.engine import Engine, Job
 from mr_als.engine.outputs import held
 from mr_als.engine.runs import crash_point
 from mr_als.engine.together import Together
-from mr_als.errors import DamagedDataError
+from mr_als.errors import DamagedDataError, UsageError
 from mr_als.logs.tally import added
 from mr_als.options import TASK_MEMORY
 from mr_als.preparing.became import check_usable
@@ -47,14 +47,29 @@ def open_plays(
     if (segments := read_segments(directory)) is None:
         return read_plays(directory, engine)
     if not _is_sum_of(read_info(directory), segments):
-        # plays on this machine are added up here, wherever they are then trained on
-        adding = place_for(directory, Engine() if engine.on_cluster and scheme_of(directory) == "file" else engine)
+        adding = _engine_for(directory, engine)
         with held(directory):
             segments = read_segments(directory) or segments
             if not _is_sum_of(read_info(directory), segments):
                 clean(directory, in_use(directory, segments))
                 publish_sum(directory, sum_of(directory, segments, adding, progress or Progress(quiet=True), task_memory))
     return read_plays(directory, engine)
+
+
+def _engine_for(directory: str, engine: Engine) -> Engine:
+    """Choose the engine that adds up segments: plays on this machine here, wherever they are then trained on.
+
+    Raises
+    ------
+    UsageError
+        If they lie elsewhere, and the engine does not.
+    """
+    if scheme_of(directory) == "file":
+        return place_for(directory, Engine() if engine.on_cluster else engine)
+    if not engine.on_cluster:
+        msg = f"{directory}: its segments have not been added up yet, which is done where they lie: give -r hadoop, or -r emr"
+        raise UsageError(msg)
+    return place_for(directory, engine)
 
 
 def _is_sum_of(info: dict[str, Any], segments: Segments) -> bool:

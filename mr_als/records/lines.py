@@ -8,6 +8,8 @@ A payload is the packed buffer of a block (`mr_als.records.blocks`). It travels 
 * `references`: `offset,length,crc,path`, a place in a file of raw buffers that the task memory-maps.
   For engines whose tasks see the driver's file system: they write such files, too (`ShardWriter`).
 
+Between two tasks in one session, as on Spark, a buffer need not be text: in the form `buffers` it travels whole, as it is.
+
 The driver says which form a job reads. It is never guessed from the text: a log line could forge a path.
 
 It is long because writer and reader of each form stand side by side: one is the inverse of the other.
@@ -31,7 +33,8 @@ from mr_als.records.spill import Buffer, Spill, checksum, let_go, write_all
 
 LINES = "lines"
 REFERENCES = "references"
-FORMS = (LINES, REFERENCES)
+BUFFERS = "buffers"
+FORMS = (LINES, REFERENCES, BUFFERS)
 
 # kind of the last line a task writes: `Parts` reads a part from its end
 END = "end"
@@ -298,6 +301,8 @@ class Reader:
             return None
         if self._form == LINES:
             return self._assembler.add(kind, *value)
+        if self._form == BUFFERS:
+            return Record(kind.decode(), int(value[0].split(b".")[0]), value[1])
         reference = Reference.parse(value[1])
         return Record(kind.decode(), int(value[0].split(b".")[0]), self._shards(reference), reference.crc)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -10,6 +11,10 @@ from xml.etree import ElementTree
 
 from mr_als.errors import UsageError
 
+# set in a task on a machine that may have no configuration: the properties that say where HDFS is
+HANDED = "MR_ALS_HADOOP_CONF"
+# beginnings of their names
+ADDRESSES = ("fs.defaultFS", "dfs.nameservices", "dfs.ha.namenodes", "dfs.namenode.http", "dfs.namenode.rpc", "dfs.http.policy")
 FILES = ("core-site.xml", "hdfs-site.xml", "yarn-site.xml", "mapred-site.xml")
 
 
@@ -28,6 +33,8 @@ def read_conf() -> dict[str, str]:
     UsageError
         If there is no configuration, or a file of it cannot be read.
     """
+    if (handed := os.environ.get(HANDED)) is not None:
+        return dict(json.loads(handed))
     directory = find_conf()
     if directory is None:
         msg = "no Hadoop configuration: set HADOOP_CONF_DIR to the directory that holds core-site.xml"
@@ -48,6 +55,15 @@ def read_files(*paths: Path) -> dict[str, str]:
         if path.exists():
             values.update(_properties(path))
     return {name: _replaced(value, values) for name, value in values.items()}
+
+
+def to_hand() -> dict[str, str]:
+    """Return the variables by which a task on another machine finds HDFS; none if this machine knows of none."""
+    try:
+        found = read_conf()
+    except UsageError:
+        return {}
+    return {HANDED: json.dumps({name: value for name, value in found.items() if name.startswith(ADDRESSES)})}
 
 
 def _properties(path: Path) -> Iterator[tuple[str, str]]:

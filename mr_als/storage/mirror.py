@@ -16,8 +16,10 @@ from pathlib import Path
 
 from mr_als.storage.places import scheme_of, storage_of
 
-__all__ = ["FETCHED", "fetch", "fetch_logs", "mirror_of", "push"]
+__all__ = ["FETCHED", "fetch", "fetch_logs", "fetch_range", "mirror_of", "push"]
 
+# bytes read at a time: of a range, and of a file's beginning or a line's end
+PIECE, HEAD = 16 << 20, 1 << 16
 # a job's logs, beside its output
 FETCHED = "fetched"
 
@@ -36,6 +38,31 @@ def fetch(source: str, target: str) -> None:
     Path(target).parent.mkdir(parents=True, exist_ok=True)
     with storage_of(source).open(source) as file, open(target, "wb") as copy:
         shutil.copyfileobj(file, copy, 1 << 22)
+
+
+def fetch_range(source: str, offset: int, length: int, directory: str) -> str:
+    """Copy the lines that start in a range of a file from elsewhere to their places in a local file, and return its path.
+
+    What is not copied is a hole, but for the first bytes, which tell how the file is written. A file that is read as one range,
+    as a compressed one, is copied whole.
+    """
+    storage, target = storage_of(source), os.path.join(directory, os.path.basename(source))
+    size = storage.size(source)
+    if not offset and length >= size:
+        fetch(source, target)
+        return target
+    with open(target, "wb") as copy:
+        copy.write(storage.read_range(source, 0, min(HEAD, size)))
+        # a line starts behind a line end; the last one may end behind the range
+        at, end = max(offset - 1, 0), min(offset + length, size)
+        while at < size:
+            data = storage.read_range(source, at, min(PIECE if at < end else HEAD, size - at))
+            copy.seek(at)
+            copy.write(data)
+            if b"\n" in data[max(end - at - 1, 0) :]:
+                break
+            at += len(data)
+    return target
 
 
 def push(local: str, target: str, last: str = "manifest.json") -> None:

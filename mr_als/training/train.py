@@ -138,7 +138,7 @@ def _choices_of(run: Run, plays: Plays, options: Training, engine: Engine, progr
     """Choose join and kernel, of which a resumed run keeps its own, and say what the run will take."""
     sizes = sizes_of(plays, options.solver.rank)
     begun = next((record for name in BEGINNINGS if (record := run.record(name))), {"kernel": ""})
-    choices = choose(sizes, options.plan, engine.how.compiled_work, begun["kernel"])
+    choices = choose(sizes, options.plan, engine.compiled_work, begun["kernel"])
     choices = replace(choices, expected=expect(sizes, choices, engine, not given))
     for line in choices_in_words(sizes, choices, given):
         progress.say(line)

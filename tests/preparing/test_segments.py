@@ -20,10 +20,12 @@ from mr_als.engine.engine import Engine
 from mr_als.engine.outputs import held
 from mr_als.errors import BadInputError, BusyError, DamagedDataError, ResumeError, UsageError
 from mr_als.options import InputOptions, PlanOptions, RunOptions
+from mr_als.preparing.arrays import Arrays
 from mr_als.preparing.growing import grow
 from mr_als.preparing.ingesting import Task
 from mr_als.preparing.prepare import prepare
 from mr_als.preparing.replanning import replan
+from mr_als.preparing.segments import Segments
 from mr_als.preparing.summing import open_plays
 from mr_als.progress import Progress
 from mr_als.training.train import train
@@ -320,6 +322,29 @@ def test_who_reads_goes_on_while_more_comes_and_is_added_up(logs, tmp_path):
 
     assert blocks_of(open_at_night) == blocks_of(at_once(logs[:2], tmp_path))
     assert blocks_of(after) == blocks_of(at_once(logs, tmp_path))
+
+
+def test_plays_elsewhere_are_added_up_where_they_lie(monkeypatch):
+    monkeypatch.setattr("mr_als.preparing.summing.read_segments", lambda _: Segments(asdict(CHOSEN), False, [3, 2]))
+    monkeypatch.setattr("mr_als.preparing.summing.read_info", lambda _: {})
+
+    with pytest.raises(UsageError, match=r"hdfs:///plays: its segments have not been added up yet, .* give -r hadoop"):
+        open_plays("hdfs:///plays")
+
+
+def test_plays_of_a_program_are_no_segment(tmp_path):
+    prepare(Arrays([("ann", "café")]), str(tmp_path / "plays"), InputOptions())
+    log = written(tmp_path / "log.tsv", ["ann\tcafé\t3\n"])
+
+    with pytest.raises(UsageError, match="was made of what a program had in memory"):
+        grow([log], task(tmp_path / "plays", InputOptions()))
+
+
+def test_a_number_of_blocks_has_no_effect_on_what_is_dropped_and_is_refused(logs, tmp_path):
+    grow(logs, task(tmp_path / "plays"))
+
+    with pytest.raises(UsageError, match="--item-blocks 7: .* has 2; change it with"):
+        grow([], task(tmp_path / "plays", InputOptions(item_blocks="7")), "2024-03-02")
 
 
 def test_one_at_a_time_but_a_sum_that_is_there_is_read_by_all(logs, tmp_path):

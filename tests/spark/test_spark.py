@@ -231,15 +231,17 @@ def test_a_master_elsewhere_is_refused_where_its_tasks_do_not_see_the_files(mast
     assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.spark
-def test_a_master_elsewhere_needs_a_shared_place_for_the_work_on_a_model_in_s3(tmp_path, mounts, monkeypatch, capsys):
+def test_with_a_master_elsewhere_data_in_s3_or_hdfs_are_read_by_the_tasks_and_what_lies_here_is_refused(tmp_path, mounts):
     mounts(tmp_path, "xfs")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
-    assert main(["train", "s3://b/logs", "--model", "s3://b/m", "-r", "spark", "--master", "yarn"]) == 2
+    RUNNER.check_master("yarn", ["s3://b/logs", "hdfs:///m"])
+    with pytest.raises(UsageError, match="name places in HDFS or S3, or directories on a file system that all machines share"):
+        RUNNER.check_master("yarn", ["s3://b/logs", str(tmp_path / "m")])
 
-    assert f"{tmp_path}/mr_als/models/" in (err := capsys.readouterr().err)
-    assert "XDG_CACHE_HOME" in err
+    yarn = ("--spark-master", "yarn")
+    assert Engine.of("spark", yarn, ["hdfs:///logs", "hdfs:///m"]).on_cluster
+    assert not Engine.of("spark", yarn, ["/shared/logs", "/shared/m"]).on_cluster
+    assert not Engine.of("spark", LOCAL, ["hdfs:///logs", "hdfs:///m"]).on_cluster
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "fuse.juicefs"])

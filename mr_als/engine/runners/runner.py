@@ -37,6 +37,7 @@ class Call:
     reduces : number of reduce tasks (hadoop), by default `tasks`
     task_memory : bytes of a task, for its container
     owner : the directory that a driver holds while it runs the job; by it a job that outlived its driver is found
+    data : the data sets that `inputs` are of
     """
 
     name: str
@@ -48,6 +49,7 @@ class Call:
     reduces: int = 0
     task_memory: int = TASK_MEMORY
     owner: str = ""
+    data: Sequence[Any] = ()
 
 
 class Runner:
@@ -55,6 +57,7 @@ class Runner:
 
     name : the word after -r
     place : where its tasks find files, such as hdfs:///; empty if they see those of this machine
+    here_or_there : whether they may also work on the files of a cluster, and then get lines
     runs_here : whether the memory and cores of its tasks are this machine's
     in_driver : whether they run in the driver's process, one at a time and each with all cores
     compiled_work : pairs x rank from which compiled code saves more than loading it costs
@@ -63,6 +66,7 @@ class Runner:
 
     name = ""
     place = ""
+    here_or_there = False
     runs_here = False
     in_driver = False
     # nobody knows what is installed elsewhere
@@ -73,14 +77,20 @@ class Runner:
         """Return how many tasks to split a job into, as many as run at a time where that is known."""
         raise NotImplementedError
 
+    def works_there(self, given: Sequence[str], paths: Sequence[str]) -> bool:
+        """Say whether tasks read and write the files of a cluster, for the user's mrjob arguments and what they are given."""
+        return bool(self.place)
+
     def check_master(self, master: str, paths: Iterable[str]) -> None:
-        """Check that --master fits, and that its tasks see the files at some paths.
+        """Check that --master, if it is given, fits, and that its tasks see the files at some paths.
 
         Raises
         ------
         UsageError
             If not.
         """
+        if not master:
+            return
         msg = f"--master {master} goes with -r spark, not with -r {self.name}"
         raise UsageError(msg)
 

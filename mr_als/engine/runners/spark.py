@@ -13,7 +13,8 @@ from typing import Any
 from mr_als.engine.runners.runner import Call, Runner
 from mr_als.engine.spark import session
 from mr_als.engine.spark.jobs import run_step
-from mr_als.errors import UsageError
+from mr_als.errors import JobFailedError, UsageError
+from mr_als.records.lines import LINES
 from mr_als.storage.places import scheme_of
 
 __all__ = ["Spark"]
@@ -28,6 +29,7 @@ class Spark(Runner):
     """Spark, on this machine or where --master says."""
 
     name = "spark"
+    here_or_there = True
     # loaded once a worker, which lives as long as the session
     compiled_work = 1 << 24
 
@@ -39,23 +41,29 @@ class Spark(Runner):
         found = re.fullmatch(r"local\[(\d+)(?:,\d+)?\]", master)
         return int(found[1]) if found else 1 if master == "local" else os.cpu_count() or 1
 
+    def works_there(self, given: Sequence[str], paths: Sequence[str]) -> bool:
+        """Say whether tasks get their data from HDFS or S3: where anything lies there, unless they run on this machine."""
+        return not session.is_local(session.master_of(given)) and any(scheme_of(path) != "file" for path in paths)
+
     def check_master(self, master: str, paths: Iterable[str]) -> None:
-        """Check that tasks on a cluster can see what the driver hands them: references to files, under the same paths everywhere.
+        """Check that tasks on a cluster see all files: in HDFS or S3, or under the same paths everywhere.
 
         Raises
         ------
         UsageError
-            If a path, or the scratch directory, is on a file system of this machine alone.
+            If a path, or without HDFS or S3 the scratch directory, is on a file system of this machine alone.
         """
+        master = master or session.master_of(())
         if session.is_local(master):
             return
-        for path in (*paths, tempfile.gettempdir()):
+        paths = list(paths)
+        shared = [] if any(scheme_of(path) != "file" for path in paths) else [tempfile.gettempdir()]
+        for path in (*paths, *shared):
             kind = _file_system(os.path.abspath(path)) if scheme_of(path) == "file" else ""
             if kind and kind not in _SHARED and not kind.startswith("fuse."):
                 msg = (
-                    f"{path} is on the {kind} file system of this machine, which tasks on {master} do not see; name directories, "
-                    "and set TMPDIR (for a model in S3 or HDFS also XDG_CACHE_HOME) to one, on a file system that all machines "
-                    "share, such as NFS, or use -r hadoop for data in HDFS"
+                    f"{path} is on the {kind} file system of this machine, which tasks on {master} do not see; name places in HDFS "
+                    "or S3, or directories on a file system that all machines share, such as NFS, and set TMPDIR to one"
                 )
                 raise UsageError(msg)
 
@@ -65,16 +73,19 @@ class Spark(Runner):
         Raises
         ------
         JobFailedError
-            If Spark does not start.
+            If Spark does not start, or a task failed for a reason that has a remedy.
         RuntimeError
             If a task failed; its traceback is logged.
         """
-        context = session.session(session.wanted(call.given))
+        context = session.session(session.wanted(call.given), call.task_memory)
         try:
-            return run_step(context, call, job_class)
+            return run_step(context, call, job_class, there=f"--input={LINES}" in call.arguments)
         except Exception as error:
             # where mrjob's runners log the tracebacks of tasks; an error of ours may be in them
             logging.getLogger("mrjob").error("%s", error)
+            if said := session.told(str(error)):
+                msg = f"job {call.name} failed on runner spark: {said}"
+                raise JobFailedError(msg) from error
             msg = str(error).strip().split("\n")[0] or type(error).__name__
             raise RuntimeError(msg) from error
 

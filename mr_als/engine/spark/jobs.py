@@ -1,38 +1,117 @@
 """The driver's side of a job on Spark: its input as an RDD, mapped, shuffled by the number of the block, reduced to part files.
 
-Partitions follow from blocks and cores: as many as there are lines of input, each a block or a range of a log, but no more than
-keep all cores busy to the end.
+Partitions follow from blocks and cores. On this machine records are references, lines that say where a block lies: `run_here`.
+On a cluster they are buffers, read from HDFS or S3 by tasks: `run_there`. There the blocks of plays are read once, and stay in
+the executors, in memory and on disk, each in the partition of its number; what is sent to a block comes to it.
 """
 
 from __future__ import annotations
 
+import os
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mr_als.engine.logjob import LogJob
+from mr_als.engine.parts import SUCCESS, Parts
 from mr_als.engine.runners.runner import Call
 from mr_als.engine.spark.session import aside
-from mr_als.engine.spark.tasks import Step, partition_of
+from mr_als.engine.spark.tasks import Files, Step, partition_of, to_pairs
+from mr_als.logs.streams import COMPRESSED
+from mr_als.records.lines import BUFFERS, REFERENCES, Reference
+from mr_als.storage.hadoop_conf import to_hand
+from mr_als.storage.places import storage_of
 
 # partitions a core: some take longer than others
 SLICES = 4
+# bytes of a log that a task reads
+RANGE = 64 << 20
+# what says to tasks elsewhere where S3 and HDFS are, and never who may use them
+HANDED = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "HADOOP_USER_NAME")
+
+# blocks that stay in the executors of a session, by the directory and the kind of their parts
+_laid: dict[tuple[str, str, str], Any] = {}
 
 
-def run_step(context: Any, call: Call, job_class: type[Any]) -> list[str]:
-    """Run the step of a job whose input files are small: each line refers to what a task reads. List the parts."""
-    step = Step(call.name, tuple(call.arguments), call.output)
-    Path(call.output).mkdir()
-    lines = [line for path in call.inputs for line in Path(path).read_bytes().split(b"\n") if line]
+def run_step(context: Any, call: Call, job_class: type[Any], *, there: bool) -> list[str]:
+    """Run the step of a job, and list its parts; `there` says whether tasks read and write the files of a cluster."""
     with_reducer = "reducer" in job_class([*call.arguments]).steps()[0].description(0)
+    build = build_there if there else build_here
     group = uuid.uuid4().hex
 
     def run() -> list[str]:
         context.setJobGroup(group, f"mr-als {call.name}", interruptOnCancel=True)
-        rdd = context.parallelize(lines, max(1, min(len(lines), SLICES * call.tasks)))
-        if with_reducer:
-            sent = rdd.mapPartitions(step.map_to_send).repartitionAndSortWithinPartitions(max(1, call.reduces), partition_of)
-            return sorted(sent.mapPartitionsWithIndex(step.reduce_to_part).collect())
-        return sorted(rdd.mapPartitionsWithIndex(step.map_to_part).collect())
+        return sorted(build(context, call, job_class, with_reducer=with_reducer).collect())
 
+    storage_of(call.output).make_directory(call.output)
     parts: list[str] = aside(run, lambda: context.cancelJobGroup(group))
+    if there:
+        storage_of(call.output).create(os.path.join(call.output, SUCCESS), b"")
     return parts
+
+
+def build_here(context: Any, call: Call, job_class: type[Any], *, with_reducer: bool) -> Any:
+    """Build the RDD of the parts' names of a job whose input files are small: each line refers to what a task reads."""
+    step = Step(call.name, tuple(call.arguments), call.output)
+    lines = [line for path in call.inputs for line in Path(path).read_bytes().split(b"\n") if line]
+    rdd = context.parallelize(lines, max(1, min(len(lines), SLICES * call.tasks))).mapPartitions(step.read_lines)
+    return _reduced(rdd, step, call.reduces) if with_reducer else rdd.mapPartitionsWithIndex(step.map_to_part)
+
+
+def build_there(context: Any, call: Call, job_class: type[Any], *, with_reducer: bool) -> Any:
+    """Build it for data in HDFS or S3: ranges of logs, or parts of earlier jobs."""
+    reads_logs = issubclass(job_class, LogJob)
+    handed = {**to_hand(), **{name: os.environ[name] for name in HANDED if name in os.environ}}
+    surroundings = tuple(handed.items())
+    arguments = (*call.arguments, f"--input={REFERENCES if reads_logs else BUFFERS}")
+    step = Step(call.name, arguments, call.output, surroundings, BUFFERS if with_reducer else "")
+    if reads_logs:
+        ranges = ranges_of(call.inputs)
+        rdd = context.parallelize(ranges, len(ranges)).mapPartitions(step.read_lines)
+        return _reduced(rdd, step, call.reduces)
+    first, *others = call.data
+    if not isinstance(first, Parts):
+        rdd = context.parallelize(call.inputs, len(call.inputs)).mapPartitions(Files(surroundings).read)
+        return _reduced(rdd, step, call.reduces) if with_reducer else rdd.mapPartitionsWithIndex(step.map_to_part)
+    blocks = laid(context, first, surroundings)
+    if not with_reducer:
+        return blocks.mapPartitions(to_pairs, preservesPartitioning=True).mapPartitionsWithIndex(step.map_to_part)
+    paths = [path for data in others for path in data.write_input("", 0)]
+    sent = context.parallelize(paths, len(paths)).mapPartitions(Files(surroundings).read).mapPartitions(step.map_to_send)
+    stay = blocks.mapPartitions(to_pairs, preservesPartitioning=True).mapPartitions(step.map_to_stay, preservesPartitioning=True)
+    sent = sent.repartitionAndSortWithinPartitions(blocks.getNumPartitions(), partition_of)
+    return stay.union(sent).mapPartitionsWithIndex(step.reduce_to_part)
+
+
+def _reduced(pairs: Any, step: Step, reduces: int) -> Any:
+    """Map pairs, send them to `reduces` partitions, and reduce them."""
+    sent = pairs.mapPartitions(step.map_to_send).repartitionAndSortWithinPartitions(max(1, reduces), partition_of)
+    return sent.mapPartitionsWithIndex(step.reduce_to_part)
+
+
+def laid(context: Any, data: Parts, surroundings: tuple[tuple[str, str], ...]) -> Any:
+    """Return the blocks of parts where they stay: each in a partition of its number, read when they are first asked for."""
+    from pyspark import StorageLevel
+
+    name = (context.applicationId, data.directory, data.kind)
+    if name not in _laid:
+        for other in [key for key in _laid if key[:2] != name[:2]]:
+            before = _laid.pop(other)
+            if other[0] == name[0]:  # those of another session went with it
+                before.unpersist()
+        paths = data.write_input("", 0)
+        read = context.parallelize(paths, len(paths)).mapPartitions(Files(surroundings, data.kind).read_sent)
+        placed = read.repartitionAndSortWithinPartitions(len(data.entries), partition_of)
+        _laid[name] = placed.persist(StorageLevel.MEMORY_AND_DISK)
+    return _laid[name]
+
+
+def ranges_of(paths: Sequence[str]) -> list[bytes]:
+    """Cut logs into ranges of bytes, a line for each; a compressed file is one."""
+    found = []
+    for path in paths:
+        length = storage_of(path).size(path)
+        step = max(length, 1) if path.endswith(COMPRESSED) else RANGE
+        found += [Reference(at, min(step, length - at), 0, path) for at in range(0, max(length, 1), step)]
+    return [b"range\t%08d\t%s" % (number, reference.text()) for number, reference in enumerate(found)]

@@ -15,7 +15,6 @@ import shutil
 import sys
 import tempfile
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
@@ -26,8 +25,10 @@ from typing import Any, NamedTuple
 
 import mr_als
 from mr_als.engine.mrjob_fixes import load_runner
+from mr_als.engine.spark.submit import write_package
 from mr_als.engine.spark.tasks import lacking
 from mr_als.errors import JobFailedError, UsageError
+from mr_als.options import TASK_MEMORY
 
 from mrjob.job import MRJob  # isort: skip  (after mrjob_fixes)
 
@@ -37,6 +38,8 @@ LOCAL = "local[*]"
 # workers that are looked at before anything runs
 MOST_LOOKED_AT = 64
 ENVIRONMENT = "set PYSPARK_PYTHON to one with mr_als' requirements that is there on every node (docs/engines.md)"
+# megabytes of a JVM beside its heap
+JVM_OVERHEAD = 384
 # of a program that spark-submit started: the JVM is there already
 SUBMITTED = "PYSPARK_GATEWAY_PORT"
 
@@ -107,7 +110,7 @@ def _wanted(given: tuple[str, ...], changed: tuple[int, ...]) -> Wanted:
     return Wanted(options["spark_master"] or "", properties, environment, python, tuple(options["py_files"] or ()))
 
 
-def session(asked: Wanted) -> Any:
+def session(asked: Wanted, task_memory: int = TASK_MEMORY) -> Any:
     """Return the SparkContext for a job: that of the program, that of the last job, or a new one.
 
     Raises
@@ -125,7 +128,7 @@ def session(asked: Wanted) -> Any:
         stop()
     if _made is None:
         # what is made although a signal came is stopped at the end of the process
-        aside(lambda: _make(asked))
+        aside(lambda: _make(asked, task_memory))
     assert _made is not None
     return _made.context
 
@@ -137,8 +140,7 @@ def stop() -> None:
         return
     (context, _, place), _made = _made, None
     gateway = context._gateway
-    with contextlib.suppress(Exception):  # it may have died
-        context.stop()
+    _stop_quietly(context)
     with contextlib.suppress(Exception):
         gateway.shutdown()
         gateway.proc.stdin.close()
@@ -148,6 +150,11 @@ def stop() -> None:
 
 
 atexit.register(stop)
+
+
+def _stop_quietly(context: Any) -> None:
+    with contextlib.suppress(Exception):  # its JVM may have died
+        context.stop()
 
 
 def _context_class() -> Any:
@@ -162,6 +169,10 @@ def _context_class() -> Any:
 def _lent() -> Any:
     """Return the session of the program that we run in; None if it has none."""
     if SUBMITTED in os.environ:
+        if _context_class()._active_spark_context is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # as below
+                atexit.register(_stop_quietly, _context_class().getOrCreate())  # nobody else will
         return _context_class().getOrCreate()
     if "pyspark" not in sys.modules:
         return None
@@ -182,7 +193,7 @@ def _check_lent(context: Any, asked: Wanted) -> None:
         raise UsageError(msg)
 
 
-def _make(asked: Wanted) -> None:
+def _make(asked: Wanted, task_memory: int) -> None:
     """Start Spark: its JVM, quietly, and the session."""
     global _made
     make = _context_class()
@@ -193,7 +204,9 @@ def _make(asked: Wanted) -> None:
     log = os.path.join(place, "spark.log")
     master = asked.master or LOCAL
     conf = SparkConf(loadDefaults=False).setAll([("spark.master", master), ("spark.app.name", "mr-als")])
-    conf.setAll([*_properties(master, place), *asked.properties])
+    conf.setAll(
+        [*_properties(master, place, task_memory, int(dict(asked.properties).get("spark.executor.cores", 1))), *asked.properties]
+    )
     try:
         with open(log, "wb") as said, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of versions of pandas, which it imports and we do not use
@@ -235,7 +248,7 @@ def _check_workers(context: Any) -> None:
     try:
         found = context.parallelize(range(number), number).mapPartitions(lacking).collect()
     except Exception as error:
-        if (said := unfit(str(error))) is None:
+        if not (said := told(str(error))):
             raise
         raise JobFailedError(said) from None
     if found:
@@ -244,14 +257,19 @@ def _check_workers(context: Any) -> None:
         raise JobFailedError(msg)
 
 
-def unfit(log: str) -> str | None:
-    """Say what Python of a worker is missing, if a log tells it."""
+def told(log: str) -> str:
+    """Say what went wrong where a log tells it in words of Spark, else nothing."""
+    if found := re.search(r"Python worker exited unexpectedly|Container killed by YARN|OOMKilled|exceeding physical memory", log):
+        return (
+            f"a Python worker was killed, for want of memory as a rule ({found[0]}); give executors more, "
+            "-D spark.executor.memoryOverhead=SIZE, or their tasks a smaller --task-memory"
+        )
     if found := re.search(r"different version (?:than that in driver )?[^\n]*|PYTHON_VERSION_MISMATCH[^\n]*", log):
         return f"a worker's Python is not that of the driver ({found[0].strip()}); {ENVIRONMENT}"
     if found := re.search(r"No module named '?(numpy|mrjob)|Cannot run program \"([^\"]*)\"", log):
         lacks = f"lacks {found[1]}" if found[1] else f"is missing: there is no {found[2]}"
         return f"a worker's Python {lacks}; {ENVIRONMENT}"
-    return None
+    return ""
 
 
 @cache
@@ -259,30 +277,24 @@ def _zip() -> str:
     """Zip the package for the process: executors that come later fetch it, too."""
     place = tempfile.mkdtemp(prefix="mr-als-")
     atexit.register(shutil.rmtree, place, ignore_errors=True)
-    return package_zip(place)
-
-
-def package_zip(directory: str) -> str:
-    """Zip the package into a directory, with the files of the jobs, wherever they lie, and return the path."""
-    package = Path(mr_als.__file__).resolve().parent
-    path = os.path.join(directory, f"mr_als-{mr_als.__version__}.zip")
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted(package.rglob("*.py")):
-            archive.write(file, str(file.relative_to(package.parent)))
-        if not (package / "jobs").exists():  # a checkout
-            for file in sorted((package.parent / "jobs").glob("mr_*.py")):
-                archive.write(file, f"mr_als/jobs/{file.name}")
+    path = os.path.join(place, f"mr_als-{mr_als.__version__}.zip")
+    write_package(path)
     return path
 
 
-def _properties(master: str, place: str) -> Iterator[tuple[str, str]]:
+def _properties(master: str, place: str, task_memory: int, cores: int) -> Iterator[tuple[str, str]]:
     """Yield our settings, which the user's override."""
     yield "spark.ui.showConsoleProgress", "false"
     yield "spark.log.level", "WARN"
+    # within which the driver fetches a result; a busy machine may take longer than the usual 15 s
+    yield "spark.python.authenticate.socketTimeout", "120s"
     if is_local(master):
         # on one machine Spark listens on loopback only, and its web page is nobody's business
         yield from (("spark.ui.enabled", "false"), ("spark.driver.host", "127.0.0.1"), ("spark.driver.bindAddress", "127.0.0.1"))
         yield "spark.local.dir", place
+    else:
+        # beside the JVM, a Python worker a core; what YARN and Kubernetes give an executor is the sum
+        yield "spark.executor.memoryOverhead", f"{(cores * (task_memory + task_memory // 10) >> 20) + JVM_OVERHEAD}m"
 
 
 def _environment(master: str) -> dict[str, str]:

@@ -1,10 +1,12 @@
 """What runs in Spark's Python workers: the mapper or the reducer of a job on one partition, and the part file that it writes.
 
 A worker lives as long as its executor: the job's file, NumPy and compiled code are loaded by its first task and stay.
+On a cluster a task reads and writes HDFS or S3 itself; buffers travel as they are, text they are in files alone.
 """
 
 from __future__ import annotations
 
+import heapq
 import os
 import re
 import socket
@@ -12,9 +14,10 @@ import sys
 import uuid
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
+from itertools import chain
 from typing import Any, NamedTuple
 
-Pair = tuple[bytes, tuple[bytes, bytes]]
+Pair = tuple[bytes, tuple[bytes, Any]]
 # what is shuffled: (key, order), by which it is sorted, and the value's other half
 Sent = tuple[tuple[bytes, bytes], Any]
 
@@ -22,41 +25,72 @@ _NUMBER = re.compile(rb"(\d+)$")
 
 
 class Step(NamedTuple):
-    """A job, as its tasks are told about it: the name of its file, its arguments, and where its part files go."""
+    """A job, as its tasks are told about it.
+
+    name : of its file
+    arguments : of the job
+    output : where its part files go
+    surroundings : variables by which tasks find HDFS or S3
+    between : form of what mappers send, if it is not that of what they write
+    """
 
     name: str
     arguments: tuple[str, ...]
     output: str
+    surroundings: tuple[tuple[str, str], ...] = ()
+    between: str = ""
 
     def job(self, role: str) -> Any:
-        """Make the job that a task runs, a mapper or a reducer."""
+        """Make the job that a task runs, a mapper or a reducer, with the files that it asks for on this machine."""
         from mr_als.engine.launch import load_job
 
-        return load_job(self.name)([*self.arguments, f"--{role}", "--step-num=0"])
+        os.environ.update(self.surroundings)
+        job = load_job(self.name)([*self.arguments, f"--{role}", "--step-num=0"])
+        job.between = self.between
+        named = {flag: getattr(job.options, flag) for flag in sorted(job._file_arg_dests)}
+        kept = frozenset(path for value in named.values() for path in (value if isinstance(value, list) else [value]) if path)
+        for flag, value in named.items():
+            if value:
+                local = [here(path, kept) for path in value] if isinstance(value, list) else here(value, kept)
+                setattr(job.options, flag, local)
+        return job
 
-    def map_to_send(self, lines: Iterable[bytes]) -> Iterator[Sent]:
-        """Map the lines of a partition to what is sent to reducers."""
-        job = self.job("mapper")
-        read, _ = job.pick_protocols(0, "mapper")
-        for key, (order, value) in job.mapped(map(read, lines)):
+    def read_lines(self, lines: Iterable[bytes]) -> Iterator[Pair]:
+        """Read the pairs in lines that refer to what is to be mapped."""
+        read, _ = self.job("mapper").pick_protocols(0, "mapper")
+        return map(read, lines)
+
+    def map_to_send(self, pairs: Iterable[Pair]) -> Iterator[Sent]:
+        """Map the pairs of a partition to what is sent to reducers."""
+        for key, (order, value) in self.job("mapper").mapped(pairs):
             yield (key, order), value
 
-    def map_to_part(self, number: int, lines: Iterable[bytes]) -> Iterator[str]:
-        """Map the lines of a partition, without a reducer; return the part file."""
-        job = self.job("mapper")
-        read, write = job.pick_protocols(0, "mapper")
-        yield self.write_part(number, (write(*pair) for pair in job.mapped(map(read, lines))))
+    def map_to_stay(self, pairs: Iterable[Pair]) -> Iterator[tuple[Sent]]:
+        """Map pairs that lie already where they would be sent; they are marked, as they come before what is sent there."""
+        for sent in self.map_to_send(pairs):
+            yield (sent,)
 
-    def reduce_to_part(self, number: int, sent: Iterable[Sent]) -> Iterator[str]:
-        """Reduce what was sent to a partition, sorted; return the part file."""
+    def map_to_part(self, number: int, pairs: Iterable[Pair]) -> Iterator[str]:
+        """Map the pairs of a partition, without a reducer; return the part file."""
+        job = self.job("mapper")
+        _, write = job.pick_protocols(0, "mapper")
+        yield self.write_part(number, (write(*pair) for pair in job.mapped(pairs)))
+
+    def reduce_to_part(self, number: int, sent: Iterable[Any]) -> Iterator[str]:
+        """Reduce what was sent to a partition, sorted, and what lay there already; return the part file."""
         job = self.job("reducer")
         _, write = job.pick_protocols(0, "reducer")
-        pairs = ((key, (order, value)) for (key, order), value in sent)
+        pairs = ((key, (order, value)) for (key, order), value in in_order(sent))
         yield self.write_part(number, (write(*pair) for pair in job.reduced(pairs)))
 
     def write_part(self, number: int, lines: Iterable[bytes]) -> str:
         """Write a part file, whole or not at all: a task may run twice, of which either may come first."""
+        from mr_als.storage.places import scheme_of, storage_of
+
         path = os.path.join(self.output, f"part-{number:05d}")
+        if scheme_of(path) != "file":
+            storage_of(path).create(path, b"".join(line + b"\n" for line in lines))
+            return path
         scratch = os.path.join(self.output, f".{uuid.uuid4().hex}")
         with open(scratch, "wb") as file:
             for line in lines:
@@ -64,6 +98,74 @@ class Step(NamedTuple):
                 file.write(b"\n")
         os.replace(scratch, path)
         return path
+
+
+def in_order(sent: Iterable[Any]) -> Iterator[Sent]:
+    """Merge what lay in a partition, which comes first and is held, with what was sent there; both are sorted."""
+    found = iter(sent)
+    lay: list[Sent] = []
+    for item in found:
+        if len(item) > 1:
+            return heapq.merge(lay, chain([item], found), key=lambda pair: pair[0])
+        lay += item
+    return iter(lay)
+
+
+class Files(NamedTuple):
+    """Reads part files: the records of a kind, of all kinds if none is named, each as one buffer."""
+
+    surroundings: tuple[tuple[str, str], ...]
+    kind: str = ""
+
+    def read(self, paths: Iterable[str]) -> Iterator[Pair]:
+        """Read the records of part files as pairs."""
+        from mr_als.engine.datasets import records_of
+        from mr_als.records.lines import number_field
+        from mr_als.storage.places import storage_of
+
+        os.environ.update(self.surroundings)
+        for path in paths:
+            with storage_of(path).open(path) as file:
+                for record in records_of(path, file, kind=self.kind):
+                    yield record.kind.encode(), (number_field(record.block, 0, 1), bytes(record.payload))
+
+    def read_sent(self, paths: Iterable[str]) -> Iterator[Sent]:
+        """Read them as what is sent to the partitions of their blocks."""
+        for kind, (numbered, payload) in self.read(paths):
+            yield (numbered.split(b".")[0], kind), (numbered, payload)
+
+
+def to_pairs(sent: Iterable[Sent]) -> Iterator[Pair]:
+    """Turn what `Files.read_sent` read into pairs."""
+    for (_, kind), value in sent:
+        yield kind, value
+
+
+def here(path: str, kept: frozenset[str]) -> str:
+    """Return the local path of a file that all tasks read: elsewhere, of the one copy that this executor keeps; others go."""
+    import fcntl
+    import hashlib
+
+    from mr_als.storage.mirror import fetch
+    from mr_als.storage.places import scheme_of
+
+    if scheme_of(path) == "file":
+        return path
+    from pyspark import SparkFiles
+
+    # Spark removes it with the executor
+    place = os.path.join(SparkFiles.getRootDirectory(), "mr-als")
+    os.makedirs(place, exist_ok=True)
+    names = {name: hashlib.sha256(name.encode()).hexdigest() for name in kept}
+    copy = os.path.join(place, names[path])
+    with open(os.path.join(place, "lock"), "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(copy):
+            for other in {*os.listdir(place)} - {*names.values(), "lock"}:
+                os.unlink(os.path.join(place, other))  # who has it mapped keeps it
+            fetch(path, f"{copy}.new")
+            os.replace(f"{copy}.new", copy)
+    return copy
 
 
 def partition_of(key: tuple[bytes, bytes]) -> int:

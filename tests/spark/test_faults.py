@@ -1,0 +1,162 @@
+"""What breaks on a cluster of Spark during a training, on purpose, and that the bytes are those of an undisturbed run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from mr_als.engine.spark import session
+from mr_als.storage.places import storage_of
+from tests.hadoop.runs import Driver, arrays_of
+from tests.spark.standalone import standalone
+from tests.spark.test_clusters import SMALL, words
+
+pytestmark = pytest.mark.spark
+
+ROOT = Path(__file__).resolve().parents[2]
+# the initial items, and one half, which solves users
+PLAN = (
+    *("--rank", "5", "--max-iterations", "0", "--tolerance", "0", "--user-blocks", "2", "--item-blocks", "2", "-q"),
+    *("--alpha", "10", "--regularization", "0.003", "--join", "shuffle", "--task-memory", "300M"),
+)
+
+
+@pytest.fixture(scope="module")
+def cluster(hadoop, tmp_path_factory):
+    session.stop()
+    with standalone(tmp_path_factory.mktemp("standalone")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def expected(toy, tmp_path_factory):
+    from mr_als.cli import main
+
+    model = str(tmp_path_factory.mktemp("inline") / "m")
+    assert main(["train", toy.local, "--model", model, *PLAN]) == 0
+    return arrays_of(model)
+
+
+@contextmanager
+def training(cluster, logs, model, *given, fault="", times=1, place="", crash_at=""):
+    """Start a training in a process of its own; in the end it is dead."""
+    properties = list(SMALL)
+    if fault:
+        named = {"PYTHONPATH": str(ROOT / "tests/spark/faulty"), "FAULT": fault, "FAULT_TIMES": times, "FAULT_PLACE": place}
+        properties += [f"spark.executorEnv.{name}={value}" for name, value in named.items()]
+    command = [sys.executable, "-m", "mr_als", "train", logs, "--model", model, *PLAN, "-r", "spark", "--master", cluster.url]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MR_ALS_CRASH_AT": crash_at}
+    process = subprocess.Popen([*command, *words("-D", properties), *given], env=environment, cwd=ROOT, stderr=subprocess.PIPE)
+    try:
+        yield Driver(process, model)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def ended(driver, seconds=400):
+    """Return the exit code, and what was said."""
+    said = driver.process.communicate(timeout=seconds)[1].decode()
+    return driver.process.returncode, said
+
+
+@pytest.mark.parametrize("phase", ["map", "reduce"])
+def test_an_executor_that_is_killed_is_replaced(phase, cluster, toy, expected, folder, tmp_path):
+    """F31: its blocks are read again, what it had sent is made again."""
+    with training(cluster, toy.uri, f"{folder}/m", fault=f"{phase}-executor", place=tmp_path) as driver:
+        assert ended(driver)[0] == 0
+
+    assert (tmp_path / "0").exists()
+    assert arrays_of(f"{folder}/m") == expected
+
+
+def test_a_worker_and_its_disk_are_lost_for_good(cluster, toy, expected, folder):
+    """F32: the other one does all of it."""
+    with training(cluster, toy.uri, f"{folder}/m") as driver:
+        driver.wait_for("half-000.json")
+        cluster.lose(1)
+        assert ended(driver)[0] == 0
+    cluster.add(1)
+    cluster.wait_for(2)
+
+    assert arrays_of(f"{folder}/m") == expected
+
+
+def test_python_workers_that_are_killed_for_their_memory_are_replaced_or_the_error_names_the_options(
+    cluster, toy, expected, folder, tmp_path
+):
+    """F33: once, a task runs again; again and again, the run fails, and goes on where there is memory."""
+    model = f"{folder}/m"
+    with training(cluster, toy.uri, model, fault="reduce-worker", times=50, place=tmp_path) as driver:
+        code, said = ended(driver)
+    assert code == 1
+    assert "a Python worker was killed" in said
+    assert "--task-memory" in said
+    assert "Traceback" not in said
+
+    for path in tmp_path.iterdir():
+        path.unlink()
+    with training(cluster, toy.uri, model, fault="reduce-worker", times=1, place=tmp_path) as driver:
+        assert ended(driver)[0] == 0
+
+    assert (tmp_path / "0").exists()
+    assert arrays_of(model) == expected
+
+
+@pytest.mark.parametrize("point", ["before-half-001", "after-half-001"])
+def test_a_killed_driver_is_followed_by_one_that_goes_on(point, cluster, toy, expected, folder):
+    """F34."""
+    with training(cluster, toy.uri, f"{folder}/m", crash_at=point) as driver:
+        assert ended(driver)[0] == -signal.SIGKILL
+
+    with training(cluster, toy.uri, f"{folder}/m") as driver:
+        assert ended(driver)[0] == 0
+
+    assert arrays_of(f"{folder}/m") == expected
+
+
+def test_a_block_that_is_delivered_twice_counts_once(cluster, toy, expected, folder, tmp_path):
+    """F35: with speculation, another attempt overtakes one that sleeps, and then writes the same."""
+    eager = (
+        "spark.speculation=true",
+        "spark.speculation.quantile=0.1",
+        "spark.speculation.multiplier=1.1",
+        "spark.speculation.interval=100ms",
+    )
+
+    with training(cluster, toy.uri, f"{folder}/m", *words("-D", eager), fault="reduce-slow", place=tmp_path) as driver:
+        assert ended(driver)[0] == 0
+
+    assert (tmp_path / "0").exists()
+    assert arrays_of(f"{folder}/m") == expected
+    storage = storage_of(folder)
+    (generation,) = storage.names(f"{folder}/m/generations")
+    half = next(name for name in storage.names(f"{folder}/m/generations/{generation}") if name.startswith("half-001-"))
+    parts = [name for name in storage.names(f"{folder}/m/generations/{generation}/{half}/output") if name.startswith("part-")]
+    assert parts == ["part-00000", "part-00001"]
+
+
+def test_ctrl_c_leaves_no_application_behind(cluster, toy, folder):
+    """F37."""
+    with training(cluster, toy.uri, f"{folder}/m", "--max-iterations", "100") as driver:
+        driver.wait_for("half-002.json")
+        assert driver.kill(signal.SIGINT) == 130
+
+    end = time.monotonic() + 30
+    while (found := applications(cluster)) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert found == []
+
+
+def applications(cluster):
+    with urllib.request.urlopen(f"http://127.0.0.1:{cluster.web}/json/", timeout=5) as page:
+        return json.load(page)["activeapps"]
