@@ -17,10 +17,10 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST = $(BIN)/python -m pytest $(ARGS)
 # on all cores; what starts a cluster of its own does not
 PARALLEL = --numprocesses auto --dist worksteal
-ENGINES = hadoop or spark or faults or emr or s3 or postgres
+ENGINES = hadoop or spark or faults or emr or s3 or postgres or secure
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-hadoop test-spark test-faults test-emr check lint format docs hadoop bench clean
+.PHONY: help demo test test-slow test-hadoop test-secure test-spark test-faults test-emr test-postgres check lint format docs hadoop bench clean
 # an installation that fails leaves no file that says it is done
 .DELETE_ON_ERROR:
 
@@ -36,11 +36,14 @@ demo: $(VENV)/.done-package ## train on sample_logs/ and recommend: the whole pa
 test: $(VENV)/.done-test ## the tests that need some minutes and no other software
 	$(PYTEST) $(PARALLEL)
 
-test-slow: $(VENV)/.done-docs ## the tests that take longer, such as that of the wheel
+test-slow: $(VENV)/.done-docs ## the tests that take longer, such as that of the wheel, and those in a browser: needs Chromium
 	$(PYTEST) $(PARALLEL) --dist loadfile -m 'slow and not ($(ENGINES))' tests  # files share what is slow to make
 
 test-hadoop: $(VENV)/.done-spark $(VENV)/.done-aws ## on a real single-node Hadoop, started for it and broken a little; needs JDK 17 and Maven
 	$(PYTEST) -m 'hadoop or (faults and not slow)' tests
+
+test-secure: $(VENV)/.done-test ## on a Hadoop with Kerberos and TLS, started for it; needs JDK 17, Maven and MIT Kerberos
+	$(PYTEST) -m secure tests/secure
 
 test-spark: $(VENV)/.done-spark $(VENV)/.done-aws ## on Spark, started for it; needs JDK 17
 	$(PYTEST) -m 'spark and not faults' tests

@@ -1,18 +1,25 @@
-"""The worked example as a notebook: the prose of the page, and in place of each command the code that gives its numbers.
+"""The worked example as a notebook one can lecture from.
 
-A cell's functions are those of `mr_als.teaching.formulas`, copied in, so that a reader can change them. nbclient runs the cells.
+It has the prose of the page, and in place of each command the code that gives its numbers; besides, there are plots, questions
+and exercises whose answers are folded away (`lecture`). A cell's functions are those of `mr_als.teaching.formulas`, copied in, so
+that a reader can change them. nbclient runs the cells, but for the one that installs.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+from lecture import DRAWING, EXERCISES, FORMULAS, INSTALL, INTRO, PLOTS, QUESTIONS
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from mr_als.teaching import formulas
+from mr_als.teaching.matrix import EXAMPLE, EXAMPLE_FACTORS
 
 PAGE = Path(__file__).resolve().parent / "worked-example.md"
 NOTEBOOK = PAGE.with_suffix(".ipynb")
@@ -23,8 +30,8 @@ CELLS = {
         import numpy as np
         np.set_printoptions(precision=4, suppress=True)
 
-        users, items = ["u1", "u2", "u3", "u4"], ["aria", "blues", "conga", "disco", "etude"]
-        R = np.array([[3, 1, 0, 0, 0], [1, 2, 0, 0, 1], [0, 0, 2, 1, 0], [0, 1, 1, 3, 0]])
+        users, items = {users}, {items}
+        R = np.array({plays})
         print(R.size, (R > 0).sum(), R.sum())""",
     "preference": r"""
         use preference_of
@@ -36,7 +43,7 @@ CELLS = {
         C = confidence_of(R, alpha)
         C""",
     "start": r"""
-        Y0 = np.array([[1, 0], [1, 1], [0, 1], [0, 1], [1, 0]], float)
+        Y0 = np.array({start}, float)
         Y0""",
     "loss": r"""
         use loss
@@ -107,18 +114,42 @@ CELLS = {
     "explicit": r"""
         use explicit_equations
         a, b = explicit_equations(Y0[played], R[0][played], 0.1)
-        print(a, b, np.linalg.solve(a, b), sep="\n")""",
+        print(a, b, np.linalg.solve(a, b), sep="\n")
+
+        def solve_rated(R, Y):
+            return np.array([np.linalg.solve(*explicit_equations(Y[r > 0], r[r > 0], 0.1)) for r in R])
+
+        rated_Y = Y0
+        for _ in range(20):
+            rated_X = solve_rated(R, rated_Y)
+            rated_Y = solve_rated(R.T, rated_X)
+        rated = solve_rated(R, rated_Y) @ rated_Y.T
+        for user, scores, ratings in zip(users, rated, R):
+            print(user, *(f"{score:6.2f}{' ' if rating else '*'}" for score, rating in zip(scores, ratings)))
+        print("mean where rated, where not:", rated[R > 0].mean().round(2), rated[R == 0].mean().round(2))""",
     "lambda": r"""
         def trained(lam, rounds=200):
             Y = Y0
             for _ in range(rounds):
                 X = solve_rows(R, Y, alpha, lam)
                 Y = solve_rows(R.T, X, alpha, lam)
-            return X
+            X = solve_rows(R, Y, alpha, lam)
+            return X, Y
 
-        print(f"{np.linalg.svd(C * P)[1][0]:.4f}")
-        for strength in (0.063, 1, 3.1, 5, 6.6):
-            print(strength, f"{np.linalg.norm(trained(strength), axis=1).mean():.4f}")""",
+        print("singular values of the table c p:", np.linalg.svd(C * P)[1])
+        for strength in (0.063, 1, 3.1, 5, 5.9, 6.6):
+            X_, Y_ = trained(strength)
+            alive = (np.linalg.svd(X_)[1] > 0.001).sum()
+            scores = np.where(R[0] > 0, -np.inf, (X_ @ Y_.T)[0])
+            best = f"{items[scores.argmax()]} {scores.max():.4f}" if alive else "nothing is left"
+            print(f"lambda {strength:<5}  mean |x| {np.linalg.norm(X_, axis=1).mean():.4f}  directions {alive}  best new: {best}")
+
+        # auto: multiply by the table and its transpose in turn, instead of decomposing it
+        passed = (C * P) @ Y0
+        print("pass 1:", passed.tolist())
+        for n in (2, 3, 4):
+            passed = ((C * P) if n % 2 else (C * P).T) @ np.linalg.qr(passed)[0]
+            print(f"pass {n}:", np.linalg.svd(passed)[1])""",
     "score": r"""
         print((X @ Y.T).min().round(4), (X @ Y.T).max().round(4), (X @ Y.T).sum(axis=1))""",
     "rotation": r"""
@@ -164,17 +195,12 @@ CELLS = {
 }
 
 _BLOCK = re.compile(r"^```console\n\$ mr-als walkthrough (.*)\n(?:.*\n)*?```$", re.MULTILINE)
+_EXERCISES = re.compile(r"^## \d+\. Exercises$", re.MULTILINE)
 
 
 def build(page: str) -> nbformat.NotebookNode:
-    """Turn the page, up to its exercises, into a notebook with the outputs of its cells."""
-    parts = _BLOCK.split(re.split(r"^## \d+\. Exercises$", page, flags=re.MULTILINE)[0])
-    cells = []
-    for text, arguments in zip(parts[::2], [*parts[1::2], None], strict=True):
-        if text.strip():
-            cells.append(new_markdown_cell(text.strip()))
-        if arguments:
-            cells.append(new_code_cell(code_of(arguments.removeprefix("--only "))))
+    """Turn the page into a notebook with the outputs of its cells."""
+    cells = list(cells_of(page))
     for number, cell in enumerate(cells):
         cell.id = f"cell-{number:02d}"
     book = new_notebook(cells=cells)
@@ -184,11 +210,80 @@ def build(page: str) -> nbformat.NotebookNode:
     return book
 
 
+def cells_of(page: str) -> Iterator[nbformat.NotebookNode]:
+    """Yield the cells in their order."""
+    preface, body = re.split(r"^(?=## )", page, maxsplit=1, flags=re.MULTILINE)
+    lessons, exercises = _EXERCISES.split(body)
+    yield new_markdown_cell(INTRO)
+    # nbclient leaves out a cell of this tag
+    yield new_code_cell(INSTALL, metadata={"tags": ["skip-execution"]})
+    if glossary := glossary_of(preface):
+        yield new_markdown_cell(glossary)
+    parts = _BLOCK.split(lessons)
+    for text, arguments in zip(parts[::2], [*parts[1::2], None], strict=True):
+        if prose := own(text):
+            yield new_markdown_cell(prose)
+        if arguments:
+            yield from section_of(arguments.removeprefix("--only "))
+    yield new_markdown_cell(EXERCISES)
+    yield from (new_markdown_cell(text) for text in exercises_of(exercises))
+    yield new_markdown_cell("## Read on" + exercises.split("## Read on")[1].rstrip())
+
+
+def section_of(name: str) -> Iterator[nbformat.NotebookNode]:
+    """Yield the formulas and the question of a section, its code and its plot."""
+    if name in FORMULAS:
+        yield new_markdown_cell(textwrap.dedent(FORMULAS[name]).strip())
+    if name in QUESTIONS:
+        question, answer = (text.format(u=EXAMPLE.users, i=EXAMPLE.items) for text in QUESTIONS[name])
+        yield new_markdown_cell(f"**Question.** {question}\n\n{folded(answer)}")
+    yield new_code_cell(code_of(name))
+    if name == "plays":
+        yield new_code_cell(DRAWING)
+    if name in PLOTS:
+        yield new_code_cell(textwrap.dedent(PLOTS[name]).strip())
+
+
+def folded(answer: str) -> str:
+    """Fold an answer away, until a reader opens it."""
+    return f"<details>\n<summary>Answer</summary>\n\n{answer}\n\n</details>"
+
+
+def glossary_of(preface: str) -> str:
+    """Take of what comes before the first section the table of terms, and the line that leads to it."""
+    paragraphs = preface.strip().split("\n\n")
+    tables = [n for n, paragraph in enumerate(paragraphs) if paragraph.startswith("|")]
+    return "\n\n".join(paragraph for n in tables for paragraph in paragraphs[max(n - 1, 0) : n + 1])
+
+
+def own(text: str) -> str:
+    """Take the page's prose: without its pictures, in place of which there are plots, nor links to its own sections."""
+    without = re.sub(r"^!\[[^\]]*\]\([^)]*\)$\n*", "", text, flags=re.MULTILINE)
+    return re.sub(r"\[([^\]]*)\]\(#[^)]*\)", r"\1", without).strip()
+
+
+def exercises_of(text: str) -> Iterator[str]:
+    """Yield each exercise with its answer folded away."""
+    asked, answered = text.split("## Read on")[0].split("### Answers")
+    questions = re.findall(r"^\d+\. ((?:.*\n)(?: +.*\n)*)", asked, re.MULTILINE)
+    answers = re.split(r"^\*\*\d+\.\*\* ", answered, flags=re.MULTILINE)[1:]
+    for number, (question, answer) in enumerate(zip(questions, answers, strict=True), 1):
+        words = " ".join(question.split())
+        yield f"**Exercise {number}.** {words}\n\n{folded(own(answer))}"
+
+
 def code_of(section: str) -> str:
-    """Build the code of a section, with the formulas it uses copied in."""
-    lines = [line[8:] for line in CELLS[section].strip("\n").splitlines()]
+    """Build the code of a section, with the formulas it uses and the example's numbers filled in."""
+    users, items, plays = EXAMPLE
+    given = {
+        "users": [*users],
+        "items": [*items],
+        "plays": plays.astype(int).tolist(),
+        "start": EXAMPLE_FACTORS.astype(int).tolist(),
+    }
     parts = []
-    for line in lines:
+    for line in textwrap.dedent(CELLS[section]).strip().splitlines():
         name = line.removeprefix("use ")
-        parts += [*formulas.source(getattr(formulas, name)), ""] if name != line else [line]
+        filled = re.sub(r"\{(users|items|plays|start)\}", lambda found: json.dumps(given[found[1]]), line)
+        parts += [*formulas.source(getattr(formulas, name)), ""] if name != line else [filled]
     return "\n".join(parts)

@@ -17,6 +17,10 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from mr_als.teaching.interactive import interactive_page
+from mr_als.teaching.lesson import Lesson
+from mr_als.teaching.matrix import EXAMPLE, EXAMPLE_FACTORS
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # pages outside docs/: where they are on the site
@@ -27,6 +31,8 @@ OUTSIDE = {
     "benchmarks/results.md": "benchmarks/results.md",
     "LICENSE": "LICENSE.txt",
 }
+# what `mr-als walkthrough --html` writes of the example
+INTERACTIVE = "interactive.html"
 # the modules of what `import mr_als` gives, and of what it takes and raises
 PUBLIC = ("api.fit", "api.model", "api.functions", "api.report", "api.sweeping", "options", "errors")
 
@@ -46,14 +52,15 @@ class Fences(Extension):
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Put the reference pages into the navigation, and pages that mkdocs.yml does not name to those on use."""
     parts = {name: pages for part in config.nav or [] if isinstance(part, dict) for name, pages in part.items()}
-    known = {page for pages in parts.values() for page in pages}
+    known = {page for pages in parts.values() for page in pages if isinstance(page, str)}
     parts["Use"] += sorted({path.name for path in (ROOT / "docs").glob("*.md")} - known)
     parts["Reference"] += list(reference())
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages from outside docs/, and the reference."""
+    """Add the pages from outside docs/, the interactive one, and the reference."""
+    files.append(File.generated(config, INTERACTIVE, content=interactive_page(Lesson(EXAMPLE, EXAMPLE_FACTORS))))
     for source, place in OUTSIDE.items():
         text = (ROOT / source).read_text(encoding="utf-8")
         files.append(File.generated(config, place, content=_moved(text, source)))

@@ -21,8 +21,8 @@ import os
 import random
 import secrets
 import shutil
-import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -33,6 +33,7 @@ from typing import Any
 
 from local_hadoop import conf
 from local_hadoop.fetch import CACHE, default_home, fetch
+from local_hadoop.processes import Processes
 
 DAEMONS = {
     "namenode": "hdfs",
@@ -74,11 +75,21 @@ def free_ports(number: int) -> list[int]:
     raise ClusterError(msg)
 
 
-class Cluster:
-    """The five daemons that live in one run directory."""
+class Cluster(Processes):
+    """The five daemons that live in one run directory.
+
+    folder : name of the run directory in the cache, where none is given
+    tls : whom the web addresses have to be signed by, where they speak TLS
+    """
+
+    folder = "hadoop-run"
+    workers = 1
+    daemons = DAEMONS
+    port_names = conf.PORTS
+    tls: ssl.SSLContext | None = None
 
     def __init__(self, run: Path, home: Path | None = None) -> None:
-        self.run, self.home = run.resolve(), (home or default_home()).resolve()
+        super().__init__(run, home or default_home())
 
     # what clients need to know
 
@@ -92,12 +103,12 @@ class Cluster:
         """The URI of its HDFS."""
         return f"hdfs://localhost:{self.made['ports']['namenode']}"
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, conf_dir: str = "conf") -> dict[str, str]:
         """Return the environment variables by which `hadoop`, mrjob and mr_als find this cluster."""
         return {
             "JAVA_HOME": find_java(),
             "HADOOP_HOME": str(self.home),
-            "HADOOP_CONF_DIR": str(self.run / "conf"),
+            "HADOOP_CONF_DIR": str(self.run / conf_dir),
             "HADOOP_LOG_DIR": str(self.run / "logs"),
             "PATH": f"{self.home / 'bin'}{os.pathsep}{os.environ['PATH']}",
         }
@@ -106,14 +117,21 @@ class Cluster:
         """Run a client such as `hdfs dfsadmin -report` and give what it printed."""
         full = [str(self.home / "bin" / words[0]), *words[1:]]
         environment = {**os.environ, **self.environment()}
-        return subprocess.run(full, env=environment, check=check, timeout=timeout, capture_output=True, text=True)
+        done = subprocess.run(full, env=environment, check=False, timeout=timeout, capture_output=True, text=True)
+        if check and done.returncode:
+            msg = f"{' '.join(words)} ended with {done.returncode}:\n{done.stderr[-3000:]}"
+            raise ClusterError(msg)
+        return done
 
     def get(self, daemon: str, path: str) -> Any:
         """Ask a daemon's web port for JSON."""
-        port = self.made["ports"][WEB_PORTS[daemon]]
-        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Accept": "application/json"})
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        request = urllib.request.Request(f"{self.web(daemon)}{path}", headers={"Accept": "application/json"})
+        with urllib.request.urlopen(request, timeout=5, context=self.tls) as answer:
             return json.load(answer)
+
+    def web(self, daemon: str) -> str:
+        """Return the web address of a daemon."""
+        return f"http://127.0.0.1:{self.made['ports'][WEB_PORTS[daemon]]}"
 
     def is_ours(self) -> bool:
         """Say whether the NameNode that answers is the one formatted for this run directory."""
@@ -130,9 +148,10 @@ class Cluster:
         fetch(self.home)
         if not (self.run / "made.json").exists():
             self._make()
-        for daemon in DAEMONS:
+        for daemon in self.daemons:
             if daemon != "historyserver":  # it wants HDFS at once, the others wait for what they need
                 self.up(daemon)
+        self._before_hdfs()
         self._wait(180, "the DataNode to register and HDFS to leave safe mode", self._has_hdfs)
         if not self.is_ours():
             msg = f"the NameNode at {self.default_fs} was not started from {self.run}"
@@ -146,11 +165,22 @@ class Cluster:
         """Choose ports and id, write the configuration, format the NameNode."""
         for name in ("logs/userlogs", "pids"):
             (self.run / name).mkdir(parents=True, exist_ok=True)
-        ports = dict(zip(conf.PORTS, free_ports(len(conf.PORTS)), strict=True))
-        conf.write(self.run, self.home, ports)
+        ports = dict(zip(self.port_names, free_ports(len(self.port_names)), strict=True))
+        self._configure(ports)
         made = {"ports": ports, "id": f"mr-als-test-{secrets.token_hex(8)}"}
-        self.command("hdfs", "namenode", "-format", "-nonInteractive", "-force", "-clusterId", made["id"])
+        self._format(made["id"])
         (self.run / "made.json").write_text(json.dumps(made, indent=1))
+
+    def _configure(self, ports: dict[str, int]) -> None:
+        """Write the configuration, before the NameNode is formatted."""
+        conf.write(self.run / "conf", conf.sites(self.run, self.home, ports))
+
+    def _format(self, cluster_id: str) -> None:
+        """Format the NameNode."""
+        self.command("hdfs", "namenode", "-format", "-nonInteractive", "-force", "-clusterId", cluster_id)
+
+    def _before_hdfs(self) -> None:
+        """Do what HDFS waits for, once its daemons are started."""
 
     def _make_folders(self) -> bool:
         """Make in HDFS what every job expects, through WebHDFS: a JVM would take a second for each."""
@@ -162,14 +192,14 @@ class Cluster:
 
     def _has_hdfs(self) -> bool:
         state = self.get("namenode", "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState")["beans"][0]
-        return bool(state["NumLiveDataNodes"] == 1 and state["FSState"] == "Operational")
+        return bool(state["NumLiveDataNodes"] == self.workers and state["FSState"] == "Operational")
 
     def _has_history(self) -> bool:
         return "startedOn" in self.get("historyserver", "/ws/v1/history/info")["historyInfo"]
 
     def has_node(self) -> bool:
         """Say whether a NodeManager can take containers."""
-        return bool(self.get("resourcemanager", "/ws/v1/cluster/metrics")["clusterMetrics"]["activeNodes"] == 1)
+        return bool(self.get("resourcemanager", "/ws/v1/cluster/metrics")["clusterMetrics"]["activeNodes"] == self.workers)
 
     def _wait(self, seconds: float, what: str, ready: Callable[[], bool]) -> None:
         """Wait for a condition; give up at once if a daemon died."""
@@ -189,95 +219,26 @@ class Cluster:
         msg = f"waited {seconds:.0f} s for {what} in vain; see {self.run / 'logs'}"
         raise ClusterError(msg)
 
-    def up(self, daemon: str) -> None:
-        """Start one daemon, unless it runs."""
-        if self.alive(daemon):
-            return
-        # through a shell that ends at once, so that the daemon is nobody's child and outlives whoever started it
-        detached = [
-            "sh",
-            "-c",
-            'log=$1; shift; setsid "$@" </dev/null >>"$log" 2>&1 & echo $!',
-            "sh",
-            str(self.run / f"logs/{daemon}.log"),
-        ]
-        started = subprocess.run(
-            [*detached, str(self.home / "bin" / DAEMONS[daemon]), daemon],
-            env={**os.environ, **self.environment()}, cwd=self.run, check=True, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        (self.run / f"pids/{daemon}").write_text(started.stdout.strip())
-
-    def pid(self, daemon: str) -> int:
-        """Read a daemon's process id; 0 if it was never started or was stopped."""
-        path = self.run / f"pids/{daemon}"
-        return int(path.read_text()) if path.exists() else 0
-
-    def alive(self, daemon: str) -> bool:
-        """Say whether the process runs and is ours; a zombie that nobody has reaped is dead."""
-        try:
-            state = Path(f"/proc/{self.pid(daemon)}/stat").read_text().rsplit(")", 1)[1].split()[0]
-            environment = Path(f"/proc/{self.pid(daemon)}/environ").read_bytes()
-            return state != "Z" and f"HADOOP_CONF_DIR={self.run}/conf\0".encode() in environment
-        except (OSError, IndexError):
-            return False
-
-    def status(self) -> dict[str, str]:
-        """Report each daemon's state: up, died, or stopped."""
-        return {d: "up" if self.alive(d) else "died" if self.pid(d) else "stopped" for d in DAEMONS}
-
-    def signal(self, daemon: str, number: int = signal.SIGKILL) -> None:
-        """Send a signal to one daemon, if it is alive."""
-        if self.alive(daemon):
-            os.kill(self.pid(daemon), number)
-
-    def kill(self, daemon: str) -> None:
-        """Kill one daemon and wait until it is gone."""
-        self.signal(daemon)
-        self._gone(daemon, 10)
-
-    def _gone(self, daemon: str, seconds: float) -> bool:
-        end = time.monotonic() + seconds
-        while self.alive(daemon) and time.monotonic() < end:
-            time.sleep(0.05)
-        return not self.alive(daemon)
-
-    def stop(self) -> None:
-        """Stop all daemons, the last started first."""
-        for daemon in reversed(DAEMONS):
-            self.signal(daemon, signal.SIGTERM)
-        for daemon in reversed(DAEMONS):
-            if not self._gone(daemon, 10):
-                self.kill(daemon)
-            (self.run / f"pids/{daemon}").unlink(missing_ok=True)
-        self._end_containers()
-
-    def _end_containers(self) -> None:
-        """End what the NodeManager started: a supervised one leaves it for its successor."""
-        ours = f"{self.run}/local/usercache/".encode()
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            with contextlib.suppress(OSError):  # it has ended meanwhile
-                if ours in path.read_bytes():
-                    os.kill(int(path.parent.name), signal.SIGKILL)
-
     def clean(self) -> None:
         """Kill all daemons, as nothing of theirs is to be kept, and remove the run directory with its HDFS."""
-        for daemon in reversed(DAEMONS):
+        for daemon in reversed(self.daemons):
             self.kill(daemon)
         self._end_containers()
         shutil.rmtree(self.run, ignore_errors=True)
 
 
-def main(arguments: list[str]) -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m local_hadoop.cluster", description=(__doc__ or "").split("\n")[0])
+def main(arguments: list[str], kind: type[Cluster] = Cluster) -> int:
+    """Run the command line of a kind of cluster."""
+    module = sys.modules[kind.__module__]
+    parser = argparse.ArgumentParser(prog="python -m local_hadoop", description=(module.__doc__ or "").split("\n")[0])
     parser.add_argument("verb", choices=("fetch", "start", "status", "env", "kill", "up", "stop", "clean"))
-    parser.add_argument("daemon", nargs="?", choices=tuple(DAEMONS), help="for kill and up")
-    parser.add_argument("--run", type=Path, default=CACHE / "hadoop-run", help="run directory (default: %(default)s)")
+    parser.add_argument("daemon", nargs="?", choices=tuple(kind.daemons), help="for kill and up")
+    parser.add_argument("--run", type=Path, default=CACHE / kind.folder, help="run directory (default: %(default)s)")
     parser.add_argument("--home", type=Path, default=default_home(), help="where Hadoop is laid out (default: %(default)s)")
     args = parser.parse_args(arguments)
     if (args.daemon is None) == (args.verb in ("kill", "up")):
         parser.error(f"{args.verb} needs a daemon" if args.daemon is None else f"{args.verb} takes no daemon")
-    cluster = Cluster(args.run, args.home)
+    cluster = kind(args.run, args.home)
     try:
         if args.verb == "fetch":
             fetch(args.home)

@@ -31,11 +31,10 @@ OPENS = "--add-opens=java.base/java.lang=ALL-UNNAMED --add-opens=java.base/java.
 CONTAINER_JVM = f"-XX:+UseSerialGC -XX:TieredStopAtLevel=1 {OPENS}"
 
 
-def write(run: Path, home: Path, ports: dict[str, int]) -> None:
-    """Write all files of `run`/conf."""
-    folder = run / "conf"
+def write(folder: Path, files: dict[str, dict[str, object]]) -> None:
+    """Write a directory of configuration files."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, values in sites(run, home, ports).items():
+    for name, values in files.items():
         rows = "".join(f"<property><name>{k}</name><value>{escape(str(v))}</value></property>\n" for k, v in values.items())
         (folder / f"{name}.xml").write_text(f'<?xml version="1.0"?>\n<configuration>\n{rows}</configuration>\n')
     (folder / "log4j.properties").write_text(LOG4J)

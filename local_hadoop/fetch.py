@@ -35,8 +35,9 @@ SECOND_LOG_BINDINGS = ("slf4j-simple", "slf4j-jdk14", "slf4j-nop", "slf4j-log4j1
 
 
 def default_home() -> Path:
-    """Return the directory that `fetch` fills when none is named; a different list of jars gets a different one."""
-    return CACHE / f"hadoop-{VERSION}-{zlib.crc32((HERE / 'pom.xml').read_bytes()):08x}"
+    """Return the directory that `fetch` fills when none is named; another list of jars or launcher gets another one."""
+    laid_out = b"".join((HERE / name).read_bytes() for name in ("pom.xml", "launcher.sh"))
+    return CACHE / f"hadoop-{VERSION}-{zlib.crc32(laid_out):08x}"
 
 
 def fetch(home: Path) -> None:

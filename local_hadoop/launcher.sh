@@ -19,8 +19,11 @@ case $program:$command in
   hadoop:fs | hdfs:dfs) class=fs.FsShell ;;
   hadoop:jar)           class=util.RunJar ;;
   hdfs:dfsadmin)        class=hdfs.tools.DFSAdmin ;;
+  hdfs:haadmin)         class=hdfs.tools.DFSHAAdmin ;;
+  hdfs:fetchdt)         class=hdfs.tools.DelegationTokenFetcher ;;
   mapred:job)           class=mapred.JobClient ;;
   yarn:application)     class=yarn.client.cli.ApplicationCLI; set -- application "$@" ;;  # wants the word itself
+  yarn:node)            class=yarn.client.cli.NodeCLI ;;
   hdfs:namenode)        class=hdfs.server.namenode.NameNode; daemon=yes ;;
   hdfs:datanode)        class=hdfs.server.datanode.DataNode; daemon=yes ;;
   yarn:resourcemanager) class=yarn.server.resourcemanager.ResourceManager; daemon=yes ;;

@@ -74,8 +74,6 @@ def memory(text: str) -> int:
 
 # resident memory of a task where none is given, bytes
 TASK_MEMORY = 1 << 30
-# segments of plays beyond which the older half are merged
-MAX_SEGMENTS = 100
 
 
 def share(text: str) -> str:
@@ -204,8 +202,8 @@ class SplitOptions:
     validation_cut: str = option("", "for time, with --validation: when the validation part begins, before --cut", metavar="TIME")
     share: float = option(
         0.1,
-        "for random and users: share of the test part, and of the validation part",
-        metavar="SHARE",
+        "for random and users: what fraction goes into the test part, and into the validation part",
+        metavar="FRACTION",
         type=number,
         check=(lambda v: 0 < v < 0.5, "a number above 0 and below 0.5"),
     )

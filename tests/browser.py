@@ -17,7 +17,7 @@ from typing import Any
 
 QUIET = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync "
-    "--disable-component-update --remote-debugging-pipe --force-prefers-reduced-motion"
+    "--disable-component-update --remote-debugging-pipe"
 )
 KEYS = {"Tab": 9, "Enter": 13, " ": 32, "ArrowRight": 39, "ArrowLeft": 37, "End": 35, "Home": 36}
 
@@ -62,12 +62,13 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]["exception"]["description"]
         return answer["result"].get("value")
 
-    def open(self, page: Path, width: int = 1280, height: int = 720, scheme: str = "light") -> None:
-        """Open a file in a window of that size and colour scheme."""
+    def open(self, page: Path, width: int = 1280, height: int = 720, scheme: str = "light", *, motion: bool = False) -> None:
+        """Open a file in a window of that size and colour scheme, for somebody who wants things to move or not."""
         self.errors.clear()
         phone = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.call("Emulation.setDeviceMetricsOverride", **phone)
-        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        wanted = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "no-preference" if motion else "reduce"}
+        self.call("Emulation.setEmulatedMedia", features=[{"name": name, "value": value} for name, value in wanted.items()])
         self.call("Page.navigate", url=page.as_uri())
         loaded = "new Promise(done => document.readyState == 'complete' ? done(1) : addEventListener('load', () => done(1)))"
         while self.run("location.href").split("#")[0] != page.as_uri():
@@ -124,3 +125,68 @@ def browser(folder: Path) -> Iterator[Browser]:
             process.kill()
             process.wait()
         os.close(ours_in)
+
+
+# what is written in a colour too near to that of its ground
+CONTRAST = """
+(() => {
+  const channels = (text) => text.match(/[\\d.]+/g).slice(0, 3).map(Number);
+  const light = (rgb) => rgb.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);
+  const ground = (e) => {
+    for (; e; e = e.parentElement) {
+      const found = getComputedStyle(e).backgroundColor;
+      if (!/, 0\\)$|transparent|color\\(/.test(found)) return channels(found);
+    }
+    return matchMedia("(prefers-color-scheme: dark)").matches ? [18, 18, 18] : [255, 255, 255];
+  };
+  // in a picture, what lies below a label are the rectangles before it
+  const below = (e) => {
+    let rgb = ground(e);
+    if (!(e instanceof SVGElement)) return rgb;
+    const { left, right, top, bottom } = e.getBoundingClientRect();
+    const [x, y] = [(left + right) / 2, (top + bottom) / 2];
+    for (const rect of e.ownerSVGElement.querySelectorAll("rect")) {
+      const box = rect.getBoundingClientRect(), style = getComputedStyle(rect);
+      const follows = rect.compareDocumentPosition(e) & Node.DOCUMENT_POSITION_FOLLOWING;
+      if (!follows || style.fill === "none" || x < box.left || x > box.right || y < box.top || y > box.bottom) continue;
+      const over = channels(style.fill);
+      rgb = rgb.map((v, n) => v + Number(style.opacity) * (over[n] - v));
+    }
+    return rgb;
+  };
+  const low = [];
+  const written = "p, a, button, label, th, td, h1, h2, small, caption, select, input[type=number], svg text";
+  for (const e of document.querySelectorAll(written)) {
+    if (!e.checkVisibility() || e.disabled || !(e.textContent.trim() || e.value)) continue;
+    const style = getComputedStyle(e);
+    const [a, b] = [channels(e instanceof SVGElement ? style.fill : style.color), below(e)].map(light).sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) low.push(`${e.tagName} ${e.textContent.trim().slice(0, 30)}: ${ratio.toFixed(2)}`);
+  }
+  return low;
+})()
+"""
+
+# what a person would see at once: a page wider than the window, a label cut off, two labels on each other
+GEOMETRY = """
+(() => {
+  const wrong = [];
+  const root = document.documentElement;
+  if (root.scrollWidth > innerWidth) wrong.push(`wider than the window: ${root.scrollWidth}`);
+  for (const svg of document.querySelectorAll("svg")) {
+    const outer = svg.getBoundingClientRect(), boxes = [];
+    if (outer.width < 100 || outer.height < 50) wrong.push("a picture is missing");
+    for (const label of svg.querySelectorAll("text")) {
+      const box = label.getBoundingClientRect();
+      if (box.left < outer.left - 1 || box.right > outer.right + 1 || box.bottom > outer.bottom + 1 || box.top < outer.top - 1)
+        wrong.push("cut: " + label.textContent);
+      for (const other of boxes)
+        if (box.left < other.right && other.left < box.right && box.top + 2 < other.bottom && other.top + 2 < box.bottom)
+          wrong.push(`overlap: ${label.textContent} with ${other.text}`);
+      boxes.push({ left: box.left, right: box.right, top: box.top, bottom: box.bottom, text: label.textContent });
+    }
+  }
+  return wrong;
+})()
+"""

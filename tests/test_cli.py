@@ -58,10 +58,18 @@ def test_help_teaches_by_a_description_and_an_example(name, capsys):
 
 
 @pytest.mark.parametrize("name", cli.command_names())
-def test_every_option_states_its_default(name):
+def test_every_option_states_its_default_or_that_it_is_required(name):
     for option in options_of(name):
         if "--version" not in option.option_strings:
-            assert "default" in option.help, f"{name} {option.option_strings}"
+            assert ("(required)" if option.required else "(default: ") in option.help, f"{name} {option.option_strings}"
+
+
+@pytest.mark.parametrize("name", cli.command_names())
+def test_what_stands_for_a_value_says_what_it_holds(name):
+    for option in options_of(name):
+        if option.nargs != 0 and not option.choices:
+            assert option.metavar, f"{name} {option.option_strings}"
+            assert option.metavar == "COLUMNS" or option.metavar.lower() != option.dest, f"{name} {option.option_strings}"
 
 
 @pytest.mark.parametrize("name", cli.command_names())

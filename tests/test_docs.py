@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from mr_als import cli
+from tests.browser import CONTRAST, GEOMETRY, browser
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -127,6 +129,20 @@ def test_pictures_are_those_that_the_script_draws(make):
         assert (folder / f"{name}.svg").read_text(encoding="utf-8") == draw().svg(), "run: python docs/pictures/make.py"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pictures_can_be_read_in_a_browser(scheme, tmp_path):
+    """Nothing is cut, no label lies on another, and all contrast with their ground, light and dark."""
+    with browser(tmp_path) as chromium:
+        for path in sorted((ROOT / "docs" / "pictures").glob("*.svg")):
+            shown = tmp_path / f"{path.stem}.html"
+            shown.write_text(f'<meta name="color-scheme" content="light dark">{path.read_text(encoding="utf-8")}', encoding="utf-8")
+            chromium.open(shown, 1280, 900, scheme)
+
+            assert chromium.run(GEOMETRY) == [], path.stem
+            assert chromium.run(CONTRAST) == [], path.stem
+
+
 def test_pictures_are_well_formed_and_used():
     shown = "".join(text_of(page) for page in PAGES)
     for path in sorted((ROOT / "docs" / "pictures").glob("*.svg")):
@@ -148,6 +164,26 @@ def test_curves_are_drawn_with_their_numbers(make):
 
     ElementTree.fromstring(drawn)
     assert all(f">{text}<" in drawn for text in ("0.5", "1.25", "4M", "1,000", "MB of the largest task against blocks"))
+
+
+def test_where_two_curves_cross_they_share_the_median_of_all_runs(make):
+    base = {"users": 20_000, "rank": 64}
+    users = {"varied": "users", "x": [5000, 20_000], "all": [[0.1], [0.31, 0.45]], "y": [0.1, 0.38]}
+    rank = {"varied": "rank", "x": [64, 128], "all": [[0.59], [1.0]], "y": [0.59, 1.0]}
+
+    drawn = make.curves(
+        {name: {**curve, "measured": "seconds", "base": base} for name, curve in (("users", users), ("rank", rank))}
+    )
+
+    assert drawn.svg().count(">0.45<") == 2
+
+
+def test_a_curve_goes_through_what_its_model_explains(make):
+    x = np.array([1.0, 2.0, 4.0])
+    for shared, y in ((False, 1 + 2 * x), (True, 1 + 2 / x)):
+        along, up = sys.modules[make.curves.__module__].fitted(x, y, shared)
+
+        np.testing.assert_allclose(up, 1 + 2 / np.array(along) if shared else 1 + 2 * np.array(along))
 
 
 @pytest.fixture

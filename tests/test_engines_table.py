@@ -87,6 +87,11 @@ HELD = {
         "emr": ON_EMR + "a_run_whose_step_failed_goes_on_to_the_same_factors",
         "spark": KILLED_ON_SPARK,
     },
+    "plays that grow: `prepare --add`, `--replan`": {
+        "hadoop": ON_HADOOP + "plays_in_hdfs_grow_to_the_bytes_of_all_logs_at_once",
+        "emr": ON_EMR + "plays_in_s3_grow_and_are_cut_anew_to_those_of_inline",
+        "spark": ON_SPARK + "plays_grow_to_the_bytes_of_all_logs_at_once",
+    },
     "`recommend` to all users": {
         "hadoop": ON_HADOOP + "all_users_are_recommended_to_by_a_job",
         "emr": ON_EMR + "all_users_are_recommended_to_by_a_job",
@@ -156,6 +161,10 @@ def commands(feature, model, place):
         return [["evaluate", "--model", model, write(place / "test.tsv", ["user-0\ttaste-1-item-1\t3\n"])]]
     if "`recommend`" in feature:
         return [["recommend", "--model", model, "--output", f"{place}/out"]]
+    if "--add" in feature:
+        plays = ["--plays", f"{place}/plays"]
+        more = write(place / "more.tsv", toy_lines(1))
+        return [*(["prepare", *some, *plays, "--add"] for some in (logs, [more])), ["prepare", *plays, "--replan"]]
     if "--join" in feature or "on this machine" in feature:
         join = ["--join", feature.split()[1].strip("`")] if "--join" in feature else []
         return [["train", *logs, "--model", f"{place}/m", *PLAN, *join], ["prepare", *logs, "--plays", f"{place}/plays"]]

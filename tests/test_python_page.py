@@ -37,7 +37,8 @@ def test_the_session_prints_what_the_page_shows(tmp_path):
 
 
 @pytest.mark.parametrize(("library", "of"), [("scikit-learn", "sklearn"), ("Voyager", "voyager"), ("faiss", "faiss")])
-def test_the_lines_for_neighbour_searches_run_and_find_what_the_model_finds(library, of):
+def test_the_lines_for_neighbour_searches_run_and_find_what_the_model_finds(library, of, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     code = re.search(
         rf"^```python\n# {library}.*?\n(.*?)^```$", session.PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
     )[1]

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from mr_als.teaching.interactive import interactive_page
+from mr_als.teaching.lesson import Lesson
+from mr_als.teaching.matrix import EXAMPLE, EXAMPLE_FACTORS
+
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow
 
@@ -41,6 +45,12 @@ def test_every_page_is_on_the_site_and_in_its_navigation(site):
     rooms = {f"reference/{path.parent.name}.html" for path in (ROOT / "mr_als").glob("*/__init__.py")}
     assert sorted((pages | rooms) - shown) == []
     assert sorted(page for page in shown if not (site / page).exists()) == []
+
+
+def test_the_interactive_page_is_on_the_site_and_in_its_navigation(site):
+    assert 'href="interactive.html"' in (site / "index.html").read_text(encoding="utf-8")
+    page = (site / "interactive.html").read_text(encoding="utf-8")
+    assert page == interactive_page(Lesson(EXAMPLE, EXAMPLE_FACTORS))
 
 
 def test_formulas_are_mathml(site):

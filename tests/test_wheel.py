@@ -59,7 +59,9 @@ def test_a_wheel_holds_the_package_and_its_jobs_and_takes_no_other_name(wheel):
         names = archive.namelist()
 
     assert {name.split("/")[0] for name in names} == {"mr_als", f"mr_als-{mr_als.__version__}.dist-info"}
-    assert {"mr_als/jobs/mr_solve.py", "mr_als/py.typed"} <= set(names)
+    assert {"mr_als/jobs/mr_solve.py", "mr_als/py.typed", "mr_als/teaching/page/page.html", "mr_als/teaching/page/model.js"} <= set(
+        names
+    )
 
 
 @pytest.mark.slow

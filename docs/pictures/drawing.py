@@ -25,7 +25,7 @@ COLOURS = {
 }
 FONT = "font-family='Helvetica, Arial, sans-serif'"
 # width of an average letter, in units of the size of the font
-LETTER = 0.56
+LETTER = 0.5
 
 
 def style() -> str:
@@ -68,14 +68,15 @@ class Drawing:
         self.parts.append(f"<text class='{css}' x='{x:.5g}' y='{y:.5g}' {how}>{escape(line)}</text>")
 
     def arrow(
-        self, x0: float, y0: float, x1: float, y1: float, label: str = "", *, colour: str = "ink", at: float = 0.5, lift: float = 6
-    ) -> None:
-        """Draw an arrow, its label above the point `at` of the way."""
+        self, x0: float, y0: float, x1: float, y1: float, label: str = "", *, colour: str = "ink", ground: str = "paper",
+        at: float = 0.5, lift: float = 6,
+    ) -> None:  # fmt: skip
+        """Draw an arrow, its label above the point `at` of the way, on the colour of what lies below."""
         ends = {"x1": x0, "y1": y0, "x2": x1, "y2": y1}
         self.shape("line", f"l-{colour}", **ends, stroke_width=1.6, marker_end=f"url(#tip-{colour})")
         if label:
             x, y, width = x0 + (x1 - x0) * at, y0 + (y1 - y0) * at - lift, 12 * LETTER * len(label)
-            self.shape("rect", "paper", x=x - width / 2, y=y - 11, width=width, height=14, opacity=0.9)
+            self.shape("rect", ground, x=x - width / 2, y=y - 11, width=width, height=14, opacity=0.9)
             self.text(x, y, label, size=12)
 
     def svg(self) -> str:

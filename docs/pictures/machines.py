@@ -89,7 +89,7 @@ def _join(
     for (start, end), label in labels.items():
         x0, x1 = (x + 70 + 130 * n for n in (start, end))
         # beside each other where they would cross
-        d.arrow(x0, 120, x1, 210, label, at=0.5 if start == end else (0.28, 0.85)[start], lift=0)
+        d.arrow(x0, 120, x1, 210, label, ground="grey", at=0.6 if start == end else (0.22, 0.9)[start], lift=0)
     d.text(x + 135, 276, count, bold=True)
     d.text(x + 135, 298, f"when: {suits}", size=11, css="faint")
 

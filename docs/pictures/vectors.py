@@ -19,7 +19,7 @@ USERS, ITEMS = "blue-edge", "orange-edge"
 # halves that have a panel of their own, beside the start and the end
 SHOWN = (1, 2, 3, 4)
 # the darkest cell, so that its number can still be read
-DEEPEST = 0.55
+DEEPEST = 0.5
 # squared errors above the least one, at which a contour is drawn
 CONTOURS = (0.02, 0.1, 0.3, 0.7, 1.3)
 
@@ -62,7 +62,7 @@ def vectors() -> Drawing:
     lesson = Lesson(EXAMPLE, EXAMPLE_FACTORS)
     every, panels = halves(lesson), (0, *SHOWN, len(lesson.trained[2]))
     tips = np.concatenate([np.concatenate(pair) for pair in every] + [np.zeros((1, 2))])
-    x, y = (same_unit(tips[:, n], room, 0.5) for n, room in enumerate(((0.15, 0.22), (0.1, 0.15))))
+    x, y = (same_unit(tips[:, n], room, 0.5) for n, room in enumerate(((0.28, 0.3), (0.22, 0.3))))
     width = 240
     height = round(width * (y.high - y.low) / (x.high - x.low))
     d = Drawing(900, 2 * height + 188, "Users and items as arrows, half by half")
@@ -109,7 +109,7 @@ def _names(plot: Plot, names: dict[str, tuple[float, float, str]]) -> None:
     """Write names beside the tips, those of one place together, each where nothing stands yet."""
     groups: list[tuple[list[str], float, float, str]] = []
     for name, (x, y, colour) in names.items():
-        near = next((g for g in groups if g[3] == colour and np.hypot(*np.subtract(plot.at(*g[1:3]), plot.at(x, y))) < 9), None)
+        near = next((g for g in groups if g[3] == colour and np.hypot(*np.subtract(plot.at(*g[1:3]), plot.at(x, y))) < 8), None)
         if near:
             near[0].append(name)
         else:
@@ -121,7 +121,7 @@ def _names(plot: Plot, names: dict[str, tuple[float, float, str]]) -> None:
     for members, x, y, colour in groups:
         words = ", ".join(members)
         half, tip, angle = 6 * LETTER * len(words), np.array(plot.at(x, y)), np.arctan2(-y, x)
-        turns = [(r, angle + t) for r in (10, 17, 25) for t in (0, 0.5, -0.5, 1, -1, 1.6, -1.6, 2.3, -2.3, 3)]
+        turns = [(r, angle + t) for r in (10, 17, 25, 33) for t in (0, 0.5, -0.5, 1, -1, 1.6, -1.6, 2.3, -2.3, 3)]
         places = [np.array([np.cos(at) * (r + half), np.sin(at) * (r + 2)]) for r, at in turns]
         dx, dy = min(places, key=lambda place: _covered(plot, (*(tip + place).tolist(), half, 7.0), boxes, shafts))
         boxes.append((tip[0] + dx, tip[1] + dy, half, 7.0))
@@ -132,7 +132,7 @@ def _covered(plot: Plot, box: tuple[float, float, float, float], boxes: Sequence
     """Count what a box, given by its middle and half its sides, would cover; leaving the frame counts most."""
     x, y, w, h = box
     outside = x - w < plot.left or x + w > plot.left + plot.width or y - h < plot.top or y + h > plot.top + plot.height
-    others = sum(abs(x - a) < w + c and abs(y - b) < h + e for a, b, c, e in boxes)
+    others = sum(abs(x - a) < w + c + 3 and abs(y - b) < h + e + 1 for a, b, c, e in boxes)
     return 1000 * outside + 100 * others + int((np.abs(points - (x, y)) < (w + 1, h)).all(axis=1).sum())
 
 

@@ -119,7 +119,7 @@ def _sizes(args: argparse.Namespace, options: Training) -> tuple[Sizes, str]:
         raise UsageError(msg)
     rank = options.solver.rank
     if args.plays:
-        return sizes_of(open_plays(args.plays, progress=progress_of(args)), rank), f"from {args.plays}"
+        return sizes_of(open_plays(args.plays, engine_of(args), progress_of(args)), rank), f"from {args.plays}"
     if args.logs:
         with tempfile.TemporaryDirectory() as work:
             ratings = options.weights.feedback == "explicit"

@@ -18,6 +18,7 @@ import numpy as np
 
 from mr_als.errors import UsageError
 from mr_als.maths.array import Array
+from mr_als.maths.ranking.scoring import norms
 from mr_als.models.model import Model
 
 __all__ = ["export_voyager"]
@@ -51,7 +52,9 @@ def export_voyager(model: Model, path: str, task_memory: int) -> dict[str, Any]:
     for first in range(0, len(model.item_hashes), step):
         factors = np.array(model.item_factors[first : first + step])  # a copy, as Voyager wants one that it may write
         index = Index(Space.InnerProduct, num_dimensions=model.rank, M=M, ef_construction=EF_CONSTRUCTION, random_seed=1)
-        index.add_items(factors, ids=range(first, first + len(factors)))
+        # the longest first: what is added later finds its way by them, and among long ones are the best; else most are not found
+        order = np.argsort(-norms(factors), kind="stable")
+        index.add_items(factors[order], ids=(first + order).tolist())
         blocks.append({"file": f"items-{len(blocks):03d}.voy", "first": first, "items": len(factors)})
         index.save(os.path.join(path, blocks[-1]["file"]))
         recall.add(index, factors, first)
@@ -79,8 +82,9 @@ class Recall:
     """
 
     def __init__(self, model: Model) -> None:
-        known = np.flatnonzero(np.any(model.user_factors[:], axis=1))
-        rows = known[np.unique(np.linspace(0, max(len(known) - 1, 0), min(SAMPLE, len(known))).astype(np.int64))]
+        n = len(model.user_hashes)
+        rows = np.unique(np.linspace(0, max(n - 1, 0), min(SAMPLE, n)).astype(np.int64))
+        rows = rows[np.any(model.user_factors[rows], axis=1)]  # a zero vector knows nothing
         self.users = np.array(model.user_factors[rows])
         self._played = [np.sort(model.played(int(row))[0]) for row in rows]
         self._exact, self._found = (np.full((len(rows), N), -np.inf, np.float32) for _ in range(2))

@@ -47,7 +47,7 @@ def too_large(sizes: Sizes, join: str, kernel: str, budget: int) -> str:
         return ""
     too_much = f"a task will take about {size(need)}, more than --task-memory {budget >> 20}M"
     if (blocks := blocks_that_fit(sizes, join, kernel, budget)) == sizes.blocks:
-        return f"{too_much}, however small the blocks are: give it more" + (", or --join shuffle" * (join == "broadcast"))
+        return f"{too_much}, however small the blocks are: raise it" + (", or --join shuffle" * (join == "broadcast"))
     return f"{too_much}, because blocks have many rows; smaller ones fit: --user-blocks {blocks[0]} --item-blocks {blocks[1]}"
 
 
@@ -89,7 +89,7 @@ def _weights_in_words(weights: dict[str, Any], rank: int) -> list[str]:
     alpha, lam = f"alpha {weights['alpha']}", f"lambda {weights['regularization']}"
     if "mean_excess" in weights:
         mean, density = f"{weights['mean_excess']:.3g}", f"{weights['density']:.3g}"
-        alpha += f": a play adds {mean} to the confidence on average, as {density} of all pairs were played"
+        alpha += f": a play adds {mean} to the confidence on average, since {density} of all pairs were played"
     if "passes" in weights:
         lam += f": {weights['share']:.3g} of sigma_{rank}, from {weights['passes']} passes before the first half"
     if "lambda_of_ratings" in weights:

@@ -163,7 +163,7 @@ def _check_fit(examples: Sequence[Detected]) -> None:
         if (one := next(like, None)) and one.layout.columns != other.layout.columns:
             columns = ",".join(one.layout.columns)
             why = f"it has no header, and {one.path} names its columns in another order, {columns}"
-            _refuse(other, one, f"{why}; if that is the order of both, say --columns {columns}")
+            _refuse(other, one, f"{why}; if that is the order of both, use --columns {columns}")
 
 
 def _refuse(other: Detected, first: Detected, why: str) -> None:
@@ -279,7 +279,7 @@ def warnings(understood: Understood) -> Iterator[str]:
         if example.layout.user and not example.names and example.layout.found:
             yield (
                 f"{example.path}: read as Last.fm's scrobbles, artist, album, track and time, all of one user, "
-                f"{example.layout.user!r}. If the first column is of users, say --columns user,item,-,timestamp"
+                f"{example.layout.user!r}. If the first column is of users, use --columns user,item,-,timestamp"
             )
         if example.numbers and not export_in(example):
             columns = {column: name for column, name in example.names.items() if column != "plays"} | {"plays": example.numbers[0]}
@@ -287,5 +287,5 @@ def warnings(understood: Understood) -> Iterator[str]:
             what = "each line counts as one play" if "plays" not in example.names else "plays are those of another column"
             yield (
                 f"{example.path}: numbers that are not used: {', '.join(example.numbers)}; {what}. "
-                f"If they are numbers of plays, say --columns {given}"
+                f"If they are numbers of plays, use --columns {given}"
             )

@@ -39,10 +39,21 @@ def read_conf() -> dict[str, str]:
     if directory is None:
         msg = "no Hadoop configuration: set HADOOP_CONF_DIR to the directory that holds core-site.xml"
         raise UsageError(msg)
+    return read_files(*(directory / name for name in FILES))
+
+
+def read_files(*paths: Path) -> dict[str, str]:
+    """Read the properties of files, those of a later one in place of an earlier one's, `${...}` replaced; none where none is.
+
+    Raises
+    ------
+    UsageError
+        If a file cannot be read.
+    """
     values: dict[str, str] = {}
-    for name in FILES:
-        if (directory / name).exists():
-            values.update(_properties(directory / name))
+    for path in paths:
+        if path.exists():
+            values.update(_properties(path))
     return {name: _replaced(value, values) for name, value in values.items()}
 
 
@@ -62,6 +73,9 @@ def _properties(path: Path) -> Iterator[tuple[str, str]]:
                 yield name, (element.findtext("value") or "").strip()
     except ElementTree.ParseError as error:
         msg = f"{path}: not well-formed XML ({error}); expected <configuration> with <property> elements"
+        raise UsageError(msg) from None
+    except OSError as error:
+        msg = f"{path}: {error.strerror}; ask for the right to read it, or set HADOOP_CONF_DIR to a directory that you may read"
         raise UsageError(msg) from None
 
 

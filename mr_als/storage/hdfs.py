@@ -22,19 +22,16 @@ from pathlib import Path
 from typing import Any
 
 from mr_als.errors import BadInputError, StorageError, UsageError
-from mr_als.storage.storage import CLOSED, HIDDEN, Expanding, is_hidden
-from mr_als.storage.webhdfs import Content, RemoteError, WebHdfs, path_of
-
-# the kind of error of what is not there
-MISSING = "FileNotFoundException"
+from mr_als.storage.storage import CLOSED, HIDDEN, Expanding, is_hidden, scheme_of
+from mr_als.storage.webhdfs import MISSING, Content, RemoteError, WebHdfs, path_of
 
 
 class HdfsStorage(Expanding):
-    """An HDFS file system, with the methods of `LocalStorage`. All paths are URIs such as hdfs://namenode:8020/logs."""
+    """An HDFS file system, with the methods of `LocalStorage`. All paths are URIs such as hdfs://namenode:8020/logs or swebhdfs://namenode:9871/logs."""
 
     def __init__(self, uri: str) -> None:
         self._web = WebHdfs(uri)
-        self.prefix = f"hdfs://{self._web.authority}"
+        self.prefix = f"{scheme_of(uri)}://{self._web.authority}"
 
     def absolute(self, path: str) -> str:
         """Return the full URI, which means the same everywhere."""
@@ -229,7 +226,7 @@ def _told(path: str, *expected: str) -> Iterator[None]:
         if error.kind in expected:
             return
         if error.kind == "AccessControlException":
-            msg = f"{path}: {error}; ask for the right to it, or set HADOOP_USER_NAME"
+            msg = f"{path}: {error}; ask for the right to it, or come as another user (HADOOP_USER_NAME; with Kerberos, kinit)"
             raise UsageError(msg) from None
         msg = f"{path}: {error}"
         raise StorageError(msg) from None

@@ -7,6 +7,7 @@ from mr_als.storage.hdfs import HdfsStorage
 from mr_als.storage.local import LocalStorage
 from mr_als.storage.s3 import S3Storage
 from mr_als.storage.storage import Storage, scheme_of
+from mr_als.storage.webhdfs import SCHEMES
 
 __all__ = ["scheme_of", "storage_of"]
 
@@ -22,7 +23,7 @@ def storage_of(path: str) -> Storage:
     scheme = scheme_of(path)
     if scheme == "file":
         return LocalStorage()
-    if scheme == "hdfs":
+    if scheme in SCHEMES:
         return HdfsStorage(path)
     if scheme in ("s3", "s3a", "s3n"):
         return S3Storage(path)

@@ -1,14 +1,17 @@
 """WebHDFS: the NameNode's and DataNodes' own HTTP interface, on by default. Files are `mr_als.storage.hdfs`'s.
 
-A request is repeated for a minute while the NameNode does not answer or is in safe mode, as after a restart.
+A request is repeated for a minute while the NameNode does not answer or is in safe mode, as after a restart. Where the cluster
+asks for Kerberos it shows a delegation token (`tokens`), else it names the user; TLS trusts whom the cluster trusts (`tls`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import http.client
 import json
 import os
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -17,12 +20,24 @@ from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode, urlsplit
 
 from mr_als.errors import StorageError, UsageError
+from mr_als.storage.hadoop_client import is_secure
 from mr_als.storage.hadoop_conf import read_conf
+from mr_als.storage.tls import tls_context
+from mr_als.storage.tokens import token_of
 
 # what a NameNode says that is starting, or that is not the active one of a pair
 _WAIT = ("SafeModeException", "RetriableException", "StandbyException", "NotYetReplicatedException", "Failed to find datanode")
 _PATIENCE = 60.0  # seconds
+# the kind of error of what is not there
+MISSING = "FileNotFoundException"
 _REDIRECTS = (301, 302, 303, 307)
+# schemes of URIs, and of the web addresses where theirs are; hdfs:// has them in the configuration
+_WEB_SCHEMES = {"webhdfs": "http", "swebhdfs": "https"}
+SCHEMES = ("hdfs", *_WEB_SCHEMES)
+# leads to the cluster through a gateway, such as https://gateway:8443/gateway/default
+_GATEWAY = "MR_ALS_WEBHDFS"
+
+_UNTRUSTED = "see ssl.client.truststore.location in ssl-client.xml, or name a PEM file of its authority in SSL_CERT_FILE"
 
 # opens what is to be written; anew for each try
 Content = Callable[[], BinaryIO]
@@ -48,7 +63,8 @@ class WebHdfs:
 
     Parameters
     ----------
-    uri : of any file in it, such as hdfs://namenode:8020/logs; hdfs:///logs is in the file system that is configured
+    uri : of any file in it, such as hdfs://namenode:8020/logs; hdfs:///logs is in the file system that is configured;
+        swebhdfs://namenode:9871/logs and webhdfs://httpfs:14000/logs have the web address itself
 
     Raises
     ------
@@ -58,16 +74,22 @@ class WebHdfs:
 
     def __init__(self, uri: str) -> None:
         conf = read_conf()
+        scheme = uri.partition("://")[0]
         self.authority = urlsplit(uri).netloc or urlsplit(conf.get("fs.defaultFS", "")).netloc
         if not self.authority:
             msg = (
                 f"{uri}: names no NameNode, and fs.defaultFS of the Hadoop configuration is not hdfs://; write hdfs://HOST:PORT/..."
             )
             raise UsageError(msg)
-        self._addresses = web_addresses(self.authority, conf)
+        gateway = os.environ.get(_GATEWAY, "").rstrip("/")
+        self._addresses = [gateway] if gateway else web_addresses(self.authority, conf, scheme)
         self._user = os.environ.get("HADOOP_USER_NAME") or getpass.getuser()
+        self._token = token_of(f"{scheme}://{self.authority}", conf, self._cancel) if is_secure(conf) else None
         # a cluster is never behind the proxy that leads out of it
-        self._open = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect).open
+        handlers: list[Any] = [urllib.request.ProxyHandler({}), _NoRedirect]
+        if any(address.startswith("https:") for address in self._addresses):
+            handlers.append(urllib.request.HTTPSHandler(context=tls_context()))
+        self._open = urllib.request.build_opener(*handlers).open
 
     def request(self, method: str, operation: str, uri: str, content: Content | None = None, **query: Any) -> Any:
         """Ask for an operation on a file or directory, and give the open response.
@@ -84,24 +106,43 @@ class WebHdfs:
         StorageError
             If nobody answers for a minute.
         """
-        words = urlencode({"op": operation, "user.name": self._user, **query})
         until, pause = time.monotonic() + _PATIENCE, 0.1
+        refused = ""
         while True:
             for base in list(self._addresses):
+                shown = self._shown(refused)
+                words = urlencode({"op": operation, **shown, **query})
                 try:
                     return self._follow(method, f"{base}/webhdfs/v1{quote(path_of(uri))}?{words}", content)
                 except RemoteError as error:
                     reason = str(error)
+                    if self._token and "InvalidToken" in reason and not refused:
+                        refused = shown["delegation"]
+                        continue
                     if not any(word in reason for word in _WAIT):
                         raise
                 except (OSError, http.client.HTTPException) as error:
                     reason = f"{base}: {error}"
+                    if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
+                        msg = f"{reason}; {_UNTRUSTED}"
+                        raise StorageError(msg) from None
                 self._addresses.append(self._addresses.pop(0))  # the other NameNode of a pair
             if time.monotonic() > until:
                 msg = f"{uri}: HDFS does not answer ({reason}); is the NameNode up, and WebHDFS on (dfs.webhdfs.enabled)?"
                 raise StorageError(msg)
             time.sleep(pause)
             pause = min(2 * pause, 2.0)
+
+    def _shown(self, refused: str = "") -> dict[str, str]:
+        """Say who asks: a token, another one than was refused, or where no cluster asks for it the name of a user."""
+        return {"delegation": self._token.value(refused)} if self._token else {"user.name": self._user}
+
+    def _cancel(self, token: str) -> None:
+        """Cancel a delegation token, by its own right."""
+        words = urlencode({"op": "CANCELDELEGATIONTOKEN", "token": token, "delegation": token})
+        for base in self._addresses:
+            with contextlib.suppress(RemoteError, OSError, http.client.HTTPException):
+                self._send("PUT", f"{base}/webhdfs/v1/?{words}").close()
 
     def json(self, method: str, operation: str, uri: str, **query: Any) -> Any:
         """Ask for an operation, and give what is answered: JSON, or nothing."""
@@ -143,14 +184,17 @@ def path_of(uri: str) -> str:
     return "/" + uri.split("://", 1)[-1].partition("/")[2].strip("/")
 
 
-def web_addresses(authority: str, conf: dict[str, str]) -> list[str]:
+def web_addresses(authority: str, conf: dict[str, str], uri_scheme: str = "hdfs") -> list[str]:
     """List the web addresses of the NameNode, or of each NameNode of a high-availability pair."""
-    secure = conf.get("dfs.http.policy", "HTTP_ONLY") == "HTTPS_ONLY"
-    scheme, key, port = ("https", "dfs.namenode.https-address", 9871) if secure else ("http", "dfs.namenode.http-address", 9870)
+    policy = "https" if conf.get("dfs.http.policy", "HTTP_ONLY") == "HTTPS_ONLY" else "http"
+    scheme = _WEB_SCHEMES.get(uri_scheme, policy)
+    key, port = ("dfs.namenode.https-address", 9871) if scheme == "https" else ("dfs.namenode.http-address", 9870)
     pair = conf.get(f"dfs.ha.namenodes.{authority}")
     if pair:
         names = [f"{key}.{authority}.{node.strip()}" for node in pair.split(",")]
         return [f"{scheme}://{conf[name]}" for name in names if name in conf]
+    if uri_scheme in _WEB_SCHEMES:
+        return [f"{scheme}://{authority}" if ":" in authority else f"{scheme}://{authority}:{port}"]
     host = authority.rsplit(":", 1)[0]
     is_default = urlsplit(conf.get("fs.defaultFS", "")).netloc == authority
     address = conf.get(key, "") if is_default else ""
@@ -165,8 +209,9 @@ def _remote_error(answer: urllib.error.HTTPError) -> RemoteError:
     answer.close()
     try:
         remote = json.loads(text)["RemoteException"]
-        return RemoteError(remote["exception"], remote["message"])
+        # so it says, where it looks at permissions, that a name below a file is none
+        missing = remote["exception"] == "AccessControlException" and remote["message"].endswith("(is not a directory)")
+        return RemoteError(MISSING if missing else remote["exception"], remote["message"])
     except (ValueError, LookupError):
-        return RemoteError(
-            f"HTTP {answer.code}", "authentication needed: WebHDFS is used as a plain user" if answer.code == 401 else text
-        )
+        asks = "it asks for Kerberos, and hadoop.security.authentication is not kerberos here; take the cluster's own core-site.xml"
+        return RemoteError(f"HTTP {answer.code}", asks if answer.code == 401 else text)

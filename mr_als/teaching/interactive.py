@@ -11,18 +11,16 @@ Python code does, against which tests/teaching/test_interactive.py holds it.
 
 from __future__ import annotations
 
-import inspect
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mr_als.maths.reference import reference_als
 from mr_als.planning.estimate import BASE64, REPLICAS
 from mr_als.teaching.industry import CASES, HEADER, INDUSTRY, Assumptions
 from mr_als.teaching.lesson import Lesson
-from mr_als.teaching.trace import Traced
+from mr_als.teaching.trace import SHARED, Traced
 
 __all__ = ["interactive_page"]
 
@@ -47,7 +45,6 @@ def interactive_page(lesson: Lesson) -> str:
 def page_data(lesson: Lesson) -> dict[str, Any]:
     """Collect what the scripts have to know of a lesson and of the Python code."""
     users, items, plays = lesson.matrix
-    stops = inspect.signature(reference_als).parameters
     return {
         "users": users,
         "items": items,
@@ -56,9 +53,10 @@ def page_data(lesson: Lesson) -> dict[str, Any]:
         "alpha": lesson.alpha,
         "lambda": lesson.regularization,
         "user": lesson.user,
-        "tolerance": stops["tolerance"].default,
-        "maxIterations": stops["max_iterations"].default,
+        "tolerance": lesson.tolerance,
+        "maxIterations": lesson.max_iterations,
         "layout": layout(lesson),
+        "shared": SHARED,
         "known": {
             "base64": BASE64,
             "replicas": REPLICAS,

@@ -39,6 +39,7 @@ def command(tmp_path_factory):
 
 
 def forms():
+    import duckdb
     import pandas
     import polars
     import pyarrow
@@ -48,13 +49,14 @@ def forms():
     return {
         "tuples": rows, "pandas": pandas.DataFrame(columns), "polars": polars.DataFrame(columns),
         "pyarrow": pyarrow.table(columns), "a reader of batches": pyarrow.table(columns).to_reader(100),
+        "DuckDB": duckdb.from_arrow(pyarrow.table(columns)),
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("form", "runner"),
     [("tuples", "inline"), ("pandas", "inline"), ("polars", "inline"), ("pyarrow", "inline"), ("a reader of batches", "inline"),
-     ("pandas", "local")],
+     ("DuckDB", "inline"), ("pandas", "local")],
 )  # fmt: skip
 def test_every_form_of_plays_gives_the_bytes_of_the_command_line(form, runner, command, tmp_path):
     model = mr_als.fit(forms()[form], path=tmp_path / "model", runner=runner, **FEW)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ from voyager import Index, Space
 
 import mr_als
 from mr_als import cli
-from mr_als.models.nearest import Recall
+from mr_als.models.nearest import Recall, export_voyager
 from mr_als.records.factor_lines import read_factor_lines
 from tests.toy import dense_plays, options, run, toy_lines, write
 
@@ -143,3 +144,22 @@ def test_an_index_without_the_library_is_refused_with_what_to_install(model, tmp
     assert cli.main(["export", "--model", model.path, "--format", "voyager", "-o", str(tmp_path / "index")]) == 2
     assert "pip install 'voyager>=2.0'" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_index_of_vectors_of_very_different_lengths_finds_nearly_all(tmp_path):
+    """In the order of the rows, which is by hash, an index of these finds less than half."""
+    rng = np.random.default_rng(0)
+    items = (rng.normal(size=(8000, 16)) * rng.gamma(1, 1, size=(8000, 1))).astype(np.float32)
+    users = rng.normal(size=(50, 16)).astype(np.float32)
+    stand_in = SimpleNamespace(
+        rank=16, item_factors=items, item_hashes=np.arange(8000), item_ids=[f"i{n}" for n in range(8000)], source="m",
+        info={"generation": "g"}, user_factors=users, user_hashes=np.arange(50), played=lambda row: (np.array([row]), None),
+    )  # fmt: skip
+
+    figures = export_voyager(stand_in, str(tmp_path / "index"), 1 << 30)
+    by_rows, recall = Index(Space.InnerProduct, num_dimensions=16), Recall(stand_in)
+    by_rows.add_items(items)
+    recall.add(by_rows, items, 0)
+
+    assert figures["recall@10"] > 0.95
+    assert recall.value() < 0.6

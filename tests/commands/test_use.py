@@ -178,7 +178,7 @@ def test_help_says_what_a_score_is(command, capsys):
 
     text = " ".join(capsys.readouterr().out.split())
     assert "Higher is better" in text
-    assert "may exceed 1 or be below 0" in text
+    assert "can be above 1 or below 0" in text
 
 
 @pytest.mark.parametrize("asked", ["--all", "user-3 user-4 user-5"])

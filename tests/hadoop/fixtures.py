@@ -10,6 +10,7 @@ import fcntl
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,9 @@ from tests.hadoop.runs import ONE, SHORT, Logs, arrays_of, train_on
 from tests.toy import run, toy_lines, write
 
 
-@pytest.fixture(scope="session")
-def hadoop() -> Iterator[Cluster]:
-    """Yield a running cluster that was started here, and set the variables by which clients find it."""
-    lent = os.environ.get("MR_ALS_HADOOP_RUN")
-    cluster = Cluster(Path(lent) if lent else CACHE / "hadoop-test")
+@contextmanager
+def running(cluster: Cluster, lent: bool) -> Iterator[Cluster]:
+    """Start a cluster of our own, set the variables by which clients find it, and remove it in the end; use a lent one as it is."""
     cluster.run.mkdir(parents=True, exist_ok=True)
     patch = pytest.MonkeyPatch()
     with open(cluster.run.with_name(f"{cluster.run.name}.lock"), "w") as lock:
@@ -44,6 +43,14 @@ def hadoop() -> Iterator[Cluster]:
             patch.undo()
             if not lent:
                 cluster.clean()
+
+
+@pytest.fixture(scope="session")
+def hadoop() -> Iterator[Cluster]:
+    """Yield a running cluster that was started here, and set the variables by which clients find it."""
+    lent = os.environ.get("MR_ALS_HADOOP_RUN")
+    with running(Cluster(Path(lent) if lent else CACHE / "hadoop-test"), bool(lent)) as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -235,7 +235,7 @@ def test_blocks_are_left_as_they_are_where_no_number_of_them_would_fit():
     sizes = guess_sizes(10**6, 10**6, 2 * 10**6, (4, 4), 64)
 
     assert blocks_that_fit(sizes, "broadcast", "numpy", 256 << 20) == (4, 4)
-    assert "however small the blocks are: give it more, or --join shuffle" in too_large(sizes, "broadcast", "numpy", 256 << 20)
+    assert "however small the blocks are: raise it, or --join shuffle" in too_large(sizes, "broadcast", "numpy", 256 << 20)
 
 
 def test_a_row_of_very_many_pairs_counts_whatever_the_number_of_blocks():

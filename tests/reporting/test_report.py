@@ -5,8 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
@@ -15,6 +13,7 @@ import pytest
 import mr_als
 from mr_als.cli import main
 from mr_als.reporting.charts import Series, bar_chart, line_chart, point_chart
+from tests.browser import GEOMETRY, browser
 from tests.toy import options, run, toy_lines, write
 
 
@@ -150,43 +149,13 @@ def test_charts_take_any_number_of_values(chart, values):
     assert all(-1 <= place <= 641 for place in places)
 
 
-# what a person would see at once: a page wider than the window, a label cut off, two labels on each other
-PROBE = """
-<script>
-const wrong = [];
-if (document.documentElement.scrollWidth > window.innerWidth) wrong.push("wider than the window");
-for (const svg of document.querySelectorAll("svg")) {
-  const outer = svg.getBoundingClientRect(), boxes = [];
-  if (outer.width < 100 || outer.height < 50) wrong.push("a picture is missing");
-  for (const label of svg.querySelectorAll("text")) {
-    const box = label.getBoundingClientRect();
-    if (box.left < outer.left - 1 || box.right > outer.right + 1 || box.bottom > outer.bottom + 1 || box.top < outer.top - 1)
-      wrong.push("cut: " + label.textContent);
-    for (const other of boxes)
-      if (box.left < other.right && other.left < box.right && box.top + 2 < other.bottom && other.top + 2 < box.bottom)
-        wrong.push("overlap: " + label.textContent);
-    boxes.push(box);
-  }
-}
-document.body.setAttribute("data-pictures", document.querySelectorAll("svg").length);
-document.body.setAttribute("data-wrong", wrong.join("; "));
-</script>
-"""
-
-
 @pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1200, 520])
-def test_nothing_is_cut_or_overlaps_in_a_browser(width, page, tmp_path):
-    """In headless Chromium, which the test needs: the page's own geometry, by a script in a copy of it."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert browser, "this test needs Chromium: install it (Debian: apt-get install chromium)"
-    copy = tmp_path / "copy.html"
-    copy.write_text(page.read_text().replace("</body>", PROBE + "</body>"))
-    quiet = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync"
-    places = [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900", "--disable-component-update"]
+def test_nothing_is_cut_or_overlaps_in_a_browser(width, scheme, page, tmp_path):
+    with browser(tmp_path) as chromium:
+        chromium.open(page, width, 900, scheme)
 
-    command = [browser, *quiet.split(), *places, "--dump-dom", copy.as_uri()]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-
-    assert 'data-pictures="5"' in found.stdout
-    assert 'data-wrong=""' in found.stdout, re.findall(r'data-wrong="[^"]*"', found.stdout)
+        assert chromium.run("document.querySelectorAll('svg').length") == 5
+        assert chromium.run(GEOMETRY) == []
+        assert chromium.errors == []

@@ -77,4 +77,4 @@ def ask(there: dict[str, str], query: str) -> list[list[str]]:
     command = [program("psql"), "--no-psqlrc", "-qAt", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-c", query]
     done = subprocess.run(command, env=there, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return [line.split("\t") for line in done.stdout.splitlines()]
+    return [line.split("\t") for line in done.stdout.removesuffix("\n").split("\n") if line]

@@ -6,6 +6,7 @@ import pytest
 
 from mr_als.teaching.matrix import EXAMPLE
 from mr_als.teaching.text import vector
+from tests.browser import CONTRAST, GEOMETRY
 from tests.teaching.lessons import LESSON, LESSONS
 
 lessons = pytest.mark.parametrize("name", LESSONS)
@@ -68,55 +69,6 @@ def test_a_screen_reader_is_told_what_everything_is(page):
     assert page.run("document.documentElement.lang") == "en"
 
 
-CONTRAST = """
-(() => {
-  const channels = (text) => text.match(/[\\d.]+/g).slice(0, 3).map(Number);
-  const light = (rgb) => rgb.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);
-  const ground = (e) => {
-    for (; e; e = e.parentElement) {
-      const found = getComputedStyle(e).backgroundColor;
-      if (!/, 0\\)$|transparent|color\\(/.test(found)) return channels(found);
-    }
-    return null;
-  };
-  const low = [];
-  const written = "p, a, button, label, th, td, h1, h2, small, caption, select, input[type=number], svg text";
-  for (const e of document.querySelectorAll(written)) {
-    if (!e.checkVisibility() || e.disabled || !(e.textContent.trim() || e.value)) continue;
-    const style = getComputedStyle(e);
-    const [a, b] = [channels(e instanceof SVGElement ? style.fill : style.color), ground(e)].map(light).sort((x, y) => y - x);
-    const ratio = (a + 0.05) / (b + 0.05);
-    if (ratio < 4.5) low.push(`${e.tagName} ${e.textContent.trim().slice(0, 30)}: ${ratio.toFixed(2)}`);
-  }
-  return low;
-})()
-"""
-
-# what a person would see at once, as in the test of the report
-GEOMETRY = """
-(() => {
-  const wrong = [];
-  const root = document.documentElement;
-  if (root.scrollWidth > innerWidth) wrong.push(`wider than the window: ${root.scrollWidth}`);
-  for (const svg of document.querySelectorAll("svg")) {
-    const outer = svg.getBoundingClientRect(), boxes = [];
-    if (outer.width < 100 || outer.height < 50) wrong.push("a picture is missing");
-    for (const label of svg.querySelectorAll("text")) {
-      const box = label.getBoundingClientRect();
-      if (box.left < outer.left - 1 || box.right > outer.right + 1 || box.bottom > outer.bottom + 1 || box.top < outer.top - 1)
-        wrong.push("cut: " + label.textContent);
-      for (const other of boxes)
-        if (box.left + 1 < other.right && other.left + 1 < box.right && box.top + 4 < other.bottom && other.top + 4 < box.bottom)
-          wrong.push(`overlap: ${label.textContent} with ${other.text}`);
-      boxes.push({ left: box.left, right: box.right, top: box.top, bottom: box.bottom, text: label.textContent });
-    }
-  }
-  return wrong;
-})()
-"""
-
-
 @pytest.mark.slow
 @lessons
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -132,6 +84,42 @@ def test_everything_fits_and_can_be_read(width, height, scheme, name, chromium, 
         for told in range(2, 6):
             chromium.run(f"byId('dead').value = '{dead}'; tell({told})")
             assert chromium.run(GEOMETRY) == [], (dead, told)
+    assert chromium.errors == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "state.plays = state.plays.map((row) => row.map(() => 0))",
+        "state.plays = state.plays.map((row) => row.map(() => 1))",
+        "state.plays[0][0] = MOST; state.alpha = MOST",
+        "state.lambda = MOST",
+        "state.lambda = state.alpha = 1e-6",
+        "Object.assign(chosen, { users: 1e9, items: 1e9, plays: 1e12, nodes: 1, cores: 1, blocks: 4, rank: 8 }); renderIndustry()",
+    ],
+)
+def test_nothing_is_undefined_at_the_ends_of_what_can_be_typed(edit, page):
+    page.run(f"{edit}; step(0); step(1); step(41); show('items', 0); tell(3)")
+
+    assert page.run("[...document.querySelectorAll('svg *')].filter(e => /NaN|Infinity|undefined/.test(e.outerHTML)).length") == 0
+    assert not set(page.run("document.body.innerText").split()) & {"NaN", "Infinity", "undefined"}
+
+
+@pytest.mark.slow
+def test_arrows_move_to_where_they_belong_unless_motion_is_unwanted(chromium, pages):
+    ends = "[...document.querySelectorAll('#arrows .line')].map(e => [Number(e.getAttribute('x2')), Number(e.getAttribute('y2'))])"
+    chromium.open(pages["example"])
+    chromium.run("step(2)")
+    still = chromium.run(ends)
+    assert chromium.run("tell(2); document.querySelectorAll('animateMotion').length") == 0
+
+    chromium.open(pages["example"], motion=True)
+    arrived = "new Promise(done => { const look = () => (moving === 0 ? done() : setTimeout(look, 20)); look(); })"
+    chromium.run(f"step(1); step(2); {arrived}")
+
+    assert chromium.run(ends) == still
+    assert chromium.run("tell(2); document.querySelectorAll('animateMotion').length") > 0
     assert chromium.errors == []
 
 

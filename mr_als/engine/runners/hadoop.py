@@ -25,6 +25,7 @@ from mr_als.engine.parts import finished
 from mr_als.engine.runners.runner import Call, Runner
 from mr_als.engine.runners.yarn import capacity, end_orphans, tag_of
 from mr_als.errors import UsageError
+from mr_als.storage.hadoop_client import kerberos_trouble
 from mr_als.storage.places import scheme_of, storage_of
 
 from mrjob.fs.hadoop import HadoopFilesystem  # isort: skip  (after mrjob_fixes)
@@ -95,19 +96,20 @@ class Hadoop(Runner):
         application = interpretation.get("application_id") or ""
         where = f"; logs: yarn logs -applicationId {application}" if application else ""
         python = " ".join(made._opts["python_bin"] or ["python3"])
+        if trouble := kerberos_trouble(log):
+            return f"{trouble}{where}"
         if f"subprocess failed with code {UNFIT}" in log:
-            return (
-                f"{python} on a node cannot run a task, as a package is missing or Python is older than 3.10: {_ENVIRONMENT}{where}"
-            )
+            why = "because a package is missing or Python is older than 3.10"
+            return f"{python} on a node cannot run a task, {why}: {_ENVIRONMENT}{where}"
         if "Cannot run program" in log or "subprocess failed with code 127" in log:
             return f"there is no {python} on a node: {_ENVIRONMENT}{where}"
         if found := re.search(r"is running [^\n]*beyond the '?(?:PHYSICAL|physical)'? memory limit[^\n]*", log):
             return f"a task took more memory than its container has ({found[0].split('. Killing')[0]}); raise --task-memory{where}"
         if found := re.search(r'(?:Error Launching job : |Exception in thread "main" )(?:[\w.$]+: )?([^\n]+)', log):
-            return f"Hadoop does not take it: {found[1]}{where}"
+            return f"Hadoop rejects it: {found[1]}{where}"
         if found := re.search(r"(?:QuotaExceededException|TaskLimitException): ([^\n]*)|No space left on device", log):
             said = (found[1] or found[0]).rstrip(". ")
-            return f"there is no space for what a task writes ({said}); make some and run the same command again{where}"
+            return f"there is no space for the output of a task ({said}); make room and run the same command again{where}"
         return where.removeprefix("; ")
 
     def parts(self, output: str) -> list[str]:

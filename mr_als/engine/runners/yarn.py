@@ -1,19 +1,22 @@
-"""What YARN's ResourceManager is asked over HTTP: how much runs at a time, and which jobs a driver that was killed has left."""
+"""What YARN's ResourceManager is asked: how much runs at a time, and which jobs a driver that was killed has left.
+
+Over HTTP, which takes milliseconds; where the cluster asks for Kerberos by Hadoop's own client, which has the ticket.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import subprocess
+import re
 import time
 import urllib.error
 import urllib.request
 from typing import Any
 
 from mr_als.errors import JobFailedError, StorageError
+from mr_als.storage.hadoop_client import is_secure, run_client
 from mr_als.storage.hadoop_conf import read_conf
+from mr_als.storage.tls import tls_context
 
 _PATIENCE = 60.0  # seconds
 _UNFINISHED = "NEW,NEW_SAVING,SUBMITTED,ACCEPTED,RUNNING"
@@ -26,11 +29,17 @@ def tag_of(owner: str) -> str:
 
 def capacity() -> int:
     """Return the number of tasks that the cluster can run at a time: its virtual cores."""
+    if is_secure(read_conf()):
+        said = run_client("yarn", "node", "-list", "-showDetails")
+        return max(1, sum(int(cores) for cores in re.findall(r"Configured Resources : <.*?vCores:(\d+)", said)))
     return max(1, int(_ask("/ws/v1/cluster/metrics")["clusterMetrics"]["totalVirtualCores"]))
 
 
 def applications(owner: str) -> list[str]:
     """List the ids of the unfinished applications with the tag of `owner`."""
+    if is_secure(read_conf()):
+        said = run_client("yarn", "application", "-list", "-appTags", tag_of(owner), "-appStates", _UNFINISHED)
+        return re.findall(r"^\s*(application_\d+_\d+)\s", said, re.MULTILINE)
     found = _ask(f"/ws/v1/cluster/apps?applicationTags={tag_of(owner)}&states={_UNFINISHED}")
     return [app["id"] for app in (found.get("apps") or {}).get("app", [])]
 
@@ -39,23 +48,26 @@ def end_orphans(owner: str) -> list[str]:
     """End what an earlier driver of `owner` left running, and give the ids."""
     found = applications(owner)
     for application in found:
-        yarn = shutil.which("yarn") or os.path.join(os.environ.get("HADOOP_HOME", ""), "bin", "yarn")
-        done = subprocess.run([yarn, "application", "-kill", application], capture_output=True, text=True, check=False)
-        if done.returncode and application in applications(owner):
-            said = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-            msg = f"{application}, left by an earlier run, cannot be ended ({said}); try: yarn application -kill {application}"
-            raise JobFailedError(msg)
+        try:
+            run_client("yarn", "application", "-kill", application)
+        except StorageError as error:
+            if application in applications(owner):
+                msg = f"{application}, left by an earlier run, cannot be ended ({error}); try: yarn application -kill {application}"
+                raise JobFailedError(msg) from None
     return found
 
 
 def _ask(path: str) -> Any:
     """Ask the ResourceManager, the active one of a pair, for JSON; for a minute while it does not answer."""
     addresses = resource_managers(read_conf())
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    handlers: list[Any] = [urllib.request.ProxyHandler({})]
+    if any(address.startswith("https:") for address in addresses):
+        handlers.append(urllib.request.HTTPSHandler(context=tls_context()))
+    opener = urllib.request.build_opener(*handlers)
     until = time.monotonic() + _PATIENCE
     while True:
         for address in addresses:
-            request = urllib.request.Request(f"http://{address}{path}", headers={"Accept": "application/json"})
+            request = urllib.request.Request(f"{address}{path}", headers={"Accept": "application/json"})
             try:
                 with opener.open(request, timeout=20) as answer:
                     return json.load(answer)
@@ -69,9 +81,11 @@ def _ask(path: str) -> Any:
 
 def resource_managers(conf: dict[str, str]) -> list[str]:
     """List the web addresses of the ResourceManager, or of each one in a highly available pair."""
+    secure = conf.get("yarn.http.policy") == "HTTPS_ONLY"
+    scheme, key, port = ("https", "webapp.https.address", 8090) if secure else ("http", "webapp.address", 8088)
     suffixes = [f".{name.strip()}" for name in conf.get("yarn.resourcemanager.ha.rm-ids", "").split(",") if name.strip()] or [""]
     found = []
     for suffix in suffixes:
         host = conf.get(f"yarn.resourcemanager.hostname{suffix}", "localhost")
-        found.append(conf.get(f"yarn.resourcemanager.webapp.address{suffix}") or f"{host}:8088")
+        found.append(f"{scheme}://" + (conf.get(f"yarn.resourcemanager.{key}{suffix}") or f"{host}:{port}"))
     return found

@@ -59,7 +59,7 @@ function axes(drawn, box, xs, ys, names) {
   }
   drawn.append(shape("path", { class: "axis", d: `M${left} ${top} V${bottom} H${right}` }));
   write(drawn, (left + right) / 2, bottom + 32, names[0], "tick");
-  write(drawn, left - 5, top - 9, names[1], "tick", "start");
+  write(drawn, left, top - 9, names[1], "tick", "start");
   return { x, y };
 }
 
@@ -139,7 +139,7 @@ function animate(draw) {
   const frame = (now) => {
     const share = Math.min(Math.max((now - begun) / 450, 0), 1);
     draw(share * (2 - share));
-    if (share < 1) moving = requestAnimationFrame(frame);
+    moving = share < 1 ? requestAnimationFrame(frame) : 0;
   };
   moving = requestAnimationFrame(frame);
 }

@@ -82,9 +82,10 @@ function renderIndustry() {
   const a = { ...chosen, pairs_a_second: (chosen.pairs_a_second * chosen.case_rank) / chosen.rank };
   const found = extrapolate(a, chosen, join, data.known);
   const seconds = (value) => `${number(value, value < 10 ? 2 : value < 100 ? 1 : 0)} s`;
+  const nodeHours = `${number(found.node_hours, found.node_hours < 10 ? 1 : 0)} node-hours`;
   byId("half-seconds").textContent =
     `A half takes ${seconds(found.half)}, a training of ${chosen.iterations} iterations ${number(found.hours, 1)} hours ` +
-    `on ${chosen.nodes} machines: ${number(found.node_hours, 0)} node-hours.`;
+    `on ${chosen.nodes} machine${chosen.nodes === 1 ? "" : "s"}: ${nodeHours}.`;
   const shares = Object.entries(PARTS).map(([name, words]) => ({ name, words, value: found.parts[name] }));
   byId("bar").replaceChildren(...shares.map(({ name, value }) => {
     const part = element("span", { class: `part ${name}` });

@@ -76,7 +76,8 @@ function step(half, words = "") {
 }
 
 function render(words = "") {
-  const every = run(problem(), lastAllowed);
+  // enough of them for axes that stay as they are while one steps
+  const every = run(problem(), Math.max(state.half, Math.min(lastAllowed, 41)));
   const now = every[state.half];
   byId("next").textContent = `Next half: solve the ${nextSide()}`;
   byId("next").disabled = state.half === lastAllowed;

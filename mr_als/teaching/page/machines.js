@@ -1,6 +1,11 @@
 // Two machines: which records a user half sends under each join, and what is done again when something dies.
 
 const MACHINES = ["machine 0", "machine 1"];
+const HOW = {
+  broadcast: "Every map task gets all item vectors, and solves the users of its block.",
+  "full grid": "A map task has one item block's vectors, and sends what these add to each A and b; reduce tasks add up.",
+  "half grid": "Each item vector goes to the user blocks that need it; a reduce task has a block's plays and vectors, and solves.",
+};
 const told = { at: 0 };
 const numberOf = (task) => Number(task.split(" ")[1]);
 
@@ -70,7 +75,7 @@ function renderMachines() {
   byId("machine-back").disabled = told.at === 0;
   const places = placesAfter(seen);
   const begun = told.at && `Step ${told.at} of ${steps.length}. ${seen[told.at - 1].words} ${totals(seen)}`;
-  byId("machine-status").textContent = begun || `Nothing has happened yet. ${steps.length} steps follow.`;
+  byId("machine-status").textContent = begun || `${HOW[join]} ${steps.length} steps follow.`;
   renderRecords(seen);
   drawMachines(join, seen, places);
 }

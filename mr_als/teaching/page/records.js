@@ -32,17 +32,16 @@ function playsOf(plays, side, block) {
 const listed = (side, rows) => rows.map((n) => side.names[n]).join(" ");
 const blocksWith = (plays, side) => side.members.map((_, block) => block).filter((block) => playsOf(plays, side, block).pairs);
 
-// What a task reads besides plays and vectors, whatever the join: mr_als.teaching.trace.SHARED.
-const sharedBy = (tasks, rank) =>
-  tasks.map((task) => ({ task, what: "Y'Y, as spectrum and basis", bytes: packed([8 * rank, 8 * rank * rank]) }));
+// What a task that solves has of Y'Y, whatever the join.
+const shared = (task, rank) => ({ task, what: data.shared, bytes: packed([8 * rank, 8 * rank * rank]) });
 
 // Every task has all item vectors, and solves the block it reads.
 function broadcast(plays, { users, items }, rank) {
   const n = items.names.length;
-  const file = packed([8 * rank, 8 * rank * rank, 8 * n, 4 * n * rank]);
+  const both = packed([8 * rank, 8 * rank * rank, 8 * n, 4 * n * rank]);
   const reads = blocksWith(plays, users).flatMap((block, task) => [
-    ...sharedBy([`map ${task}`], rank),
-    { task: `map ${task}`, what: `all ${n} item vectors`, bytes: file - packed([8 * rank, 8 * rank * rank]) },
+    shared(`map ${task}`, rank),
+    { task: `map ${task}`, what: `all ${n} item vectors`, bytes: both - shared("", rank).bytes },
     { task: `map ${task}`, what: `plays of user block ${block}`, bytes: lineBytes(5, PIECE, playsOf(plays, users, block).bytes) },
   ]);
   return { reads, sent: [] };
@@ -51,7 +50,7 @@ function broadcast(plays, { users, items }, rank) {
 // A task has the vectors of one item block, and sends what these add to A and b of each user.
 function fullGrid(plays, { users, items }, rank) {
   const turned = transpose(plays);
-  const reads = sharedBy(["reduce 0", "reduce 1"], rank);
+  const reads = [0, 1].map((n) => shared(`reduce ${n}`, rank));
   const sent = [];
   items.members.forEach((members, task) => {
     if (!members.length) return;
@@ -71,7 +70,7 @@ function fullGrid(plays, { users, items }, rank) {
 
 // Plays and vectors of a block meet in its reducer; a vector is sent to the blocks that need it.
 function halfGrid(plays, { users, items }, rank) {
-  const reads = sharedBy(["map 0", "map 1", "reduce 0", "reduce 1"], rank);
+  const reads = ["map 0", "map 1", "reduce 0", "reduce 1"].map((task) => shared(task, rank));
   const sent = [];
   const needs = users.members.map((_, block) => playsOf(plays, users, block));
   const turned = transpose(plays);

@@ -1,0 +1,99 @@
+"""One Hadoop with Kerberos and TLS for all tests of this folder, in which this process is the user alice.
+
+`MR_ALS_SECURE_RUN=DIR` names one that `python -m local_hadoop.secure start --run DIR` has started.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from local_hadoop.fetch import CACHE
+from local_hadoop.secure import SecureCluster
+from mr_als.storage import tokens
+from mr_als.storage.places import storage_of
+from tests.hadoop.fixtures import running
+from tests.hadoop.runs import ROOT, SHORT, Logs, arrays_of, train_on
+from tests.toy import run, toy_lines, write
+
+# gives exit code, stdout and stderr
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="session")
+def secure() -> Iterator[SecureCluster]:
+    """Yield a running cluster; the token of this process is cancelled before it ends."""
+    lent = os.environ.get("MR_ALS_SECURE_RUN")
+    cluster = SecureCluster(Path(lent) if lent else CACHE / "hadoop-secure-test")
+    with running(cluster, bool(lent)):
+        yield cluster
+        for token in tokens._tokens.values():
+            token.close()
+        tokens._tokens.clear()
+
+
+@pytest.fixture
+def place(secure: SecureCluster) -> str:
+    """Return the URI of a folder of alice's for one test; it does not exist yet."""
+    return f"{secure.default_fs}/user/alice/{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(scope="session")
+def counts(secure: SecureCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logs]:
+    """Yield the logs of the toy data set here and there; models are copied to a cache of this session alone."""
+    local = write(tmp_path_factory.mktemp("logs") / "counts.tsv", toy_lines())
+    uri = f"{secure.default_fs}/user/alice/counts/counts.tsv"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        storage_of(uri).upload(local, uri)
+        yield Logs(local, uri)
+
+
+@pytest.fixture(scope="session")
+def expected(counts: Logs, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Return the arrays that every training by the plan `SHORT` must end with."""
+    model = tmp_path_factory.mktemp("models") / "inline"
+    run([counts.local], model, SHORT)
+    return arrays_of(str(model))
+
+
+@pytest.fixture(scope="session")
+def model(secure: SecureCluster, counts: Logs) -> str:
+    """Train on the cluster, and return the model's URI; no test changes it."""
+    uri = f"{secure.default_fs}/user/alice/models/m"
+    train_on(counts.uri, uri, tasks=2)
+    return uri
+
+
+@pytest.fixture
+def as_user(secure: SecureCluster) -> Command:
+    """Return a function that runs `mr-als` as a user in a process of its own, with variables for it alone."""
+
+    def run_as(user: str, *arguments: str, **variables: str) -> tuple[int, str, str]:
+        environment = {**os.environ, **secure.environment(user=user), "PYTHONPATH": str(ROOT), **variables}
+        words = [sys.executable, "-m", "mr_als", *arguments]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=900)
+        return done.returncode, done.stdout, done.stderr
+
+    return run_as
+
+
+@pytest.fixture
+def changed_conf(secure: SecureCluster, tmp_path: Path) -> Callable[[str, str, str], str]:
+    """Return a function that copies the configuration with a text in one of its files replaced, and gives the directory."""
+
+    def change(name: str, old: str, new: str) -> str:
+        shutil.copytree(secure.run / "conf", tmp_path / "conf")
+        text = (tmp_path / "conf" / name).read_text()
+        assert old in text
+        (tmp_path / "conf" / name).write_text(text.replace(old, new))
+        return str(tmp_path / "conf")
+
+    return change
