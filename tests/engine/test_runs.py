@@ -178,5 +178,7 @@ def test_a_run_of_another_format_is_refused_with_what_to_do(tmp_path):
     path = tmp_path / "work" / "run.json"
     path.write_text(path.read_text().replace('"format": 1', '"format": 7'))
 
-    with pytest.raises(ResumeError, match=r"run\.json: an unfinished run of format 7, .*finish it with the version that .*--restart"):
+    with pytest.raises(
+        ResumeError, match=r"run\.json: an unfinished run of format 7, .*finish it with the version that .*--restart"
+    ):
         run.start(PLAN)
