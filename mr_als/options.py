@@ -74,8 +74,6 @@ def memory(text: str) -> int:
 
 # resident memory of a task where none is given, bytes
 TASK_MEMORY = 1 << 30
-# segments of plays beyond which the older half are merged
-MAX_SEGMENTS = 100
 
 
 def share(text: str) -> str:

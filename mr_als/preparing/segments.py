@@ -1,7 +1,7 @@
 """Plays that grow: a directory of segments, each made of some logs. What is trained on is their sum.
 
 <directory>/segments.json   which segments there are, and all about them; replaced in one step
-<directory>/<attempt>/      the files of a segment, from which no threshold has left anything out; or those of the sum
+<directory>/<attempt>/      the files of a segment, from which no threshold has left anything out; of a run of them; of the sum
 <directory>/plays.json      the sum, made when it is asked for (`mr_als.preparing.summing`)
 """
 
@@ -18,7 +18,17 @@ from mr_als.logs.meaning.columns import differ
 from mr_als.options import InputOptions, flag_of
 from mr_als.storage.places import storage_of
 
-__all__ = ["FORMAT", "Segments", "check_options", "read_info", "read_segments", "refuse_segments", "write_segments"]
+__all__ = [
+    "FORMAT",
+    "Segments",
+    "check_names",
+    "check_options",
+    "of_segments",
+    "read_info",
+    "read_segments",
+    "refuse_segments",
+    "write_segments",
+]
 
 FORMAT = 1
 # what the sum is asked, not the segments
@@ -34,6 +44,7 @@ class Segments:
 
     options, ratings : what all were prepared with, as in `plays.json`; the thresholds and `blocks` are those of the sum
     each : what is known of each segment, in the order of adding
+    runs : likewise of the sums of some neighbours, which are in `of`: there are fewer of them to be added up
     dropped : fingerprints of logs whose segments were taken away, so that they do not come back
     """
 
@@ -41,12 +52,26 @@ class Segments:
     ratings: bool
     blocks: list[int]
     each: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
     dropped: dict[str, Any] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
         """The names of the segments' attempts."""
         return [one["attempt"] for one in self.each]
+
+    @property
+    def parts(self) -> list[dict[str, Any]]:
+        """What has to be added up: the longest runs, and the segments that are in none of them, in the order of adding."""
+        of = {name: one for one in self.each for name in of_segments(one)}
+        for run in sorted(self.runs, key=lambda run: len(run["of"])):
+            if all(name in of for name in run["of"]):
+                of |= dict.fromkeys(run["of"], run)
+        parts = list({one["attempt"]: one for one in of.values()}.values())
+        if sum(len(of_segments(one)) for one in parts) != len(self.each):
+            msg = "segments.json is damaged: a segment is in two runs; prepare the logs anew, into another directory"
+            raise DamagedDataError(msg)
+        return parts
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -57,6 +82,11 @@ class Segments:
     def thresholds(self) -> tuple[float, float]:
         """The plays of users and items below which the sum leaves them out."""
         return self.options["min_user_plays"], self.options["min_item_plays"]
+
+
+def of_segments(part: dict[str, Any]) -> list[str]:
+    """Return the names of the segments that a part is the sum of."""
+    return list(part.get("of", [part["attempt"]]))
 
 
 def read_segments(directory: str) -> Segments | None:

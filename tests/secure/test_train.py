@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import uuid
 from pathlib import Path
 
 import pytest
 
-import mr_als
 from mr_als.storage import tokens
 from mr_als.storage.places import storage_of
-from tests.hadoop.runs import ONE, arrays_of, driver, train_on
+from tests.hadoop.runs import ONE, ROOT, arrays_of, driver, train_on
 
 pytestmark = pytest.mark.secure
 
@@ -68,7 +68,6 @@ def test_it_trains_recommends_evaluates_explains_and_shows_no_token(seen, counts
     storage_of(test).write(test, b"user-0\ttaste-1-item-1\t3\n")
     told = []
     for command in (
-        ["recommend", "--model", model, "--output", f"{place}/top", "-n", "3", *HADOOP],
         ["evaluate", "--model", model, f"{place}/test", "--json", *HADOOP],
         ["explain", "--model", model, "user-0", "taste-0-item-1", "--json", "-v"],
         ["verify", "--model", model, "-v"],
@@ -81,8 +80,25 @@ def test_it_trains_recommends_evaluates_explains_and_shows_no_token(seen, counts
     assert seen.leaks(*told) == []
     (tmp_path / "leak").write_text(seen.tokens[0])
     assert seen.leaks(seen.tokens[0]) == ["text 0", str(tmp_path / "leak")]  # or the line before says nothing
-    top = b"".join(storage_of(place).read(path) or b"" for path in storage_of(place).expand([f"{place}/top/part-*"]))
-    assert len(top.splitlines()) == 3 * len(mr_als.load(model).user_ids)
+
+
+def test_the_commands_of_the_page_do_what_it_says(secure, counts, cli, monkeypatch):
+    """From kinit to explain, as alice, as they stand there."""
+    page = (ROOT / "docs/engines.md").read_text().split("**Try it in five minutes**")[1].split("    kinit")[1].split("\n\n")[0]
+    principal, *commands = (line.strip() for line in page.splitlines())
+    secure.kdc.ticket(principal, secure.cache("alice"))
+    monkeypatch.chdir(ROOT)
+
+    for program, *words in map(shlex.split, commands):
+        if program == "hadoop":
+            secure.command(program, *words)
+        else:
+            code, out, err = cli(*words)
+            assert code == 0, err
+
+    assert "Crooked Brass (jazz)" in out
+    top = storage_of(secure.default_fs).expand([f"{secure.default_fs}/user/alice/top10/part-*"])
+    assert top
 
 
 def test_a_ticket_that_expires_in_the_middle_ends_the_run_in_a_line_that_says_kinit_and_with_one_it_goes_on(
@@ -112,7 +128,7 @@ def test_a_ticket_that_expires_in_the_middle_ends_the_run_in_a_line_that_says_ki
 def test_a_ticket_that_may_be_renewed_is_and_tokens_are_replaced_in_time(secure, counts, place, monkeypatch, tmp_path):
     """An iteration takes longer than the ticket is valid, and longer than a token."""
     cache, fetch, fetched = tmp_path / "ticket", tokens._fetch, []
-    secure.kdc.ticket("alice", cache, "-l", "45s", "-r", "1h")
+    secure.kdc.ticket("alice", cache, "-l", "60s", "-r", "1h")
     first = subprocess.run(["klist", "-c", str(cache)], capture_output=True, text=True, check=True).stdout
     monkeypatch.setenv("KRB5CCNAME", str(cache))
     monkeypatch.setattr(tokens, "_fetch", lambda file_system: fetched.append(fetch(file_system)) or fetched[-1])
