@@ -116,7 +116,7 @@ def check(args: argparse.Namespace) -> None:
     if args.replan and (args.logs or args.add or args.drop):
         msg = "--replan reads no logs; give it alone with --plays DIR, and add or drop by a command of its own"
     elif args.logs and args.drop and not args.add:
-        msg = "--drop takes away, and LOGS are given; give --add to add them"
+        msg = "--drop removes segments, but LOGS are given; use --add to add them"
     elif not args.logs and not (args.replan or (args.drop and not args.add)):
         msg = "no LOGS; name log files, directories or globs"
     else:

@@ -148,7 +148,7 @@ def _new_logs(logs: Sequence[str], segments: Segments, task: Task) -> tuple[Logs
     if changed := [path for path in prints if path in known and prints[path] != known[path]]:
         msg = (
             f"{changed[0]} has changed (size or time) since it was added to {task.directory}, and what it held is not taken out; "
-            "prepare all logs anew into another directory"
+            "prepare all logs again into another directory"
         )
         raise BadInputError(msg)
     new = tuple(path for path in found.paths if path not in known and prints[path] != gone.get(path))

@@ -154,7 +154,7 @@ def _check(data: Any, segment: dict[str, Any]) -> None:
     except DamagedDataError as error:
         first, *more = sorted(segment["inputs"])
         logs = f"{first}{f' and {len(more)} more logs' if more else ''}"
-        msg = f"{error}; it held {logs}: prepare all logs anew, into another directory"
+        msg = f"{error}; it held {logs}: prepare all logs again, into another directory"
         raise DamagedDataError(msg) from None
 
 

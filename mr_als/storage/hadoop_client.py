@@ -23,11 +23,13 @@ _MEANING = (
     (r"Clock skew too great", "the clock of this machine is not that of the Kerberos server; set it, then kinit " + _AGAIN),
     (r"Cannot (?:contact any|locate) KDC|Receive timed out|KDC unreachable", "the Kerberos server does not answer; see that it can "
      "be reached (/etc/krb5.conf), then kinit " + _AGAIN),
+    (r"failure to login: for principal: (\S+)", "there is no key of {0} where KRB5KEYTAB says; see it and "
+     "KRB5PRINCIPAL, or unset both, run kinit " + _AGAIN),
     (r"Can't get Kerberos realm", "this machine knows no Kerberos realm; take the company's /etc/krb5.conf, then kinit " + _AGAIN),
 )  # fmt: skip
 _NO_TICKET = (
     r"Failed to find any Kerberos t(?:gt|icket)|Client cannot authenticate via|Ticket expired|No valid credentials provided"
-    r"|Delegation Token can be issued only with kerberos|SIMPLE authentication is not enabled|Login failure for user"
+    r"|Delegation Token can be issued only with kerberos|SIMPLE authentication is not enabled"
 )
 
 

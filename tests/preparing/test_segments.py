@@ -196,7 +196,7 @@ def test_preparing_at_once_what_was_added_to_is_refused_with_what_to_do(logs, tm
     [
         ({"half_life": 30.0, "as_of": "2024-04-01"}, "--half-life 30.0: .* were made with 'none'; .* cannot be carried to another"),
         ({"min_ms_played": 1000}, "--min-ms-played 1000: the plays .* were made with 30000"),
-        ({"since": "2024-03-02"}, "--since 2024-03-02: .* prepare all logs anew into another directory"),
+        ({"since": "2024-03-02"}, "--since 2024-03-02: .* prepare all logs again into another directory"),
         ({"min_user_plays": 2.0}, "--min-user-plays 2.0: .* were made with 3"),
         ({"salt": 1}, "--salt 1: .* were made with 'none'"),
         ({"user_blocks": "5"}, "--user-blocks 5: .* has 3; change it with `mr-als prepare --plays .* --replan`"),
@@ -380,7 +380,7 @@ def test_one_at_a_time_but_a_sum_that_is_there_is_read_by_all(logs, tmp_path):
     with held(directory):
         assert blocks_of(open_plays(directory)) == before
         for work in (lambda: grow(logs, task(directory)), lambda: replan(task(directory, InputOptions()))):
-            with pytest.raises(BusyError, match="works on it"):
+            with pytest.raises(BusyError, match="is working on it"):
                 work()
 
 
@@ -521,7 +521,7 @@ def test_an_unfinished_run_sees_what_was_added_but_not_that_some_were_added_up(l
         (lambda place: (place / "segments.json").write_text('{"format": 1, "each'), "segments.json is damaged .* prepare the logs"),
         (lambda place: (place / "segments.json").write_text('{"format": 2}'), "has format 2, and this mr_als reads 1"),
         (lambda place: (place / "segments.json").write_text("[]"), "segments.json is damaged"),
-        (lambda place: next(place.glob("attempt-*/users.raw")).write_bytes(b"?"), "it held .*: prepare all logs anew"),
+        (lambda place: next(place.glob("attempt-*/users.raw")).write_bytes(b"?"), "it held .*: prepare all logs again"),
         (lambda place: (place / "plays.json").write_text("{"), ""),
         (lambda place: (place / "plays.json").unlink(), ""),
     ],
@@ -546,7 +546,7 @@ def test_damage_is_named_and_a_lost_sum_is_made_again(damage, said, logs, tmp_pa
         ([], "no LOGS; name log files"),
         (["--add"], "no LOGS; name log files"),
         (["--add", "--drop", "3d"], "no LOGS"),
-        (["LOG", "--drop", "3d"], "give --add to add them"),
+        (["LOG", "--drop", "3d"], "use --add to add them"),
         (["LOG", "--replan"], "--replan reads no logs"),
         (["--replan", "--drop", "3d"], "--replan reads no logs"),
     ],
@@ -569,3 +569,20 @@ def test_the_command_prints_what_became_of_the_directory(logs, tmp_path, cli):
     assert out.splitlines()[:5] == ["added\t2", "skipped\t2", "dropped\t1", "segments\t1", "logs\t2"]
     assert cli("prepare", *logs, *command, "--json")[1].count('"added": 0, "skipped": 4') == 1
     assert "--salt 3: the plays in" in cli("prepare", "--plays", tmp_path / "plays", "--replan", "--salt", "3")[2]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"options": "word"}, {"options": {}}, {"each": 7}, {"each": [3]}, {"each": [{}]}, {"blocks": "x"}, {"dropped": []}], ids=str
+)
+def test_segments_with_fields_of_other_kinds_are_damaged(fields, tmp_path, cli):
+    log = tmp_path / "log.tsv"
+    log.write_text("ann\tjazz\t3\nbob\tsoul\t1\n")
+    assert cli("prepare", log, "--plays", tmp_path / "plays", "--add", "-q")[0] == 0
+    path = tmp_path / "plays" / "segments.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+    for command in (("train", "--model", tmp_path / "model"), ("prepare", log, "--add"), ("prepare", "--replan")):
+        code, _, err = cli(*command, "--plays", tmp_path / "plays", "-q")
+
+        assert (code, len(err.splitlines())) == (1, 1), command
+        assert "segments.json is damaged" in err

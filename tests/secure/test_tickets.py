@@ -37,7 +37,8 @@ def test_without_a_token_it_answers_nobody(secure):
 
 def test_no_ticket_an_expired_one_and_a_wrong_principal_are_one_line_that_says_kinit(as_user, secure, tmp_path, changed_conf):
     secure.kdc.ticket("alice", tmp_path / "expired", "-l", "1s")
-    other = changed_conf("hdfs-site.xml", "nn/localhost@", "namenode/localhost@")
+    pattern = "<property><name>dfs.namenode.kerberos.principal.pattern</name><value>namenode/*</value></property>"
+    other = changed_conf("hdfs-site.xml", "</configuration>", f"{pattern}</configuration>")
     model = f"{secure.default_fs}/user/alice/none"
     for variables, words in (
         ({"KRB5CCNAME": str(tmp_path / "none")}, "the cluster asks for Kerberos, and there is no ticket: run kinit"),
@@ -46,7 +47,7 @@ def test_no_ticket_an_expired_one_and_a_wrong_principal_are_one_line_that_says_k
             r"the server is nn/localhost@MR-ALS.TEST, which is not the principal in the configuration here",
         ),
         ({"KRB5CCNAME": str(tmp_path / "expired")}, "the Kerberos ticket of alice@MR-ALS.TEST has expired: run kinit"),
-        ({"KRB5PRINCIPAL": "carol", "KRB5KEYTAB": str(secure.kdc.keytab("alice"))}, "kinit"),
+        ({"KRB5PRINCIPAL": "carol", "KRB5KEYTAB": str(secure.kdc.keytab("alice"))}, "there is no key of carol"),
     ):
         code, out, err = as_user("alice", *EXPLAIN, model, **variables)
         assert (code, out) == (1, ""), err

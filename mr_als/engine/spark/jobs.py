@@ -71,7 +71,7 @@ def build_there(context: Any, call: Call, job_class: type[Any], *, with_reducer:
         rdd = context.parallelize(ranges, len(ranges)).mapPartitions(step.read_lines)
         return _reduced(rdd, step, call.reduces)
     first, *others = call.data
-    if not isinstance(first, Parts):
+    if not (job_class.LASTING and isinstance(first, Parts)):
         rdd = context.parallelize(call.inputs, len(call.inputs)).mapPartitions(Files(surroundings).read)
         return _reduced(rdd, step, call.reduces) if with_reducer else rdd.mapPartitionsWithIndex(step.map_to_part)
     blocks = laid(context, first, surroundings)
