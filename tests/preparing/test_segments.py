@@ -353,7 +353,9 @@ def test_plays_elsewhere_are_added_up_where_they_lie(monkeypatch):
     monkeypatch.setattr("mr_als.preparing.summing.read_segments", lambda _: Segments(asdict(CHOSEN), False, [3, 2]))
     monkeypatch.setattr("mr_als.preparing.summing.read_info", lambda _: {})
 
-    with pytest.raises(UsageError, match=r"hdfs:///plays: its segments have not been added up yet, .* give -r hadoop"):
+    with pytest.raises(
+        UsageError, match=r"hdfs:///plays: its segments have not been added up yet, .* give -r hadoop, emr or spark"
+    ):
         open_plays("hdfs:///plays")
 
 
@@ -572,7 +574,9 @@ def test_the_command_prints_what_became_of_the_directory(logs, tmp_path, cli):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"options": "word"}, {"options": {}}, {"each": 7}, {"each": [3]}, {"each": [{}]}, {"blocks": "x"}, {"dropped": []}], ids=str
+    "fields",
+    [{"options": "word"}, {"options": {}}, {"each": 7}, {"each": [3]}, {"each": [{}]}, {"blocks": "x"}, {"dropped": []}],
+    ids=str,
 )
 def test_segments_with_fields_of_other_kinds_are_damaged(fields, tmp_path, cli):
     log = tmp_path / "log.tsv"
