@@ -94,7 +94,9 @@ def run(args: argparse.Namespace) -> int:
         progress.say("measuring this machine: training a smaller copy of the data")
         measured = calibrate(sizes, options, here, choices.join, choices.kernel)
     cluster = from_namespace(ClusterOptions, args)
-    found = make_plan(sizes, known, choices, here, measured, cluster) | {"weights": plan_of_weights(sizes, options.weights)}
+    found = make_plan(sizes, known, choices, here, measured, cluster, runner.lasting) | {
+        "weights": plan_of_weights(sizes, options.weights)
+    }
     if args.json:
         print_json(found)
     else:
