@@ -104,6 +104,13 @@ def test_the_words_of_java_are_said_so_that_one_knows_what_to_do(log, words):
     assert "yarn logs -applicationId application_1_2" in explained
 
 
+def test_names_of_files_are_uris_to_hadoop():
+    def named(prefix):
+        yield f"hdfs://n:8020/{prefix} models/Jürgen, #1/a.py#a.py"
+
+    assert list(hadoop._quoted(named, "My")) == ["hdfs://n:8020/My%20models/J%C3%BCrgen%2C%20%231/a.py#a.py"]
+
+
 def test_a_task_that_solves_for_long_shows_that_it_lives(monkeypatch, capsys):
     monkeypatch.setattr(job, "SIGN_OF_LIFE", -1.0)
     vectors = np.arange(12, dtype=np.float32).reshape(6, 2)
