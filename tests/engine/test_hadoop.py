@@ -56,6 +56,15 @@ def test_output_on_this_machine_is_refused():
         pass
 
 
+@pytest.mark.parametrize("name", ["my models", "a,b", "50%", "a#b"])
+def test_output_in_a_directory_that_hadoop_takes_no_files_from_is_refused(name):
+    with (
+        pytest.raises(UsageError, match="Hadoop hands files to tasks by URI, and takes none with '.'; give another name"),
+        RUNNER.arguments(Call("mr_solve", [], f"hdfs:///{name}/a/output")),
+    ):
+        pass
+
+
 def test_a_tag_is_one_that_yarn_takes_and_each_model_has_its_own():
     tags = {yarn.tag_of(f"hdfs://host/models/{name}") for name in ("a", "A", "ä" * 500)}
 

@@ -34,6 +34,8 @@ from mrjob.fs.hadoop import HadoopFilesystem  # isort: skip  (after mrjob_fixes)
 
 # of a task's JVM: its heap, and all of it with code, threads and buffers
 HEAP, JVM = 320 << 20, 512 << 20
+# what may not be in a path of -files, quoted or not: its client undoes the quotes of a URI before it reads it again as one
+_NO_URI = ' "<>\\^`{|}%#?,'
 
 
 class Hadoop(Runner):
@@ -56,9 +58,12 @@ class Hadoop(Runner):
         Raises
         ------
         UsageError
-            If the output would be on this machine.
+            If the output would be on this machine, or where Hadoop takes no files from.
         """
         check_output(self, call.output)
+        if found := set(_NO_URI) & set(call.output):
+            msg = f"{call.output}: Hadoop hands files to tasks by URI, and takes none with {sorted(found)[0]!r}; give another name"
+            raise UsageError(msg)
         megabytes = container(call.task_memory)
         options = {
             "bootstrap_mrjob": False,
