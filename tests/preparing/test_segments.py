@@ -569,3 +569,20 @@ def test_the_command_prints_what_became_of_the_directory(logs, tmp_path, cli):
     assert out.splitlines()[:5] == ["added\t2", "skipped\t2", "dropped\t1", "segments\t1", "logs\t2"]
     assert cli("prepare", *logs, *command, "--json")[1].count('"added": 0, "skipped": 4') == 1
     assert "--salt 3: the plays in" in cli("prepare", "--plays", tmp_path / "plays", "--replan", "--salt", "3")[2]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"options": "word"}, {"options": {}}, {"each": 7}, {"each": [3]}, {"each": [{}]}, {"blocks": "x"}, {"dropped": []}], ids=str
+)
+def test_segments_with_fields_of_other_kinds_are_damaged(fields, tmp_path, cli):
+    log = tmp_path / "log.tsv"
+    log.write_text("ann\tjazz\t3\nbob\tsoul\t1\n")
+    assert cli("prepare", log, "--plays", tmp_path / "plays", "--add", "-q")[0] == 0
+    path = tmp_path / "plays" / "segments.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+    for command in (("train", "--model", tmp_path / "model"), ("prepare", log, "--add"), ("prepare", "--replan")):
+        code, _, err = cli(*command, "--plays", tmp_path / "plays", "-q")
+
+        assert (code, len(err.splitlines())) == (1, 1), command
+        assert "segments.json is damaged" in err
