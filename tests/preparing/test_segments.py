@@ -572,7 +572,9 @@ def test_the_command_prints_what_became_of_the_directory(logs, tmp_path, cli):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"options": "word"}, {"options": {}}, {"each": 7}, {"each": [3]}, {"each": [{}]}, {"blocks": "x"}, {"dropped": []}], ids=str
+    "fields",
+    [{"options": "word"}, {"options": {}}, {"each": 7}, {"each": [3]}, {"each": [{}]}, {"blocks": "x"}, {"dropped": []}],
+    ids=str,
 )
 def test_segments_with_fields_of_other_kinds_are_damaged(fields, tmp_path, cli):
     log = tmp_path / "log.tsv"
