@@ -35,7 +35,8 @@ FORMAT = 1
 # what readers rely on, of all and of each segment
 FIELDS: dict[str, Any] = {
     "dropped": dict,
-    "options": {"salt": int, "duplicates": str, "min_user_plays": NUMBER, "min_item_plays": NUMBER},
+    "options": {"salt": int, "duplicates": str, "user_blocks": str, "item_blocks": str}
+    | {"min_user_plays": NUMBER, "min_item_plays": NUMBER},
 }
 SEGMENT = {"attempt": str, "n_users": int, "n_items": int, "pairs": int, "plays": NUMBER, "blocks": [int], "inputs": dict}
 SEGMENT |= {
