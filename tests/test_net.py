@@ -99,7 +99,7 @@ def test_what_a_library_raises_while_it_reads_is_one_sentence(error, logs, cli, 
         (OSError(errno.EIO, "Input/output error"), "mr-als: Input/output error"),
         (OSError("something odd"), "mr-als: something odd"),
         (OSError(), "mr-als: OSError"),
-        (OSError(errno.ENOSPC, "No space left on device", "a"), "a: No space left on device; what is finished counts: make room"),
+        (OSError(errno.ENOSPC, "No space left on device", "a"), "a: No space left on device; finished work is kept; make room"),
         (MemoryError("Unable to allocate 7.45 GiB"), "not enough memory (Unable to allocate 7.45 GiB); give a smaller"),
     ],
 )

@@ -76,6 +76,9 @@ def plan_in_words(plan: dict[str, Any]) -> str:
         lines.append(_row("  seconds on this machine", *(f"{half['seconds']:.3g}" for half in halves)))
     lines += ["", "resident memory per process", *(_row(f"  {name}", size(n_bytes)) for name, n_bytes in plan["memory"].items())]
     lines += [_row(f"  largest process here, -r {plan['runner']}", size(plan["memory_of_this_machine"]))]
+    if "executors" in plan:
+        lines += ["", "all executors of Spark together", _row("  plays, in memory or on disk", size(plan["executors"]["plays"]))]
+        lines += [_row("  each: the fixed side, mapped", size(plan["executors"]["vectors"]))] * bool(plan["executors"]["vectors"])
     lines += [f"  {plan['too_large']}"] * bool(plan["too_large"]) + [""]
     lines += _time_in_words(plan) if "measured" in plan else ["time      not measured"]
     return "\n".join(lines) + "\n"

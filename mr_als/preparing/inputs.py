@@ -115,7 +115,7 @@ def find_layouts(paths: Sequence[str], options: InputOptions, *, ratings: bool =
 
 
 def _by_layout(every: Sequence[Detected | None]) -> tuple[tuple[Detected, ...], tuple[int, ...]]:
-    """Give files that differ in their headers alone one layout, with all these; the first file of each, and the number of each."""
+    """Assign files that differ only in their headers one layout with all of these; return the first of each, and their numbers."""
     examples: dict[Layout, Detected] = {}
     headers: dict[Layout, dict[bytes, None]] = {}
     bare = [replace(one.layout, header=()) if one else None for one in every]

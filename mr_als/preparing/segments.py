@@ -93,7 +93,7 @@ class Segments:
     @property
     def inputs(self) -> dict[str, Any]:
         """Fingerprints of all logs that are in."""
-        return {path: print_ for one in self.each for path, print_ in one["inputs"].items()}
+        return {path: mark for one in self.each for path, mark in one["inputs"].items()}
 
     @property
     def thresholds(self) -> tuple[float, float]:

@@ -112,6 +112,15 @@ def test_cores_beyond_the_number_of_blocks_solve_nothing():
     assert one == ten
 
 
+def test_where_plays_stay_a_half_reads_none_of_them_again():
+    sizes = guess_sizes(100_000, 50_000, 10_000_000, (100, 100), 64)
+    measured = Measured(0.1, (1e-6, 1e-6), 0.0, 1)
+
+    again, stay = (cluster_seconds(sizes, "broadcast", measured, ClusterOptions(), lasting)["moving"] for lasting in (False, True))
+
+    assert stay < again
+
+
 @pytest.mark.parametrize("join", ["broadcast", "shuffle"])
 def test_calibration_trains_a_copy_and_gives_costs(join, monkeypatch):
     monkeypatch.setattr("mr_als.training.calibrate.WORK", {"cg": 1 << 14, "cholesky": 1 << 14})

@@ -489,7 +489,7 @@ def test_plays_of_another_format_are_refused_with_what_to_do(log, tmp_path):
     edited(tmp_path / "plays", format=7)
 
     with pytest.raises(
-        DamagedDataError, match=r"plays\.json has format 7, and mr_als .* reads format 1; use the mr_als that wrote"
+        DamagedDataError, match=r"plays\.json has format 7, and mr_als .* reads format 1; use the version that wrote"
     ):
         read_plays(str(tmp_path / "plays"))
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from local_hadoop.secure import SecureCluster
 from mr_als.storage import tokens
 from mr_als.storage.places import storage_of
 from tests.hadoop.fixtures import running
-from tests.hadoop.runs import ROOT, SHORT, Logs, arrays_of, train_on
+from tests.hadoop.runs import ROOT, SHORT, Logs, arrays_of
 from tests.toy import run, toy_lines, write
 
 # gives exit code, stdout and stderr
@@ -65,11 +66,27 @@ def expected(counts: Logs, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 
 @pytest.fixture(scope="session")
-def model(secure: SecureCluster, counts: Logs) -> str:
-    """Train on the cluster, and return the model's URI; no test changes it."""
-    uri = f"{secure.default_fs}/user/alice/models/m"
-    train_on(counts.uri, uri, tasks=2)
-    return uri
+def session(secure: SecureCluster, counts: Logs) -> list[tuple[list[str], subprocess.CompletedProcess[str]]]:
+    """Run the commands that docs/engines.md gives to try a company's cluster, as alice, from kinit to explain."""
+    page = (ROOT / "docs/engines.md").read_text().split("**Try it in five minutes**")[1].split("\n\n")[1]
+    commands = [shlex.split(line) for line in page.splitlines()]
+    assert commands[0] == ["kinit", "alice"]
+    secure.kdc.ticket("alice", secure.cache("alice"))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = []
+    for program, *words in commands[1:]:
+        start = [sys.executable, "-m", "mr_als"] if program == "mr-als" else [program]
+        done.append(
+            (words, subprocess.run([*start, *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False))
+        )
+    return done
+
+
+@pytest.fixture(scope="session")
+def model(session: list[tuple[list[str], subprocess.CompletedProcess[str]]]) -> str:
+    """Return the URI of the model that was trained by these commands; no test changes it."""
+    words = session[1][0]
+    return words[words.index("--model") + 1]
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ class Spark(Runner):
     """Spark, on this machine or where --master says."""
 
     name = "spark"
-    here_or_there = True
+    here_or_there = lasting = True
     # loaded once a worker, which lives as long as the session
     compiled_work = 1 << 24
 
