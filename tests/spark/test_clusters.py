@@ -13,6 +13,7 @@ import pyspark
 import pytest
 
 from mr_als.cli import main
+from mr_als.engine.runners import spark
 from mr_als.engine.spark import session
 from mr_als.engine.spark.submit import write_package
 from mr_als.preparing.plays import read_plays
@@ -87,6 +88,18 @@ def test_plays_in_hdfs_grow_to_the_bytes_of_all_logs_at_once(cluster, toy, folde
     assert [(n, bytes(b)) for side in SIDES for n, b in getattr(grown, side).blocks()] == [
         (n, bytes(b)) for side in SIDES for n, b in getattr(whole, side).blocks()
     ]
+
+
+def test_workers_that_share_a_directory_read_references_and_end_with_the_bytes_of_inline(
+    cluster, toy, undisturbed, tmp_path, monkeypatch
+):
+    """As on NFS: here all see the files of this machine."""
+    monkeypatch.setattr(spark, "_file_system", lambda path: "nfs4")
+    on = ["-r", "spark", "--master", cluster.url, *words("-D", SMALL)]
+
+    assert main(["train", toy.local, "--model", str(tmp_path / "m"), "--join", "shuffle", *PLAN, *on]) == 0
+
+    assert arrays_of(str(tmp_path / "m")) == undisturbed["shuffle"]
 
 
 def test_recommends_splits_and_evaluates_over_hdfs_as_inline_does(cluster, toy, folder, tmp_path):
