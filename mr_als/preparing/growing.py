@@ -144,7 +144,7 @@ def _new_logs(logs: Sequence[str], segments: Segments, task: Task) -> tuple[Logs
     """Find the logs that are not in yet, and count the others, which are named."""
     known, gone = segments.inputs, segments.dropped
     found = Logs.of(logs, task.engine.form, {**known, **gone})
-    prints = {path: [*print_] for path, print_ in found.fingerprint().items()}
+    prints = {path: [*mark] for path, mark in found.fingerprint().items()}
     if changed := [path for path in prints if path in known and prints[path] != known[path]]:
         msg = (
             f"{changed[0]} has changed (size or time) since it was added to {task.directory}, and what it held is not taken out; "
@@ -188,7 +188,7 @@ def _without(segments: Segments, drop: str, task: Task) -> Segments:
                 f"warning: prepare: plays from {in_words(first)} to {in_words(one['times'][1])} are one segment, which stays, "
                 f"though --drop {drop} is {in_words(bound)}; what is added a day at a time can be dropped a day at a time"
             )
-    paths = {path: print_ for one in gone for path, print_ in one["inputs"].items()}
+    paths = {path: mark for one in gone for path, mark in one["inputs"].items()}
     task.progress.say(f"prepare: dropped {len(gone)} segment(s) of {len(paths)} log(s), older than {in_words(bound)}")
     names = {one["attempt"] for one in kept}
     runs = [run for run in segments.runs if names.issuperset(run["of"])]
@@ -209,7 +209,7 @@ def _moment(drop: str, segments: Segments) -> float:
 
 def _tell(segments: Segments, task: Task) -> None:
     """Say when there are too few blocks for so much."""
-    sizes = {path: int(print_[0]) for path, print_ in segments.inputs.items()}
+    sizes = {path: int(mark[0]) for path, mark in segments.inputs.items()}
     auto = choose_blocks(plain_bytes(sizes), task.plan.task_memory)
     wanted = given_or((auto, auto), replace(task.options, **{n: segments.options[n] for n in ("user_blocks", "item_blocks")}))
     if any(asked >= 2 * have for asked, have in zip(wanted, segments.blocks, strict=True)):

@@ -35,7 +35,7 @@ def replan(task: Task) -> Plays:
         asked = segments or Segments(info["options"], info.get("ratings", False), info["blocks"], [info])
         others = replace(task.options, user_blocks="auto", item_blocks="auto")
         check_options(asked, others, directory, ratings=task.ratings, reads=False)
-        sizes = {path: int(print_[0]) for path, print_ in asked.inputs.items()}
+        sizes = {path: int(mark[0]) for path, mark in asked.inputs.items()}
         auto = choose_blocks(plain_bytes(sizes), task.plan.task_memory)
         cut = _cut_at_once if segments is None else _cut
         grown, info = cut(asked, [*given_or((auto, auto), task.options)], task)

@@ -35,7 +35,8 @@ FORMAT = 1
 # what readers rely on, of all and of each segment
 FIELDS: dict[str, Any] = {
     "dropped": dict,
-    "options": {"salt": int, "duplicates": str, "min_user_plays": NUMBER, "min_item_plays": NUMBER},
+    "options": {"salt": int, "duplicates": str, "user_blocks": str, "item_blocks": str}
+    | {"min_user_plays": NUMBER, "min_item_plays": NUMBER},
 }
 SEGMENT = {"attempt": str, "n_users": int, "n_items": int, "pairs": int, "plays": NUMBER, "blocks": [int], "inputs": dict}
 SEGMENT |= {
@@ -92,7 +93,7 @@ class Segments:
     @property
     def inputs(self) -> dict[str, Any]:
         """Fingerprints of all logs that are in."""
-        return {path: print_ for one in self.each for path, print_ in one["inputs"].items()}
+        return {path: mark for one in self.each for path, mark in one["inputs"].items()}
 
     @property
     def thresholds(self) -> tuple[float, float]:

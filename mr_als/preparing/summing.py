@@ -67,7 +67,7 @@ def _engine_for(directory: str, engine: Engine) -> Engine:
     if scheme_of(directory) == "file":
         return place_for(directory, Engine() if engine.on_cluster else engine)
     if not engine.on_cluster:
-        msg = f"{directory}: its segments have not been added up yet, which is done where they lie: give -r hadoop, or -r emr"
+        msg = f"{directory}: its segments have not been added up yet, which is done where they lie: give -r hadoop, emr or spark"
         raise UsageError(msg)
     return place_for(directory, engine)
 

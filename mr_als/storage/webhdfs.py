@@ -87,7 +87,7 @@ class WebHdfs:
         self._token = token_of(f"{scheme}://{self.authority}", conf, self._cancel) if is_secure(conf) else None
         # a cluster is never behind the proxy that leads out of it
         handlers: list[Any] = [urllib.request.ProxyHandler({}), _NoRedirect]
-        if any(address.startswith("https:") for address in self._addresses):
+        if conf.get("dfs.http.policy") == "HTTPS_ONLY" or any(address.startswith("https:") for address in self._addresses):
             handlers.append(urllib.request.HTTPSHandler(context=tls_context()))
         self._open = urllib.request.build_opener(*handlers).open
 
@@ -123,9 +123,6 @@ class WebHdfs:
                         raise
                 except (OSError, http.client.HTTPException) as error:
                     reason = f"{base}: {error}"
-                    if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
-                        msg = f"{reason}; {_UNTRUSTED}"
-                        raise StorageError(msg) from None
                 self._addresses.append(self._addresses.pop(0))  # the other NameNode of a pair
             if time.monotonic() > until:
                 msg = f"{uri}: HDFS does not answer ({reason}); is the NameNode up, and WebHDFS on (dfs.webhdfs.enabled)?"
@@ -142,7 +139,7 @@ class WebHdfs:
         words = urlencode({"op": "CANCELDELEGATIONTOKEN", "token": token, "delegation": token})
         for base in self._addresses:
             with contextlib.suppress(RemoteError, OSError, http.client.HTTPException):
-                self._send("PUT", f"{base}/webhdfs/v1/?{words}").close()
+                self._send("PUT", f"{base}/webhdfs/v1/?{words}", seconds=10).close()
 
     def json(self, method: str, operation: str, uri: str, **query: Any) -> Any:
         """Ask for an operation, and give what is answered: JSON, or nothing."""
@@ -165,14 +162,20 @@ class WebHdfs:
                     answer = self._send(method, place, file)
         return answer
 
-    def _send(self, method: str, url: str, file: BinaryIO | None = None) -> Any:
+    def _send(self, method: str, url: str, file: BinaryIO | None = None, seconds: float = 120) -> Any:
         headers = {"Content-Type": "application/octet-stream"} if file else {}
         try:
-            return self._open(urllib.request.Request(url, data=file, method=method, headers=headers), timeout=120)
+            return self._open(urllib.request.Request(url, data=file, method=method, headers=headers), timeout=seconds)
         except urllib.error.HTTPError as answer:
             if answer.code in _REDIRECTS:
                 return answer
             raise _remote_error(answer) from None
+        except urllib.error.URLError as error:
+            if not isinstance(error.reason, ssl.SSLCertVerificationError):
+                raise
+            scheme, host, *_ = urlsplit(url)  # what comes behind it holds a token
+            msg = f"{scheme}://{host}: {error.reason}; {_UNTRUSTED}"
+            raise StorageError(msg) from None
 
 
 def path_of(uri: str) -> str:

@@ -56,6 +56,15 @@ def test_output_on_this_machine_is_refused():
         pass
 
 
+@pytest.mark.parametrize("name", ["my models", "a,b", "50%", "a#b"])
+def test_output_in_a_directory_that_hadoop_takes_no_files_from_is_refused(name):
+    with (
+        pytest.raises(UsageError, match="Hadoop hands files to tasks by URI, and takes none with '.'; give another name"),
+        RUNNER.arguments(Call("mr_solve", [], f"hdfs:///{name}/a/output")),
+    ):
+        pass
+
+
 def test_a_tag_is_one_that_yarn_takes_and_each_model_has_its_own():
     tags = {yarn.tag_of(f"hdfs://host/models/{name}") for name in ("a", "A", "ä" * 500)}
 
@@ -102,6 +111,13 @@ def test_the_words_of_java_are_said_so_that_one_knows_what_to_do(log, words):
 
     assert re.search(words, explained)
     assert "yarn logs -applicationId application_1_2" in explained
+
+
+def test_names_of_files_are_uris_to_hadoop():
+    def named(prefix):
+        yield f"hdfs://n:8020/{prefix} models/Jürgen, #1/a.py#a.py"
+
+    assert list(hadoop._quoted(named, "My")) == ["hdfs://n:8020/My%20models/J%C3%BCrgen%2C%20%231/a.py#a.py"]
 
 
 def test_a_task_that_solves_for_long_shows_that_it_lives(monkeypatch, capsys):

@@ -353,7 +353,9 @@ def test_plays_elsewhere_are_added_up_where_they_lie(monkeypatch):
     monkeypatch.setattr("mr_als.preparing.summing.read_segments", lambda _: Segments(asdict(CHOSEN), False, [3, 2]))
     monkeypatch.setattr("mr_als.preparing.summing.read_info", lambda _: {})
 
-    with pytest.raises(UsageError, match=r"hdfs:///plays: its segments have not been added up yet, .* give -r hadoop"):
+    with pytest.raises(
+        UsageError, match=r"hdfs:///plays: its segments have not been added up yet, .* give -r hadoop, emr or spark"
+    ):
         open_plays("hdfs:///plays")
 
 

@@ -15,9 +15,11 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from mr_als.engine import mrjob_fixes  # noqa: F401  (before mrjob)
 from mr_als.engine.job import UNFIT
@@ -32,6 +34,8 @@ from mrjob.fs.hadoop import HadoopFilesystem  # isort: skip  (after mrjob_fixes)
 
 # of a task's JVM: its heap, and all of it with code, threads and buffers
 HEAP, JVM = 320 << 20, 512 << 20
+# what may not be in a path of -files, quoted or not: its client undoes the quotes of a URI before it reads it again as one
+_NO_URI = ' "<>\\^`{|}%#?,'
 
 
 class Hadoop(Runner):
@@ -54,9 +58,12 @@ class Hadoop(Runner):
         Raises
         ------
         UsageError
-            If the output would be on this machine.
+            If the output would be on this machine, or where Hadoop takes no files from.
         """
         check_output(self, call.output)
+        if found := set(_NO_URI) & set(call.output):
+            msg = f"{call.output}: Hadoop hands files to tasks by URI, and takes none with {sorted(found)[0]!r}; give another name"
+            raise UsageError(msg)
         megabytes = container(call.task_memory)
         options = {
             "bootstrap_mrjob": False,
@@ -82,6 +89,8 @@ class Hadoop(Runner):
         """Spare mrjob its JVMs; end what an earlier driver left before the job, and the job itself if it is given up."""
         made.fs.hadoop = WebFilesystem(made._opts["hadoop_bin"] or None)
         set_reduces(made, call)
+        for name in ("_file_arg_hash_paths", "_archive_arg_hash_paths"):
+            setattr(made, name, partial(_quoted, getattr(made, name)))
         owner = call.owner or call.output
         end_orphans(owner)
         try:
@@ -181,6 +190,12 @@ class WebFilesystem(HadoopFilesystem):  # type: ignore[misc]
     def get_hadoop_version(self) -> str:
         """Return a version; mrjob only needs to know that properties have the names used since Hadoop 2."""
         return "3"
+
+
+def _quoted(named: Callable[..., Iterator[str]], *args: Any, **kwargs: Any) -> Iterator[str]:
+    """Yield what mrjob names for -files and -archives as the URIs that Hadoop takes it for: a space in one is %20."""
+    for path, _, name in (word.rpartition("#") for word in named(*args, **kwargs)):
+        yield f"{quote(path, safe='/:@')}#{name}"
 
 
 def set_reduces(made: Any, call: Call) -> None:
