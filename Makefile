@@ -45,8 +45,8 @@ test-hadoop: $(VENV)/.done-spark $(VENV)/.done-aws ## on a real single-node Hado
 test-secure: $(VENV)/.done-test ## on a Hadoop with Kerberos and TLS, started for it; needs JDK 17, Maven and MIT Kerberos
 	$(PYTEST) -m secure tests/secure
 
-test-spark: $(VENV)/.done-spark $(VENV)/.done-aws ## on Spark, started for it; needs JDK 17
-	$(PYTEST) -m 'spark and not faults' tests
+test-spark: $(VENV)/.done-spark $(VENV)/.done-aws ## on Spark, started for it, and on clusters of it over HDFS; needs JDK 17 and Maven
+	MR_ALS_HADOOP_NAME=hadoop-spark $(PYTEST) -m 'spark and not faults' tests
 
 test-faults: $(VENV)/.done-test ## break that Hadoop in all ways; needs JDK 17 and Maven, and half an hour
 	$(PYTEST) -m faults tests

@@ -1,23 +1,27 @@
-"""Say in docs/production.md how long the query of a service takes: PostgreSQL, one client over loopback, beside `SELECT 1`.
+"""Say in docs/production.md how long the query of a service takes, and what `mr-als plan` says of three sizes on this machine.
 
     python -m benchmarks.night      starts a PostgreSQL of its own; needs Debian's package
 
-The rest of an answer is the network and the connection: `SELECT 1` over the same connection says what these take.
+The query is asked by one client over loopback, in turns with `SELECT 1`, which says what the connection takes by itself.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
+from mr_als.progress import duration, size
 from tests.served.postgres import ask, postgres, program
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "production.md"
-BEGIN, END = "<!-- begin: written by python -m benchmarks.night -->\n", "<!-- end: written by python -m benchmarks.night -->\n"
+MARKS = [(f"<!-- {what}: written by python -m benchmarks.night -->\n", f"<!-- end of {what} -->\n") for what in ("query", "sizes")]
+SIZES = (("20K", "10K", "1M"), ("200K", "50K", "20M"), ("2M", "200K", "200M"))
 USERS, ITEMS, SECONDS, TIMES = 100_000, 20_000, 5, 5
 TABLE = f"""
 CREATE TABLE recommendations_0123456789ab AS
@@ -51,8 +55,19 @@ def measure() -> tuple[float, float]:
     return query, nothing
 
 
+def sizes() -> str:
+    """Format the table of sizes: what plan says of each."""
+    lines = ["| users | items | pairs | largest process, `-r inline` | an iteration here |", "|---|---|---|---|---|"]
+    for users, items, pairs in SIZES:
+        command = [sys.executable, "-m", "mr_als", "plan", "--users", users, "--items", items, "--pairs", pairs, "--json", "-q"]
+        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        seconds = duration(found["seconds_of_an_iteration"])
+        lines.append(f"| {users} | {items} | {pairs} | {size(found['memory_of_this_machine'])} | {seconds} |")
+    return "\n".join(lines) + f"\n\nRank 64, {os.cpu_count()} cores, numba installed (`python -m benchmarks.night`).\n"
+
+
 def section(query: float, nothing: float) -> str:
-    """Format what goes between the marks."""
+    """Format what is said of the query."""
     return (
         f"That query takes {query:.2f} ms, and `SELECT 1` over the same connection {nothing:.2f} ms: {USERS:,} users with\n"
         f"ten items each, one client over loopback, a prepared statement, median of {TIMES} runs, {os.cpu_count()} cores\n"
@@ -61,7 +76,9 @@ def section(query: float, nothing: float) -> str:
 
 
 if __name__ == "__main__":
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    text = section(*measure())
-    PAGE.write_text(before + BEGIN + text + END + rest.partition(END)[2], encoding="utf-8")
-    print(text)
+    page = PAGE.read_text(encoding="utf-8")
+    for (begin, end), text in zip(MARKS, (section(*measure()), sizes()), strict=True):
+        before, _, rest = page.partition(begin)
+        page = before + begin + text + end + rest.partition(end)[2]
+        print(text)
+    PAGE.write_text(page, encoding="utf-8")

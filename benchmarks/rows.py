@@ -36,6 +36,8 @@ _SPARK = f"peer_spark.py {{data}} {_FEW}"
 _SPARK_OPTIONS = "--regularization=0.01 --regularization-scaling=count"
 _ON_SPARK = f"-r spark --master local[2] {_SPARK_OPTIONS}"
 _MODEL = "{work}/M-model"
+_DAYS = "{work}/M-days"
+_CUT = (f"days.py days {{data}} {_DAYS}",)
 
 ROWS = (
     Row("iteration-S", "iteration, S, rank 64, inline, NumPy alone", "implicit, CG", "S-counts.tsv",
@@ -68,6 +70,10 @@ ROWS = (
         0.75),
     Row("prepare-M", "prepare, 10M raw lines, string ids", "polars, same full output", "M-events.tsv",
         "ours.py prepare {data}", "peer_polars.py full {data}", 0.9),
+    Row("add-M", "prepare --add of one day to ninety, 10M raw lines in all", "prepare of all 91", "M-events.tsv",
+        f"days.py add {_DAYS}", f"days.py all {_DAYS}", 0.1, before=_CUT),
+    Row("segments-M", "a training from 91 segments, the defaults, M", "the same from one piece", "M-events.tsv",
+        f"days.py train {_DAYS} --segments", f"days.py train {_DAYS}", 1.2, before=_CUT),
     Row("auto-M", "a training to its tolerance, alpha and lambda from the data, M", "the same without their passes", "M-counts.tsv",
         "ours.py training {data}", "ours.py training {data} --halves-alone", 1.15),
     Row("recommend-M", "top 10 of 100k users, played filtered", "implicit, recommend", "M-counts.tsv",

@@ -9,15 +9,15 @@ from __future__ import annotations
 INTRO = """\
 # Implicit matrix factorization, step by step
 
-From a table of plays to a recommendation and the reason for it: every cell calculates what the text above it says, with the
-functions in it, which you may change and run again. You need linear algebra, one derivative and a little NumPy.
+From a table of plays to a recommendation and the reason for it: every cell computes what the text above it describes, with
+functions that you can change and run again. You need linear algebra, one derivative and a little NumPy.
 
-Read each question before you run the cell below it, decide, and only then open the answer. The same as a page with every number
-on it is [worked-example.md](worked-example.md); what happens on many machines is told in [scaling.md](scaling.md). To play with
-the same matrix, and with two machines, open what `mr-als walkthrough --html als.html` writes."""
+Read each question before you run the cell below it, make up your mind, and only then open the answer. The same material as a page,
+with every number on it, is [worked-example.md](worked-example.md); [scaling.md](scaling.md) shows what happens on many machines.
+To play with this matrix, and with two machines, open the file that `mr-als walkthrough --html als.html` writes."""
 
 INSTALL = """\
-# once, where mr_als is not installed: from the folder docs/ of a copy of the repository
+# run this once if mr_als is not installed; the notebook has to be in docs/, in a copy of the repository
 %pip install --quiet .. matplotlib"""
 
 DRAWING = """\
@@ -164,23 +164,23 @@ QUESTIONS = {
     ),
     "preference": (
         "{u[0]} played {i[0]} three times and {i[1]} once. How do their preferences differ?",
-        "Not at all: both are 1. How often is not how much; it says how sure we are, and that is the next table.",
+        "Not at all: both are 1. The number of plays says how sure we are of it, and that is the next table.",
     ),
     "confidence": (
-        "Which confidence does a cell have that nobody played, and what would happen if it were 0?",
-        "1. With 0 no empty cell would count, nothing would speak against any item, and a score of 1 everywhere would be perfect.",
+        "What is the confidence of a cell that nobody played, and what would happen if it were 0?",
+        "1. With 0 no empty cell would count: nothing would speak against any item, and scores of 1 everywhere would be perfect.",
     ),
     "loss": (
-        "All user vectors are zero. What does each played cell cost, what each empty one, and what is the sum?",
+        "All user vectors are zero. What does each played cell cost, what does an empty one, and what is the total?",
         "A played cell costs its confidence, an empty one nothing: 26. The penalty adds 6, so the objective is 32.",
     ),
     "derivative": (
-        "Why can the derivative be zero at one place only, and why is that the minimum?",
+        "Why is the derivative zero at only one place, and why is that the minimum?",
         "A is a sum of y y' with positive weights, plus lambda I: the parabola opens upward in every direction.",
     ),
     "row": (
         "The empty cells add nothing to b. Where are they heard?",
-        "In A: each adds its y y', which makes vectors shorter that would give it a high score.",
+        "In A: each adds its y y', which shortens every vector that would give it a high score.",
     ),
     "gram": (
         "Which part of A is the same for all users, and how many items does the rest visit?",
@@ -192,15 +192,15 @@ QUESTIONS = {
     ),
     "item": (
         "What has to change in the code to solve the items?",
-        "Nothing: the same function gets R transposed, and the users as the fixed side.",
+        "Nothing: the same function gets R transposed, with the users as the fixed side.",
     ),
     "halves": (
         "Must the objective fall in every half? Must the weighted RMSE?",
         "The objective must, as each half finds the minimum over its side. The weighted RMSE need not: it leaves out the penalty.",
     ),
     "recommend": (
-        "The best scores of {u[0]} are those of {i[0]} and {i[1]}. Why are they not recommended?",
-        "{u[0]} has played them. A recommendation is the best of what is new.",
+        "The highest scores of {u[0]} are those of {i[0]} and {i[1]}. Why are they not recommended?",
+        "{u[0]} has played them already. A recommendation is the best of what is new.",
     ),
     "explain": (
         "Which of its two plays earns {u[0]} the recommendation of {i[4]}?",
@@ -212,7 +212,7 @@ QUESTIONS = {
     ),
     "explicit": (
         "If the plays were ratings, which cells would the sum run over? What would speak against a wrong item?",
-        "Over the rated cells alone, and nothing would: nobody has rated what they never tried.",
+        "Only over the rated cells, and nothing would: nobody rates what they never tried.",
     ),
     "lambda": (
         "Let lambda grow and grow. What do the vectors do?",
@@ -220,28 +220,28 @@ QUESTIONS = {
     ),
     "score": (
         "Is a score of 0.4549 a probability?",
-        "No. Scores may be below 0, and a user's scores add up to nothing in particular. Their order within a user counts.",
+        "No. Scores may be below 0, and a user's scores add up to nothing in particular. What counts is their order within a user.",
     ),
     "rotation": (
         "Turn all vectors by the same angle. Which numbers of the model change?",
-        "The vectors; no score, and not the objective. A single number of a vector means nothing.",
+        "Only the vectors: no score changes, nor does the objective. A single number of a vector means nothing.",
     ),
     "fold-in": (
-        "Somebody new played {i[0]} once. Which equations have to be solved, and what stays as it is?",
-        "Those of one row, as in the first half; all item vectors stay.",
+        "Somebody new played {i[0]} once. Which equations have to be solved, and what stays fixed?",
+        "Those of one row, as in the first half; all item vectors stay as they are.",
     ),
     "evaluate": (
-        "How can one tell whether a recommendation is good, when all that is known are the plays?",
-        "Hide a play, train on the rest, and look at which rank the hidden item comes.",
+        "How can you tell whether a recommendation is good when all you have are the plays?",
+        "Hide a play, train on the rest, and see at which rank the hidden item turns up.",
     ),
     "defaults": (
-        "By default c = 1 + alpha log(1 + r). How much more than one play do a hundred say?",
-        "Far less than a hundred times as much: a logarithm grows by the same amount for each tenfold.",
+        "By default c = 1 + alpha log(1 + r). How much more do a hundred plays say than one?",
+        "Far less than a hundred times as much: a logarithm grows by about the same amount with each factor of ten.",
     ),
     "mapreduce": (
         "The same plays on many machines: which digits of the vectors will differ?",
-        "Only those beyond a float32: each row is solved by itself, from the same numbers.",
+        "Only those beyond the precision of a float32: each row is solved by itself, from the same numbers.",
     ),
 }
 
-EXERCISES = "## Exercises\n\nWith a calculator, or by changing a cell above. Write your answer down before you open this one."
+EXERCISES = "## Exercises\n\nWith a calculator, or by changing a cell above. Write down your answer before you open the one below."

@@ -72,6 +72,7 @@ class MRSolve(ALSJob):
     """Solve the rows of one side, the other side fixed."""
 
     SORT_VALUES = True
+    LASTING = True
 
     def configure_args(self) -> None:
         """Add what a half needs to know."""

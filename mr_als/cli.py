@@ -89,9 +89,7 @@ class Parser(argparse.ArgumentParser):
         for action in self._actions:
             value = getattr(found, action.dest, None)
             if action.metavar in _PATHS and value != action.default and (value == "" or (isinstance(value, list) and "" in value)):
-                self.error(
-                    f"{'/'.join(action.option_strings) or action.metavar}: an empty name; is a variable of the shell not set?"
-                )
+                self.error(f"{'/'.join(action.option_strings) or action.metavar}: an empty name; is a shell variable unset?")
         return found, left
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -192,7 +190,7 @@ def _log_format(words: Sequence[str]) -> str:
 
 
 def _ended(args: argparse.Namespace, how: str, code: int) -> int:
-    complain(args, f"{how}; what is finished counts: the same command resumes", "error", how.replace(" ", "-"), exit_code=code)
+    complain(args, f"{how}; finished work is kept; repeat the command to resume", "error", how.replace(" ", "-"), exit_code=code)
     return code
 
 
@@ -201,8 +199,8 @@ def _refused(error: OSError) -> StorageError:
     names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))]
     what = f"{' -> '.join(names)}{': ' if names else ''}{error.strerror or str(error) or type(error).__name__}"
     if error.errno in NO_SPACE:
-        return StorageError(f"{what}; what is finished counts: make room, and give the same command again")
-    return StorageError(f"{what}; see that it is there, and that you may read and write it, and give the same command again")
+        return StorageError(f"{what}; finished work is kept; make room, then repeat the command")
+    return StorageError(f"{what}; check that it exists and that you may read and write it, then repeat the command")
 
 
 def _open_closed_streams() -> None:

@@ -74,8 +74,6 @@ def memory(text: str) -> int:
 
 # resident memory of a task where none is given, bytes
 TASK_MEMORY = 1 << 30
-# segments of plays beyond which the older half are merged
-MAX_SEGMENTS = 100
 
 
 def share(text: str) -> str:
@@ -359,7 +357,11 @@ class ClusterOptions:
         0.0, "cost of a machine per hour; 0: unknown", type=number, check=_NOT_NEGATIVE, metavar="PRICE"
     )
     job_seconds: float = option(
-        40.0, "seconds to start a job, whatever its size", type=number, check=_NOT_NEGATIVE, metavar="SECONDS"
+        40.0,
+        "seconds to start a job, whatever its size; with -r spark 1, if it is not given",
+        type=number,
+        check=_NOT_NEGATIVE,
+        metavar="SECONDS",
     )
     network: int = option(memory("1G"), "bytes per second that a machine can send", type=memory, check=_SIZE, metavar="SIZE")
     disk: int = option(memory("500M"), "bytes per second of a machine's disks", type=memory, check=_SIZE, metavar="SIZE")

@@ -113,7 +113,7 @@ def what_a_half_does(number: int, solved: str, fixed: str, join: str) -> str:
         return ""
     if join == "broadcast":
         how = (
-            f"the vectors of all {fixed} travel to every map task, which solves its blocks of {solved} where they lie; "
+            f"the vectors of all {fixed} travel to every map task, which solves its blocks of {solved} where they are; "
             "nothing is shuffled"
         )
     else:

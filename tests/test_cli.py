@@ -255,7 +255,7 @@ def test_an_interrupt_is_130_and_says_that_the_same_command_resumes(logs, tmp_pa
     code, _, err = run(capsys, "train", logs, "--model", tmp_path / "m", "-q")
 
     assert code == 130
-    assert "the same command resumes" in err
+    assert "repeat the command to resume" in err
 
 
 def test_a_bug_keeps_its_traceback(logs, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from mr_als import cli
@@ -175,6 +176,14 @@ def test_where_two_curves_cross_they_share_the_median_of_all_runs(make):
     )
 
     assert drawn.svg().count(">0.45<") == 2
+
+
+def test_a_curve_goes_through_what_its_model_explains(make):
+    x = np.array([1.0, 2.0, 4.0])
+    for shared, y in ((False, 1 + 2 * x), (True, 1 + 2 / x)):
+        along, up = sys.modules[make.curves.__module__].fitted(x, y, shared)
+
+        np.testing.assert_allclose(up, 1 + 2 / np.array(along) if shared else 1 + 2 * np.array(along))
 
 
 @pytest.fixture

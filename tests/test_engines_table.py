@@ -47,6 +47,7 @@ ON_SPARK, ON_EMR, ON_HADOOP = (
     "tests/emr/test_emr.py::test_",
     "tests/hadoop/test_train.py::test_",
 )
+ON_SPARKS_CLUSTER = "tests/spark/test_clusters.py::test_workers_that_share_nothing_but_hdfs_end_with_the_bytes_of_inline"
 LINES_ARE_READ = "tests/preparing/test_inputs.py::test_a_job_reads_lines_as_it_reads_ranges"
 KILLED_ON_SPARK = ON_SPARK + "a_killed_run_on_compressed_logs_goes_on_to_the_bytes_of_inline"
 SPLIT_ON_SPARK = ON_SPARK + "splits_parquet_into_the_parts_of_inline"
@@ -73,7 +74,7 @@ HELD = {
         "emr": TRAINED_ON_EMR,
         "spark": ON_SPARK + "logs_and_model_in_s3_give_the_bytes_of_a_disk",
     },
-    "logs and model in HDFS": {"inline": FROM_HDFS, "local": FROM_HDFS, "hadoop": TRAINED_ON_HADOOP, "spark": FROM_HDFS},
+    "logs and model in HDFS": {"inline": FROM_HDFS, "local": FROM_HDFS, "hadoop": TRAINED_ON_HADOOP, "spark": ON_SPARKS_CLUSTER},
     "`--join shuffle`": {"hadoop": TRAINED_ON_HADOOP, "emr": TRAINED_ON_EMR, "spark": KILLED_ON_SPARK},
     "`--join broadcast`": {
         "hadoop": COMPRESSED_ON_HADOOP,

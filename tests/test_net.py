@@ -99,7 +99,7 @@ def test_what_a_library_raises_while_it_reads_is_one_sentence(error, logs, cli, 
         (OSError(errno.EIO, "Input/output error"), "mr-als: Input/output error"),
         (OSError("something odd"), "mr-als: something odd"),
         (OSError(), "mr-als: OSError"),
-        (OSError(errno.ENOSPC, "No space left on device", "a"), "a: No space left on device; what is finished counts: make room"),
+        (OSError(errno.ENOSPC, "No space left on device", "a"), "a: No space left on device; finished work is kept; make room"),
         (MemoryError("Unable to allocate 7.45 GiB"), "not enough memory (Unable to allocate 7.45 GiB); give a smaller"),
     ],
 )
@@ -250,7 +250,7 @@ def test_a_signal_that_ends_a_training_leaves_no_scratch_files_and_no_tasks(runn
     _, err = process.communicate(timeout=60)
 
     assert process.returncode == code
-    assert err == f"mr-als: {said}; what is finished counts: the same command resumes\n"
+    assert err == f"mr-als: {said}; finished work is kept; repeat the command to resume\n"
     assert os.listdir(tmp_path / "scratch") == []
     assert f'mr_als_train_exit_code{{model="{tmp_path / "m"}"}} {code}\n' in (tmp_path / "train.prom").read_text()
     wait_until(lambda: not any(runs(task) for task in below))
@@ -423,7 +423,7 @@ def test_a_name_that_is_empty_is_refused(command, name, logs, model, cli, tmp_pa
     code, out, err = cli(*({"LOGS": logs, "MODEL": model}.get(word, word) for word in command))
 
     assert (code, out) == (2, "")
-    assert err.startswith(f"mr-als: {name}: an empty name; is a variable of the shell not set? See: mr-als {command[0]} --help")
+    assert err.startswith(f"mr-als: {name}: an empty name; is a shell variable unset? See: mr-als {command[0]} --help")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -14,11 +14,12 @@ set -euo pipefail
 : "${LOGS:?a directory with one log file for each day, whose names sort by day}"
 : "${STATE:?a directory for plays, model and recommendations}"
 : "${KEEP:=3}"                       # generations, tables and outputs that stay, to go back to
-: "${PREPARE:=}" "${TRAIN:=}"        # more options of prepare and of train
+: "${PREPARE:=}" "${TRAIN:=}"        # more options, such as PREPARE="--drop 365d" for a window of a year
 : "${GATE:=--fail-below-popularity}" # what the newest day, of which the model knows nothing, must show
 : "${RUNNER:=local}"                # where jobs run
 : "${METRICS:=$STATE/mr_als.prom}"   # for the node exporter of Prometheus
 
+mkdir -p "$STATE" && touch "$STATE/passed"
 model=$STATE/model plays=$STATE/plays passed=$STATE/passed
 say() { printf '{"time": "%s", "level": "%s", "event": "%s", "message": "%s"}\n' "$(date -u +%FT%TZ)" "$@" >&2; }
 logs() { find -H "$LOGS" -maxdepth 1 -type f ! -name '[._]*' | LC_ALL=C sort; }
@@ -117,7 +118,6 @@ back() {
 if (($#)); then
   "$1"
 else
-  mkdir -p "$STATE"
   exec 9>"$STATE/night.lock"
   flock -n 9 || { say error busy "another night still runs" && exit 1; }
   for step in add train verify gate recommend load swap; do

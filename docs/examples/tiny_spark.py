@@ -45,7 +45,7 @@ def main(path):
     start = np.array([[1, 0], [1, 1], [0, 1], [0, 1], [1, 0]], float)
     X, Y, _ = reference_als(plays, start, Weights("linear", 1.0, 1.0, 0.3, "count"), 0.0, 30)
     with tempfile.TemporaryDirectory() as folder:
-        spark.sparkContext.setCheckpointDir(folder)  # without one, the lineage of 40 halves may overflow Spark's stack
+        spark.sparkContext.setCheckpointDir(folder)  # without one, a long lineage overflows Spark's stack
         theirs, ours = scores_by_mllib(spark, plays, 2, 0.3), X @ Y.T
     print("scores by MLlib", *theirs.round(2) + 0.0, "scores by mr_als", *ours.round(2) + 0.0, sep="\n")
     spark.stop()

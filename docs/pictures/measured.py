@@ -10,6 +10,7 @@ import numpy as np
 from drawing import Drawing
 from plot import Plot, linear, logarithmic
 
+from mr_als.maths.array import Array
 from mr_als.teaching.lesson import Lesson
 from mr_als.teaching.matrix import EXAMPLE, EXAMPLE_FACTORS
 
@@ -31,13 +32,14 @@ def convergence() -> Drawing:
 
 
 UNITS = {"seconds": "seconds an iteration", "peak_mb": "MB of the largest task"}
-# what is expected to grow in proportion to what is varied
-IN_PROPORTION = ("plays", "rank")
+# what is expected to grow in proportion to what is varied, and what shares its work among what is varied
+IN_PROPORTION, SHARED_AMONG = ("plays", "rank"), ("tasks", "blocks")
 
 
 def curves(results: dict[str, Any]) -> Drawing:
-    """Draw what benchmarks/curves.py measured, both axes logarithmic: every run as a dot, the medians as a curve.
+    """Draw what benchmarks/curves.py measured, both axes logarithmic: every run and the medians as dots, a curve through them.
 
+    The curve is the cost model of `mr_als.planning`: a fixed part and one that grows with what is varied, or is shared among it.
     A dashed line is what would be in proportion to the last value.
     """
     d = Drawing(900, 24 + 266 * -(-len(results) // 2), "How time and memory grow")
@@ -57,19 +59,31 @@ def curves(results: dict[str, Any]) -> Drawing:
         for at, values in zip(x, measured, strict=True):
             for value in values:
                 plot.dot(at, value, "blue-edge", 3, 0.4)
-        plot.curve(x, y, "blue-edge")
+        plot.curve(*fitted(np.array(x), np.array(y), varied in SHARED_AMONG), "blue-edge")
         for at, value, values in zip(x, y, measured, strict=True):
+            plot.dot(at, value, "blue-edge", 4)
             plot.label(at, max(values), f"{value:.3g}", dy=-9)
     _legend(d, 545, d.size[1] - 180)
     return d
 
 
+def fitted(x: Array, y: Array, shared: bool) -> tuple[list[float], list[float]]:
+    """Fit y = a + b x, or a + b / x, with the least relative errors; return points of that curve."""
+    terms = np.column_stack([np.ones_like(x), 1 / x if shared else x])
+    a, b = np.linalg.lstsq(terms / y[:, None], np.ones_like(y), rcond=None)[0]
+    along = np.geomspace(x[0], x[-1], 40)
+    # on a logarithmic axis nothing lies below what was measured least
+    return along.tolist(), np.maximum(a + b * (1 / along if shared else along), y.min() / 1.2).tolist()
+
+
 def _legend(d: Drawing, x: float, y: float) -> None:
     """Say what dots and lines are, in the place of a last plot."""
     d.shape("circle", "blue-edge", cx=x, cy=y, r=3, opacity=0.4)
-    d.shape("line", "l-blue-edge", x1=x - 14, x2=x + 14, y1=y + 26, y2=y + 26, stroke_width=2)
-    d.shape("line", "l-orange-edge dashed", x1=x - 14, x2=x + 14, y1=y + 52, y2=y + 52, stroke_width=2)
-    for n, words in enumerate(("a run", "the median of all runs of a configuration", "in proportion to the last median")):
+    d.shape("circle", "blue-edge", cx=x, cy=y + 26, r=4)
+    d.shape("line", "l-blue-edge", x1=x - 14, x2=x + 14, y1=y + 52, y2=y + 52, stroke_width=2)
+    d.shape("line", "l-orange-edge dashed", x1=x - 14, x2=x + 14, y1=y + 78, y2=y + 78, stroke_width=2)
+    curve = "fitted to the medians: a fixed part, and one in proportion"
+    for n, words in enumerate(("a run", "the median of all runs of a configuration", curve, "in proportion to the last median")):
         d.text(x + 24, y + 26 * n + 4, words, anchor="start", size=12)
 
 

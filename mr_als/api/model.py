@@ -340,7 +340,7 @@ def _reopened(kind: type[Model], path: str, source: str, info: dict[str, Any]) -
     try:
         model = kind(path, info)
     except OSError as error:
-        msg = f"{path}: the generation {info['generation']} that was pickled is not there any more ({error}); load the model anew"
+        msg = f"{path}: the generation {info['generation']} that was pickled no longer exists ({error}); load the model again"
         raise ModelError(msg) from None
     model.source = source
     return model

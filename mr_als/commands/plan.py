@@ -94,7 +94,9 @@ def run(args: argparse.Namespace) -> int:
         progress.say("measuring this machine: training a smaller copy of the data")
         measured = calibrate(sizes, options, here, choices.join, choices.kernel)
     cluster = from_namespace(ClusterOptions, args)
-    found = make_plan(sizes, known, choices, here, measured, cluster) | {"weights": plan_of_weights(sizes, options.weights)}
+    found = make_plan(sizes, known, choices, here, measured, cluster, runner.lasting) | {
+        "weights": plan_of_weights(sizes, options.weights)
+    }
     if args.json:
         print_json(found)
     else:
@@ -104,11 +106,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _sizes(args: argparse.Namespace, options: Training) -> tuple[Sizes, str]:
     """Find the sizes, and say where they are from."""
+    from mr_als.engine.engine import Engine
     from mr_als.planning.choices import choose_blocks, fitting_blocks, given_or
     from mr_als.planning.sizes import guess_sizes
     from mr_als.preparing.plays import sizes_of
     from mr_als.preparing.prepare import prepare
     from mr_als.preparing.summing import open_plays
+    from mr_als.storage.places import scheme_of
 
     numbers = [args.users, args.items, args.pairs]
     given = [bool(args.logs), bool(args.plays), any(n is not None for n in numbers)]
@@ -117,7 +121,9 @@ def _sizes(args: argparse.Namespace, options: Training) -> tuple[Sizes, str]:
         raise UsageError(msg)
     rank = options.solver.rank
     if args.plays:
-        return sizes_of(open_plays(args.plays, engine_of(args), progress_of(args)), rank), f"from {args.plays}"
+        # no cluster is needed for what lies here; elsewhere segments may have to be added up
+        engine = Engine() if scheme_of(args.plays) == "file" else engine_of(args)
+        return sizes_of(open_plays(args.plays, engine, progress_of(args)), rank), f"from {args.plays}"
     if args.logs:
         with tempfile.TemporaryDirectory() as work:
             ratings = options.weights.feedback == "explicit"

@@ -12,14 +12,13 @@ from mr_als.commands.shared import (
     add_feedback,
     add_options,
     add_task_memory,
-    count,
     engine_of,
     print_json,
     print_text,
     progress_of,
 )
 from mr_als.errors import UsageError
-from mr_als.options import MAX_SEGMENTS, InputOptions, PlanOptions, SolverOptions, from_namespace
+from mr_als.options import InputOptions, PlanOptions, SolverOptions, from_namespace
 
 DESCRIPTION = """\
 Read play logs once and keep what training needs: who played what, and how often, in blocks of users and blocks of items.
@@ -58,10 +57,6 @@ def add(subparsers: Any) -> None:
         help="remove segments whose plays are all older than a time such as 2024-03-01, or than the last 90d (default: none)",
     )  # fmt: skip
     group.add_argument(
-        "--max-segments", type=several, default=MAX_SEGMENTS, metavar="N",
-        help=f"with more than N segments, the older half is merged, and then dropped as a whole (default: {MAX_SEGMENTS})",
-    )  # fmt: skip
-    group.add_argument(
         "--replan", action="store_true",
         help="rewrite DIR in as many blocks as its plays need by now, or as --user-blocks and --item-blocks say (default: off)",
     )  # fmt: skip
@@ -70,14 +65,6 @@ def add(subparsers: Any) -> None:
     add_options(parser, "what counts as a play", InputOptions)
     add_engine(parser)
     parser.set_defaults(run=run)
-
-
-def several(text: str) -> int:
-    """Read a whole number of at least 2."""
-    if (n := count(text)) < 2:
-        msg = f"{text} is out of range: expected at least 2"
-        raise argparse.ArgumentTypeError(msg)
-    return n
 
 
 def run(args: argparse.Namespace) -> int:
@@ -94,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     options, ratings = from_namespace(InputOptions, args), args.feedback == "explicit"
     task = Task(args.plays, options, engine, progress, plan, rank, ratings)
     if args.add or args.drop:
-        grown = grow(args.logs, task, args.drop, args.max_segments)
+        grown = grow(args.logs, task, args.drop)
         totals = {name: getattr(grown, name) for name in ("added", "skipped", "dropped", "segments", "logs")} | totals_of(
             grown.info
         )
@@ -129,7 +116,7 @@ def check(args: argparse.Namespace) -> None:
     if args.replan and (args.logs or args.add or args.drop):
         msg = "--replan reads no logs; give it alone with --plays DIR, and add or drop by a command of its own"
     elif args.logs and args.drop and not args.add:
-        msg = "--drop takes away, and LOGS are given; give --add to add them"
+        msg = "--drop removes segments, but LOGS are given; use --add to add them"
     elif not args.logs and not (args.replan or (args.drop and not args.add)):
         msg = "no LOGS; name log files, directories or globs"
     else:

@@ -123,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
             finish(model, users, args, work)
         if users.fold_in and users.fold_in.n_unknown:
             n = users.fold_in.n_unknown
-            progress.say(f"recommend: {n} pairs of --plays are left out, as the model does not know their items")
+            progress.say(f"recommend: {n} pairs of --plays are left out because the model does not know their items")
     if args.output:
         progress.say(f"wrote {args.output}: recommendations for {users.n + len(users.unknown)} users")
     return 0
@@ -250,7 +250,7 @@ def check_asked(args: argparse.Namespace, engine: Engine) -> None:
         msg = "give one of USER, --users FILE and --all"
         raise UsageError(msg)
     if not named_by and not args.plays and not args.output:
-        msg = "no user is named; give USER or --users FILE, or for all of them --output DIR, or --all to have them printed"
+        msg = "no user is named; give USER or --users FILE, or for all of them --output DIR, or --all to print them"
         raise UsageError(msg)
     check_format(args)
     if args.output and engine.on_cluster:
@@ -267,7 +267,7 @@ def check_format(args: argparse.Namespace) -> None:
         msg = f"--format {args.format} is of what is written with --output DIR; what is printed is text, or with --json JSON"
         raise UsageError(msg)
     if args.json and args.format in ("tsv", "parquet"):
-        msg = f"--json and --format {args.format} contradict each other; give one of them"
+        msg = f"--json and --format {args.format} contradict each other; use one of them"
         raise UsageError(msg)
     args.json = args.json or args.format in ("jsonl", "parquet")
 

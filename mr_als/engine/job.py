@@ -78,6 +78,8 @@ class ALSJob(MRJob):
     KINDS: frozenset[str] = frozenset()
     # the pieces of a record stay in one map task
     JOBCONF: ClassVar[dict[str, Any]] = {"mapreduce.input.fileinputformat.split.minsize": 1 << 60}
+    # whether its first input is that of many runs, so that an engine whose tasks last keeps it where they are
+    LASTING = False
     _stdout: Any  # of mrjob
     _shard: ShardWriter | None = None
     # form of what its mapper sends to its reducer, where that is not what it writes; set by those who run a task

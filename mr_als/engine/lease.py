@@ -43,7 +43,7 @@ class Lease:
                 holder = _read(held)
                 where = f"process {holder.get('process', '?')} on {holder.get('host', '?')}"
                 msg = (
-                    f"{self._directory}: {where} works on it; wait for it, or name another directory. "
+                    f"{self._directory}: {where} is working on it; wait until it is done, or use another directory. "
                     f"If it is dead, its lock ends {EXPIRY:.0f} s after its last sign of life"
                 )
                 raise BusyError(msg)

@@ -63,7 +63,7 @@ class Lock:
             self._file.seek(0)
             holder = self._file.read().decode(errors="replace").strip() or "another process"
             self._file.close()
-            msg = f"{self._target}: {holder} works on it; wait for it, or name another directory"
+            msg = f"{self._target}: {holder} is working on it; wait until it is done, or use another directory"
             raise BusyError(msg) from None
         except OSError:
             pass  # a file system without locks
@@ -162,14 +162,15 @@ class Run:
                 raise _damaged(self._plan) from None
             if form != FORMAT:
                 msg = (
-                    f"{self._plan}: an unfinished run of format {form!r}, and mr_als {__version__} goes on with format {FORMAT}: "
-                    "finish it with the mr_als that began it, or --restart to begin anew; --on-change restart does so by itself"
+                    f"{self._plan}: an unfinished run of format {form!r}, and mr_als {__version__} resumes only format {FORMAT}: "
+                    "finish it with the version that started it, or use --restart to start over (--on-change restart does so "
+                    "automatically)"
                 )
                 raise ResumeError(msg)
             if differing:
                 msg = (
-                    f"{self.directory} holds an unfinished run with another plan: {differing}. Give the same, or --restart to "
-                    "begin anew; --on-change restart does so by itself whenever they differ"
+                    f"{self.directory} holds an unfinished run with another plan: {differing}. Use the same, or --restart to "
+                    "start over; --on-change restart does so automatically whenever they differ"
                 )
                 raise ResumeError(msg)
             self.name = name

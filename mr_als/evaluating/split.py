@@ -141,7 +141,7 @@ def cuts_of(rule: SplitOptions, *, with_validation: bool) -> list[float]:
     for name in ("validation_cut", "cut"):
         flag, text = f"--{name.replace('_', '-')}", getattr(rule, name)
         if (rule.by == "time" and name in wanted) != bool(text):
-            msg = f"{flag} goes with --by time{' and --validation' if name == 'validation_cut' else ''}, and must be given then"
+            msg = f"{flag} goes with --by time{' and --validation' if name == 'validation_cut' else ''}, and is required there"
             raise UsageError(msg)
         try:
             cuts += [parse_moment(text)] if text else []

@@ -105,7 +105,7 @@ def elements(stream: Any, path: str) -> Iterator[str]:
             while not behind and (data := stream.read(CHUNK)):
                 behind = decoder.decode(data).strip()
             if behind:
-                msg = f"{path}: something follows behind the array of {number - 1} elements; expected one array a file"
+                msg = f"{path}: something follows the array of {number - 1} elements; expected one array per file"
                 raise BadInputError(msg)
             return
         try:

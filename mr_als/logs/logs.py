@@ -91,7 +91,7 @@ def parse_layout(form: str, columns: str = "", delimiter: str = "tab", user: str
     """
     between = b"\t" if delimiter == "tab" else delimiter.encode()
     if not 1 <= len(between) <= 8 or (between != b"\t" and not all(32 <= byte < 127 for byte in between)):
-        msg = f"--delimiter: {delimiter!r} is not one printable ASCII character, nor a few of them; give such, or 'tab'"
+        msg = f"--delimiter: {delimiter!r} is neither one nor several printable ASCII characters; use these, or 'tab'"
         raise UsageError(msg)
     names = tuple(columns.split(",")) if columns else FORMATS[form]
     if user and not columns:
@@ -106,7 +106,7 @@ def parse_layout(form: str, columns: str = "", delimiter: str = "tab", user: str
             raise UsageError(msg)
     for name in ("user", "item"):
         if name not in names and not (user and name == "user"):
-            msg = f"--columns: no column is named {name} in {columns!r}; user and item are needed"
+            msg = f"--columns: no column is named {name} in {columns!r}; user and item are required"
             raise UsageError(msg)
     if user and "user" in names:
         msg = f"--columns: user is named twice, as a column of {columns!r} and as {user!r}; name it once"

@@ -214,7 +214,7 @@ def parse_time(text: str, unit: str = "") -> float:
     moment = datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc)
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
     if offset >= timedelta(days=1) or int(minutes or 0) > 59:
-        msg = f"{text!r}: no zone is so far from UTC"
+        msg = f"{text!r}: no time zone is that far from UTC"
         raise ValueError(msg)
     seconds = (moment - _EPOCH).total_seconds() - (-1 if sign == "-" else 1) * offset.total_seconds()
     return seconds + float(f"0.{fraction or 0}")

@@ -65,16 +65,20 @@ class Measured(NamedTuple):
         return self.start + sizes.pairs * self.pair[side] + sizes.vectors[side] * self.vector
 
 
-def cluster_seconds(sizes: Sizes, join: str, measured: Measured, cluster: ClusterOptions) -> dict[str, float]:
+def cluster_seconds(
+    sizes: Sizes, join: str, measured: Measured, cluster: ClusterOptions, lasting: bool = False
+) -> dict[str, float]:
     """Estimate the seconds of an iteration on a cluster: starting jobs, solving, moving bytes.
 
     Parameters
     ----------
     measured : what a core needs; the cluster's are taken for as fast as this machine's
+    lasting : whether plays stay in what runs the tasks, as on Spark
     """
     found = {"starting": 2 * cluster.job_seconds, "solving": 0.0, "moving": 0.0}
     for side in (0, 1):
         moved = half_bytes(sizes, side, join)
+        moved = moved._replace(read=0.0) if lasting else moved
         # a block is solved by one core
         cores = min(cluster.nodes * cluster.cores, sizes.blocks[side])
         found["solving"] += sizes.pairs * measured.pair[side] * measured.cores / cores * cluster.slowest

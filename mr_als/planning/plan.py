@@ -6,7 +6,7 @@ import contextlib
 import resource
 import statistics
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,10 @@ from mr_als.records.lines import REFERENCES
 
 if TYPE_CHECKING:
     from mr_als.engine.engine import Engine
+
+
+# to start a job where it starts no process, measured
+LASTING_SECONDS = 1.0
 
 
 def expect(sizes: Sizes, choices: Choices, engine: Engine, read_logs: bool) -> dict[str, float]:
@@ -85,14 +89,23 @@ def plan_of_weights(sizes: Sizes, weights: WeightOptions) -> dict[str, Any]:
 
 
 def make_plan(
-    sizes: Sizes, known: str, choices: Choices, engine: Engine, measured: Measured | None, cluster: ClusterOptions
+    sizes: Sizes,
+    known: str,
+    choices: Choices,
+    engine: Engine,
+    measured: Measured | None,
+    cluster: ClusterOptions,
+    lasting: bool = False,
 ) -> dict[str, Any]:
     """Build the plan of a training run, all figures by name: bytes, seconds, and money in the unit of its price.
 
     Parameters
     ----------
     known : where the sizes are from, in words
+    lasting : whether plays are to stay in what runs the tasks, as on Spark
     """
+    if lasting and cluster.job_seconds == ClusterOptions.job_seconds:
+        cluster = replace(cluster, job_seconds=LASTING_SECONDS)
     tasks = engine.processes
     chosen = (choices.join, choices.kernel, choices.task_memory)
     found: dict[str, Any] = {
@@ -104,15 +117,19 @@ def make_plan(
         "too_large": too_large(sizes, *chosen),
         "cluster": asdict(cluster),
     }  # fmt: skip
-    return found if measured is None else found | _time(found["halves"], sizes, choices.join, measured, cluster)
+    if lasting:
+        found["executors"] = {"plays": sum(sizes.play_bytes), "vectors": max(half["copied"] for half in found["halves"].values())}
+    return found if measured is None else found | _time(found["halves"], sizes, choices.join, measured, cluster, lasting)
 
 
-def _time(halves: dict[str, Any], sizes: Sizes, join: str, measured: Measured, cluster: ClusterOptions) -> dict[str, Any]:
+def _time(
+    halves: dict[str, Any], sizes: Sizes, join: str, measured: Measured, cluster: ClusterOptions, lasting: bool
+) -> dict[str, Any]:
     """Add the seconds of each half, and return those of an iteration here and on the cluster, and what that costs."""
     for side, name in enumerate(HALVES):
         halves[name]["seconds"] = measured.seconds(sizes, side)
     here = sum(half["seconds"] for half in halves.values())
-    parts = cluster_seconds(sizes, join, measured, cluster)
+    parts = cluster_seconds(sizes, join, measured, cluster, lasting)
     hours = cluster.iterations * sum(parts.values()) / 3600
     there = {"seconds_of_an_iteration": parts, "hours": hours, "node_hours": hours * cluster.nodes}
     if cluster.price_per_node_hour:

@@ -47,7 +47,7 @@ def too_large(sizes: Sizes, join: str, kernel: str, budget: int) -> str:
         return ""
     too_much = f"a task will take about {size(need)}, more than --task-memory {budget >> 20}M"
     if (blocks := blocks_that_fit(sizes, join, kernel, budget)) == sizes.blocks:
-        return f"{too_much}, however small the blocks are: give it more" + (", or --join shuffle" * (join == "broadcast"))
+        return f"{too_much}, however small the blocks are: raise it" + (", or --join shuffle" * (join == "broadcast"))
     return f"{too_much}, because blocks have many rows; smaller ones fit: --user-blocks {blocks[0]} --item-blocks {blocks[1]}"
 
 
@@ -76,6 +76,9 @@ def plan_in_words(plan: dict[str, Any]) -> str:
         lines.append(_row("  seconds on this machine", *(f"{half['seconds']:.3g}" for half in halves)))
     lines += ["", "resident memory per process", *(_row(f"  {name}", size(n_bytes)) for name, n_bytes in plan["memory"].items())]
     lines += [_row(f"  largest process here, -r {plan['runner']}", size(plan["memory_of_this_machine"]))]
+    if "executors" in plan:
+        lines += ["", "all executors of Spark together", _row("  plays, in memory or on disk", size(plan["executors"]["plays"]))]
+        lines += [_row("  each: the fixed side, mapped", size(plan["executors"]["vectors"]))] * bool(plan["executors"]["vectors"])
     lines += [f"  {plan['too_large']}"] * bool(plan["too_large"]) + [""]
     lines += _time_in_words(plan) if "measured" in plan else ["time      not measured"]
     return "\n".join(lines) + "\n"
@@ -86,7 +89,7 @@ def _weights_in_words(weights: dict[str, Any], rank: int) -> list[str]:
     alpha, lam = f"alpha {weights['alpha']}", f"lambda {weights['regularization']}"
     if "mean_excess" in weights:
         mean, density = f"{weights['mean_excess']:.3g}", f"{weights['density']:.3g}"
-        alpha += f": a play adds {mean} to the confidence on average, as {density} of all pairs were played"
+        alpha += f": a play adds {mean} to the confidence on average, since {density} of all pairs were played"
     if "passes" in weights:
         lam += f": {weights['share']:.3g} of sigma_{rank}, from {weights['passes']} passes before the first half"
     if "lambda_of_ratings" in weights:

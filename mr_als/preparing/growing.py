@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 from mr_als.engine.outputs import held
 from mr_als.errors import BadInputError, UsageError
 from mr_als.logs.times import in_words, parse_moment
-from mr_als.options import MAX_SEGMENTS
 from mr_als.planning.choices import choose_blocks, given_or
 from mr_als.preparing.ingesting import Task, clean, place_for, plain_bytes, read_logs
 from mr_als.preparing.log_files import Logs, unpacking
@@ -26,6 +25,7 @@ from mr_als.preparing.segments import (
     Segments,
     check_names,
     check_options,
+    of_segments,
     read_info,
     read_segments,
     write_segments,
@@ -35,6 +35,8 @@ from mr_als.preparing.summing import in_use, merged
 __all__ = ["Grown", "grow"]
 
 DAY = 86400
+# neighbours that are added up as soon as there are so many: 91 nights are then seven parts
+TOGETHER = 8
 
 
 class Grown(NamedTuple):
@@ -54,13 +56,13 @@ class Grown(NamedTuple):
     logs: int
 
 
-def grow(logs: Sequence[str], task: Task, drop: str = "", many: int = MAX_SEGMENTS) -> Grown:
+def grow(logs: Sequence[str], task: Task, drop: str = "", many: int = TOGETHER) -> Grown:
     """Add what is new of some logs to a plays directory as a segment, and take away segments older than `drop`.
 
     Parameters
     ----------
     drop : a moment; or a number of days such as 90d, the last of which stay, counted from the last time in the plays
-    many : segments beyond which the older half are merged
+    many : neighbours that are added up before they are asked for
 
     Raises
     ------
@@ -87,8 +89,7 @@ def grow(logs: Sequence[str], task: Task, drop: str = "", many: int = MAX_SEGMEN
         if added or dropped:
             write_segments(directory, segments, "segment")
         _tell(segments, task)
-        while len(segments.each) > many:
-            segments = _merge_older(segments, many, task)
+        segments = _run_together(segments, many, task)
         clean(directory, in_use(directory, segments))
     return Grown(added, len(added.get("inputs", {})), skipped, dropped, len(segments.each), len(segments.inputs))
 
@@ -143,11 +144,11 @@ def _new_logs(logs: Sequence[str], segments: Segments, task: Task) -> tuple[Logs
     """Find the logs that are not in yet, and count the others, which are named."""
     known, gone = segments.inputs, segments.dropped
     found = Logs.of(logs, task.engine.form, {**known, **gone})
-    prints = {path: [*print_] for path, print_ in found.fingerprint().items()}
+    prints = {path: [*mark] for path, mark in found.fingerprint().items()}
     if changed := [path for path in prints if path in known and prints[path] != known[path]]:
         msg = (
             f"{changed[0]} has changed (size or time) since it was added to {task.directory}, and what it held is not taken out; "
-            "prepare all logs anew into another directory"
+            "prepare all logs again into another directory"
         )
         raise BadInputError(msg)
     new = tuple(path for path in found.paths if path not in known and prints[path] != gone.get(path))
@@ -187,9 +188,11 @@ def _without(segments: Segments, drop: str, task: Task) -> Segments:
                 f"warning: prepare: plays from {in_words(first)} to {in_words(one['times'][1])} are one segment, which stays, "
                 f"though --drop {drop} is {in_words(bound)}; what is added a day at a time can be dropped a day at a time"
             )
-    paths = {path: print_ for one in gone for path, print_ in one["inputs"].items()}
+    paths = {path: mark for one in gone for path, mark in one["inputs"].items()}
     task.progress.say(f"prepare: dropped {len(gone)} segment(s) of {len(paths)} log(s), older than {in_words(bound)}")
-    return replace(segments, each=kept, dropped={**segments.dropped, **paths})
+    names = {one["attempt"] for one in kept}
+    runs = [run for run in segments.runs if names.issuperset(run["of"])]
+    return replace(segments, each=kept, runs=runs, dropped={**segments.dropped, **paths})
 
 
 def _moment(drop: str, segments: Segments) -> float:
@@ -206,7 +209,7 @@ def _moment(drop: str, segments: Segments) -> float:
 
 def _tell(segments: Segments, task: Task) -> None:
     """Say when there are too few blocks for so much."""
-    sizes = {path: int(print_[0]) for path, print_ in segments.inputs.items()}
+    sizes = {path: int(mark[0]) for path, mark in segments.inputs.items()}
     auto = choose_blocks(plain_bytes(sizes), task.plan.task_memory)
     wanted = given_or((auto, auto), replace(task.options, **{n: segments.options[n] for n in ("user_blocks", "item_blocks")}))
     if any(asked >= 2 * have for asked, have in zip(wanted, segments.blocks, strict=True)):
@@ -216,12 +219,24 @@ def _tell(segments: Segments, task: Task) -> None:
         )
 
 
-def _merge_older(segments: Segments, many: int, task: Task) -> Segments:
-    """Merge the older ones, so that half of `many` are left beside them and there is room for more; the sum stays the same."""
-    in_order = sorted(segments.each, key=lambda one: one["times"][1] if one["times"] else -math.inf)
-    n = len(in_order) - many // 2
-    task.progress.say(f"prepare: merging the {n} oldest of {len(in_order)} segments, which can then be dropped together only")
-    one = merged(task.directory, in_order[:n], segments.blocks, task.engine, task.plan.task_memory)
-    segments = replace(segments, each=[one, *in_order[n:]])
-    write_segments(task.directory, segments, "merge")
+def _run_together(segments: Segments, many: int, task: Task) -> Segments:
+    """Add up neighbours, and then neighbours of these sums, so that there are never many parts to be added up.
+
+    The segments stay, and with them the shorter runs: when one is dropped, only the runs that it is in go.
+    """
+    while some := _neighbours(segments.parts, many):
+        of = [name for one in some for name in of_segments(one)]
+        task.progress.say(f"prepare: adding up {len(of)} segments, so that the sum of all takes less")
+        run = merged(task.directory, some, segments.blocks, task.engine, task.plan.task_memory)
+        segments = replace(segments, runs=[*segments.runs, {**run, "of": of}])
+        write_segments(task.directory, segments, "merge")
     return segments
+
+
+def _neighbours(parts: list[dict[str, Any]], many: int) -> list[dict[str, Any]]:
+    """Find the first so many neighbours that are sums of equally many segments; none if there are no such."""
+    for at in range(len(parts) - many + 1):
+        some = parts[at : at + many]
+        if len({len(of_segments(one)) for one in some}) == 1:
+            return some
+    return []

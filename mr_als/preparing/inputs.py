@@ -115,7 +115,7 @@ def find_layouts(paths: Sequence[str], options: InputOptions, *, ratings: bool =
 
 
 def _by_layout(every: Sequence[Detected | None]) -> tuple[tuple[Detected, ...], tuple[int, ...]]:
-    """Give files that differ in their headers alone one layout, with all these; the first file of each, and the number of each."""
+    """Assign files that differ only in their headers one layout with all of these; return the first of each, and their numbers."""
     examples: dict[Layout, Detected] = {}
     headers: dict[Layout, dict[bytes, None]] = {}
     bare = [replace(one.layout, header=()) if one else None for one in every]
@@ -163,7 +163,7 @@ def _check_fit(examples: Sequence[Detected]) -> None:
         if (one := next(like, None)) and one.layout.columns != other.layout.columns:
             columns = ",".join(one.layout.columns)
             why = f"it has no header, and {one.path} names its columns in another order, {columns}"
-            _refuse(other, one, f"{why}; if that is the order of both, say --columns {columns}")
+            _refuse(other, one, f"{why}; if that is the order of both, use --columns {columns}")
 
 
 def _refuse(other: Detected, first: Detected, why: str) -> None:
@@ -279,7 +279,7 @@ def warnings(understood: Understood) -> Iterator[str]:
         if example.layout.user and not example.names and example.layout.found:
             yield (
                 f"{example.path}: read as Last.fm's scrobbles, artist, album, track and time, all of one user, "
-                f"{example.layout.user!r}. If the first column is of users, say --columns user,item,-,timestamp"
+                f"{example.layout.user!r}. If the first column is of users, use --columns user,item,-,timestamp"
             )
         if example.numbers and not export_in(example):
             columns = {column: name for column, name in example.names.items() if column != "plays"} | {"plays": example.numbers[0]}
@@ -287,5 +287,5 @@ def warnings(understood: Understood) -> Iterator[str]:
             what = "each line counts as one play" if "plays" not in example.names else "plays are those of another column"
             yield (
                 f"{example.path}: numbers that are not used: {', '.join(example.numbers)}; {what}. "
-                f"If they are numbers of plays, say --columns {given}"
+                f"If they are numbers of plays, use --columns {given}"
             )

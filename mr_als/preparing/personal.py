@@ -92,7 +92,7 @@ def said_of(found: Detected) -> Iterator[str]:
     if found.layout.user == ME and found.names:
         export = export_in(found)
         of = f"{export.name}: " if export else ""
-        yield f"{of}nothing says whose plays these are, so all are of one user, {ME!r}; --columns user==NAME gives another name"
+        yield f"{of}nothing tells whose plays these are, so all belong to one user, {ME!r}; --columns user==NAME sets another name"
     track = next((names[track] for track in TRACKS if track in names), "")
     if found.layout.found and track and is_artist(found.names.get("item", "")):
-        yield f"items are artists; to take tracks, say --columns {given_as({**found.names, 'item': track})}"
+        yield f"items are artists; to take tracks, use --columns {given_as({**found.names, 'item': track})}"

@@ -45,7 +45,7 @@ def read_plays(directory: str, engine: Engine = Engine()) -> Plays:
     """
     found = storage_of(directory).read(os.path.join(directory, "plays.json"))
     if found is None:
-        msg = f"{directory}: no plays.json in it, so it is no finished plays directory; make one with `mr-als prepare`"
+        msg = f"{directory}: no plays.json in it, so it is not a finished plays directory; make one with `mr-als prepare`"
         raise DamagedDataError(msg)
     try:
         info = json.loads(found)
@@ -87,7 +87,7 @@ def check_ratings(plays: Plays, directory: str) -> None:
     """
     if plays.info["options"]["duplicates"] == "sum" and (repeated := plays.info["repeated"]):
         msg = (
-            f"{directory}: {repeated} lines rate what their user has rated already, and ratings do not add up as plays do; "
+            f"{directory}: {repeated} lines rate what their user has rated already, and ratings do not add up like plays; "
             "say which one counts, --duplicates last (by timestamp) or --duplicates mean"
         )
         raise BadInputError(msg)

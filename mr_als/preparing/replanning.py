@@ -35,33 +35,48 @@ def replan(task: Task) -> Plays:
         asked = segments or Segments(info["options"], info.get("ratings", False), info["blocks"], [info])
         others = replace(task.options, user_blocks="auto", item_blocks="auto")
         check_options(asked, others, directory, ratings=task.ratings, reads=False)
-        sizes = {path: int(print_[0]) for path, print_ in asked.inputs.items()}
+        sizes = {path: int(mark[0]) for path, mark in asked.inputs.items()}
         auto = choose_blocks(plain_bytes(sizes), task.plan.task_memory)
-        info = _cut(asked, [*given_or((auto, auto), task.options)], task, at_once=segments is None)
+        cut = _cut_at_once if segments is None else _cut
+        grown, info = cut(asked, [*given_or((auto, auto), task.options)], task)
         fitting = [*fitting_blocks(counted(info, task.rank), task.options, task.plan)]
         if fitting != info["blocks"]:
-            info = _cut(asked, fitting, task, at_once=segments is None)
+            grown, info = cut(asked, fitting, task)
         if segments:
-            write_segments(directory, replace(segments, blocks=info["blocks"], options=info["options"]), "replan")
+            write_segments(directory, grown, "replan")
         publish_sum(directory, info)
     task.progress.say(f"prepare: {info['blocks'][0]} blocks of users and {info['blocks'][1]} of items")
     return read_plays(directory, task.engine)
 
 
-def _cut(segments: Segments, blocks: list[int], task: Task, *, at_once: bool) -> dict[str, Any]:
-    """Make the plays of a directory in other numbers of blocks; return what `plays.json` is to say of them."""
-    options = {**segments.options, "user_blocks": task.options.user_blocks, "item_blocks": task.options.item_blocks}
-    segments = replace(segments, blocks=blocks, options=options)
+def _cut(segments: Segments, blocks: list[int], task: Task) -> tuple[Segments, dict[str, Any]]:
+    """Add up all segments in other numbers of blocks, as a run; return them with it, and what `plays.json` is to say of the sum."""
+    directory, memory = task.directory, task.plan.task_memory
+    clean(directory, in_use(directory, segments))
+    run = {**merged(directory, segments.parts, blocks, task.engine, memory), "of": segments.names}
+    segments = replace(segments, blocks=blocks, options=_options_of(segments, task), runs=[*segments.runs, run])
+    return segments, sum_of(directory, segments, task.engine, task.progress, memory)
+
+
+def _cut_at_once(segments: Segments, blocks: list[int], task: Task) -> tuple[Segments, dict[str, Any]]:
+    """Do so with plays that were prepared at once; what thresholds left out is not in them any more.
+
+    Raises
+    ------
+    DamagedDataError
+        If not the same plays came out.
+    """
     clean(task.directory, in_use(task.directory, segments))
-    if not at_once:
-        return sum_of(task.directory, segments, task.engine, task.progress, task.plan.task_memory)
     before = segments.each[0]
     info = merged(task.directory, [before], blocks, task.engine, task.plan.task_memory, thresholded=True)
     for name in ("n_users", "n_items", "pairs", "plays"):
         if info[name] != before[name]:
-            msg = (
-                f"{task.directory}: {before[name]} {name} became {info[name]}: a task's output was lost; run the same command again"
-            )
+            what = f"{before[name]} {name} became {info[name]}"
+            msg = f"{task.directory}: {what}: a task's output was lost; run the same command again"
             raise DamagedDataError(msg)
-    return {**before, **{name: info[name] for name in ("users", "items", "vectors", "most_pairs", "attempt", "blocks", "seconds")},
-            "options": options}  # fmt: skip
+    new = {name: info[name] for name in ("users", "items", "vectors", "most_pairs", "attempt", "blocks", "seconds")}
+    return segments, {**before, **new, "options": _options_of(segments, task)}
+
+
+def _options_of(segments: Segments, task: Task) -> dict[str, Any]:
+    return {**segments.options, "user_blocks": task.options.user_blocks, "item_blocks": task.options.item_blocks}

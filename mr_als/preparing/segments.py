@@ -1,7 +1,7 @@
 """Plays that grow: a directory of segments, each made of some logs. What is trained on is their sum.
 
 <directory>/segments.json   which segments there are, and all about them; replaced in one step
-<directory>/<attempt>/      the files of a segment, from which no threshold has left anything out; or those of the sum
+<directory>/<attempt>/      the files of a segment, from which no threshold has left anything out; of a run of them; of the sum
 <directory>/plays.json      the sum, made when it is asked for (`mr_als.preparing.summing`)
 """
 
@@ -16,11 +16,38 @@ from mr_als.engine.runs import crash_point
 from mr_als.errors import DamagedDataError, UsageError
 from mr_als.logs.meaning.columns import differ
 from mr_als.options import InputOptions, flag_of
+from mr_als.storage.ours import NUMBER, wrong_fields
 from mr_als.storage.places import storage_of
 
-__all__ = ["FORMAT", "Segments", "check_options", "read_info", "read_segments", "refuse_segments", "write_segments"]
+__all__ = [
+    "FORMAT",
+    "Segments",
+    "check_names",
+    "check_options",
+    "of_segments",
+    "read_info",
+    "read_segments",
+    "refuse_segments",
+    "write_segments",
+]
 
 FORMAT = 1
+# what readers rely on, of all and of each segment
+FIELDS: dict[str, Any] = {
+    "dropped": dict,
+    "options": {"salt": int, "duplicates": str, "user_blocks": str, "item_blocks": str}
+    | {"min_user_plays": NUMBER, "min_item_plays": NUMBER},
+}
+SEGMENT = {"attempt": str, "n_users": int, "n_items": int, "pairs": int, "plays": NUMBER, "blocks": [int], "inputs": dict}
+SEGMENT |= {
+    "users": dict,
+    "items": dict,
+    "bad": {"counts": dict},
+    "counts": {"lines": int},
+    "lines": dict,
+    "others": dict,
+}
+LISTS: dict[str, Any] = {"each": SEGMENT, "blocks": int}
 # what the sum is asked, not the segments
 THRESHOLDS = ("min_user_plays", "min_item_plays")
 BLOCKS = ("user_blocks", "item_blocks")
@@ -34,6 +61,7 @@ class Segments:
 
     options, ratings : what all were prepared with, as in `plays.json`; the thresholds and `blocks` are those of the sum
     each : what is known of each segment, in the order of adding
+    runs : likewise of the sums of some neighbours, which are in `of`: there are fewer of them to be added up
     dropped : fingerprints of logs whose segments were taken away, so that they do not come back
     """
 
@@ -41,6 +69,7 @@ class Segments:
     ratings: bool
     blocks: list[int]
     each: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
     dropped: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -49,14 +78,32 @@ class Segments:
         return [one["attempt"] for one in self.each]
 
     @property
+    def parts(self) -> list[dict[str, Any]]:
+        """What has to be added up: the longest runs, and the segments that are in none of them, in the order of adding."""
+        of = {name: one for one in self.each for name in of_segments(one)}
+        for run in sorted(self.runs, key=lambda run: len(run["of"])):
+            if all(name in of for name in run["of"]):
+                of |= dict.fromkeys(run["of"], run)
+        parts = list({one["attempt"]: one for one in of.values()}.values())
+        if sum(len(of_segments(one)) for one in parts) != len(self.each):
+            msg = "segments.json is damaged: a segment is in two runs; prepare the logs anew, into another directory"
+            raise DamagedDataError(msg)
+        return parts
+
+    @property
     def inputs(self) -> dict[str, Any]:
         """Fingerprints of all logs that are in."""
-        return {path: print_ for one in self.each for path, print_ in one["inputs"].items()}
+        return {path: mark for one in self.each for path, mark in one["inputs"].items()}
 
     @property
     def thresholds(self) -> tuple[float, float]:
         """The plays of users and items below which the sum leaves them out."""
         return self.options["min_user_plays"], self.options["min_item_plays"]
+
+
+def of_segments(part: dict[str, Any]) -> list[str]:
+    """Return the names of the segments that a part is the sum of."""
+    return list(part.get("of", [part["attempt"]]))
 
 
 def read_segments(directory: str) -> Segments | None:
@@ -73,14 +120,22 @@ def read_segments(directory: str) -> Segments | None:
     try:
         info = json.loads(found)
         version = info.pop("format")
+        if version == FORMAT and (wrong := _wrong(info)):
+            raise ValueError(", ".join(wrong[:3]))
         segments = Segments(**info) if version == FORMAT else None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        msg = f"{path} is damaged ({error!r}); prepare the logs anew, into another directory"
+        msg = f"{path} is damaged ({error!r}); prepare the logs again, into another directory"
         raise DamagedDataError(msg) from None
     if segments is None:
-        msg = f"{path} has format {version}, and this mr_als reads {FORMAT}; use the version that wrote it, or prepare anew"
+        msg = f"{path} has format {version}, and this mr_als reads {FORMAT}; use the version that wrote it, or prepare again"
         raise DamagedDataError(msg)
     return segments
+
+
+def _wrong(info: dict[str, Any]) -> list[str]:
+    """List the fields that are of another kind than readers rely on; there may be no segments."""
+    lists = {name: [kind] for name, kind in LISTS.items() if info[name] != []}
+    return wrong_fields(info, {**FIELDS, **lists})
 
 
 def write_segments(directory: str, segments: Segments, step: str) -> None:
@@ -131,7 +186,7 @@ def check_options(segments: Segments, options: InputOptions, directory: str, *, 
             what = f"{directory} has {n_blocks}; change it with `mr-als prepare --plays {directory} --replan`"
         else:
             what = (
-                f"the plays in {directory} were made with {before[name] or 'none'!r}; give the same, or prepare all logs anew into "
+                f"the plays in {directory} were made with {before[name] or 'none'!r}; use the same, or prepare all logs again into "
                 f"another directory{_WHY.get(name, '')}"
             )
         msg = f"{flag_of(name)} {now or 'none'}: {what}"

@@ -67,7 +67,7 @@ def _engine_for(directory: str, engine: Engine) -> Engine:
     if scheme_of(directory) == "file":
         return place_for(directory, Engine() if engine.on_cluster else engine)
     if not engine.on_cluster:
-        msg = f"{directory}: its segments have not been added up yet, which is done where they lie: give -r hadoop, or -r emr"
+        msg = f"{directory}: its segments have not been added up yet, which is done where they lie: give -r hadoop, emr or spark"
         raise UsageError(msg)
     return place_for(directory, engine)
 
@@ -78,9 +78,9 @@ def _is_sum_of(info: dict[str, Any], segments: Segments) -> bool:
 
 
 def in_use(directory: str, segments: Segments) -> set[str]:
-    """Return the attempts that somebody may read: the segments, the sum, and the sum before."""
+    """Return the attempts that somebody may read: segments and runs of them, the sum, and the sum before."""
     info = read_info(directory)
-    return {*segments.names, info.get("attempt", ""), info.get("before", "")}
+    return {*segments.names, *(run["attempt"] for run in segments.runs), info.get("attempt", ""), info.get("before", "")}
 
 
 def sum_of(directory: str, segments: Segments, engine: Engine, progress: Progress, task_memory: int) -> dict[str, Any]:
@@ -91,12 +91,14 @@ def sum_of(directory: str, segments: Segments, engine: Engine, progress: Progres
     BadInputError
         If nothing is left above the thresholds.
     """
-    one = segments.each[0]
-    if len(segments.each) == 1 and segments.thresholds == (0, 0) and one["blocks"] == segments.blocks:
-        info = dict(one)
+    parts = segments.parts
+    one = parts[0]
+    if len(parts) == 1 and segments.thresholds == (0, 0) and one["blocks"] == segments.blocks:
+        info = {name: value for name, value in one.items() if name != "of"}
     else:
-        progress.say(f"prepare: adding up {len(segments.each)} segment(s); job mr_merge: mappers pass blocks on, reducers sum them")
-        info = merged(directory, segments.each, segments.blocks, engine, task_memory, segments.thresholds)
+        what = f"{len(segments.each)} segment(s) in {len(parts)} part(s)"
+        progress.say(f"prepare: adding up {what}; job mr_merge: mappers pass blocks on, reducers sum them")
+        info = merged(directory, parts, segments.blocks, engine, task_memory, segments.thresholds)
     check_usable(info, info["plays"] and info["n_users"] and info["n_items"])
     return {**info, "options": segments.options, "ratings": segments.ratings, "segments": segments.names}
 
@@ -152,7 +154,7 @@ def _check(data: Any, segment: dict[str, Any]) -> None:
     except DamagedDataError as error:
         first, *more = sorted(segment["inputs"])
         logs = f"{first}{f' and {len(more)} more logs' if more else ''}"
-        msg = f"{error}; it held {logs}: prepare all logs anew, into another directory"
+        msg = f"{error}; it held {logs}: prepare all logs again, into another directory"
         raise DamagedDataError(msg) from None
 
 

@@ -1,4 +1,4 @@
-"""Files of ids, one a line: the users to recommend to, the items to choose from."""
+"""Files of one id per line: the users to recommend to, the items to choose from."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def read_ids(flag: str, path: str) -> list[str]:
                 data = file.read()
         lines = data.decode("utf-8-sig").split("\n")
     except OSError as error:
-        msg = f"{flag} {path}: {error.strerror}; expected a file of ids, one a line"
+        msg = f"{flag} {path}: {error.strerror}; expected a file of one id per line"
         raise BadInputError(msg) from None
     except UnicodeDecodeError as error:
-        msg = f"{flag} {path}: byte {error.start} is not UTF-8; expected ids, one a line"
+        msg = f"{flag} {path}: byte {error.start} is not UTF-8; expected one id per line"
         raise BadInputError(msg) from None
     ids = list(dict.fromkeys(line.removesuffix("\r") for line in lines if line.removesuffix("\r")))
     if not ids:
-        msg = f"{flag} {path}: no id in it; expected ids, one a line"
+        msg = f"{flag} {path}: no id in it; expected one id per line"
         raise BadInputError(msg)
     return ids
 

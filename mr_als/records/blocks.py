@@ -79,7 +79,7 @@ def unpack(buffer: Buffer, *, checked: bool = False) -> list[Array]:
     """
     view = memoryview(buffer)
     if len(view) < 16 or view[:4] != _MAGIC:
-        msg = f"a record of {len(view)} bytes does not begin with {_MAGIC.decode()}: the file is not ours or damaged"
+        msg = f"a record of {len(view)} bytes does not begin with {_MAGIC.decode()}: the file is damaged or not one of ours"
         raise DamagedDataError(msg)
     if not checked and checksum(view[8:]) != int(np.frombuffer(view[4:8], "<u4")[0]):
         msg = f"a record of {len(view)} bytes fails its checksum: the file is damaged"

@@ -59,7 +59,7 @@ def pack_factor_lines(path: str, rank: int, salt: int) -> bytes:
     """
     names, factors = read_factor_lines(path)
     if factors.shape[1] != rank:
-        msg = f"{path}: has {factors.shape[1]} numbers a line, but --rank is {rank}; use --rank {factors.shape[1]}"
+        msg = f"{path}: has {factors.shape[1]} numbers per line, but --rank is {rank}; use --rank {factors.shape[1]}"
         raise BadInputError(msg)
     hashes = hash_ids(Ids.of(names), salt)
     order = np.argsort(hashes)

@@ -164,7 +164,7 @@ class Assembler:
             If a piece is missing, doubled, out of order or no piece at all.
         """
         if not _NUMBERED.fullmatch(numbered):
-            msg = f"a record is named {numbered[:60]!r}; expected block.piece.pieces: the file is not ours or damaged"
+            msg = f"a record is named {numbered[:60]!r}; expected block.piece.pieces: the file is damaged or not one of ours"
             raise DamagedDataError(msg)
         block, number, count = map(int, numbered.split(b"."))
         name = (kind, block, count)

@@ -50,7 +50,7 @@ def parsed(data: bytes, file: str, kind: Kind) -> dict[str, Any]:
         writer = info["versions"].get("mr_als") if isinstance(info.get("versions"), dict) else "another version"
         msg = (
             f"{file} has format {info['format']!r}, and mr_als {__version__} reads format {kind.format}; "
-            f"use the mr_als that wrote it ({writer}), or {kind.remedy}"
+            f"use the version that wrote it ({writer}), or {kind.remedy}"
         )
         raise kind.error(msg)
     if wrong := wrong_fields(info, kind.fields):

@@ -209,7 +209,7 @@ def _told(path: str) -> Iterator[None]:
         msg = f"{path}: S3 refuses ({_in_one_line(error)}); check the rights of the role or profile in use"
         raise UsageError(msg) from None
     except (OSError, BotoCoreError, ClientError) as error:
-        msg = f"{path}: S3 does not do what was asked ({_in_one_line(error)})"
+        msg = f"{path}: S3 cannot do what was asked ({_in_one_line(error)})"
         raise StorageError(msg) from None
 
 

@@ -71,8 +71,8 @@ class Storage(Protocol):
 
 # why a path that was found is no log: these two as a rule, and by their names
 HIDDEN = "names that begin with . or _"
-AGAIN = "other names of what is read"
-CLOSED = "a directory that may not be entered"
+AGAIN = "other names of files that are read"
+CLOSED = "a directory without permission to enter"
 
 
 def is_hidden(name: str) -> bool:

@@ -104,7 +104,7 @@ def read_factors(path: str, items: tuple[str, ...], rank: int) -> Array:
     """
     names, factors = read_factor_lines(path)
     if factors.shape[1] != rank:
-        msg = f"{path}: has {factors.shape[1]} numbers a line, but --rank is {rank}"
+        msg = f"{path}: has {factors.shape[1]} numbers per line, but --rank is {rank}"
         raise BadInputError(msg)
     rows = {name.decode(): row for row, name in enumerate(names)}
     if missing := [item for item in items if item not in rows]:

@@ -102,7 +102,7 @@ def test_fractions_of_plays_survive_a_matrix_of_integers():
     [
         ({"by": "last"}, "needs a timestamp, but the columns are user, item, plays; split by random or users"),
         ({"by": "time", "cut": "2024-03-01"}, "needs a timestamp"),
-        ({"by": "time"}, "--cut goes with --by time, and must be given then"),
+        ({"by": "time"}, "--cut goes with --by time, and is required there"),
         ({"shre": 0.1}, r"did you mean 'share'\?"),
         ({"share": 0.7}, "share must be a number above 0 and below 0.5"),
     ],

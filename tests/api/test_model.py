@@ -285,7 +285,7 @@ def test_a_model_is_pickled_by_its_path_and_opens_the_very_generation(tmp_path):
     assert (again.rank, again.source) == (2, model.source)
     assert again.recommend(3) == model.recommend(3)
     mr_als.fit(plays[2:], path=tmp_path / "model", rank=1, keep=1)
-    with pytest.raises(MRALSError, match="that was pickled is not there any more"):
+    with pytest.raises(MRALSError, match="that was pickled no longer exists"):
         pickle.loads(text)
 
 

@@ -156,7 +156,7 @@ def test_two_drivers_do_not_work_on_one_model(logs, bucket, capfd):
         code = main(["train", logs, "--model", f"{bucket}/m", *PLAN])
 
     assert code == 1
-    assert "works on it" in capfd.readouterr().err
+    assert "is working on it" in capfd.readouterr().err
     assert storage_of(bucket).names(f"{bucket}/m") == []
 
 
@@ -164,7 +164,7 @@ def test_a_lease_of_a_holder_that_shows_no_life_can_be_taken_over(bucket, monkey
     place = f"{bucket}/m"
     held = json.dumps({"host": "elsewhere", "process": 7, "name": "x"}).encode()
     storage_of(place).replace(f"{place}/lock", held)
-    with pytest.raises(BusyError, match="process 7 on elsewhere works on it"), Lease(place):
+    with pytest.raises(BusyError, match="process 7 on elsewhere is working on it"), Lease(place):
         pass
 
     monkeypatch.setattr(lease, "EXPIRY", -1.0)

@@ -84,7 +84,7 @@ def test_the_resource_managers_of_a_pair_are_both_asked():
 @pytest.mark.parametrize(
     ("log", "words"),
     [
-        ("PipeMapRed.waitOutputThreads(): subprocess failed with code 97", "cannot run a task, as a package is missing"),
+        ("PipeMapRed.waitOutputThreads(): subprocess failed with code 97", "cannot run a task, because a package is missing"),
         ('Cannot run program "venv/bin/python": error=2, No such file or directory', "there is no venv/bin/python on a node"),
         (
             "Container [pid=7,containerID=c_1] is running 9B beyond the 'PHYSICAL' memory limit. Current usage: 1.1 GB of 1 GB",
@@ -92,12 +92,12 @@ def test_the_resource_managers_of_a_pair_are_both_asked():
         ),
         (
             "Error: org.apache.hadoop.hdfs.protocol.DSQuotaExceededException: The DiskSpace quota of /m is exceeded: quota = 1 MB",
-            "there is no space for what a task writes .The DiskSpace quota of /m is exceeded: quota = 1 MB.; make some and",
+            "there is no space for the output of a task .The DiskSpace quota of /m is exceeded: quota = 1 MB.; make room and",
         ),
-        ("Error: java.io.IOException: No space left on device\n\tat java", "no space .* .No space left on device.; make some"),
+        ("Error: java.io.IOException: No space left on device\n\tat java", "no space .* .No space left on device.; make room"),
         (
             "Error Launching job : org.apache.hadoop.yarn.exceptions.YarnException: Failed to submit, unknown queue: q\nStreaming",
-            "^Hadoop does not take it: Failed to submit, unknown queue: q; logs",
+            "^Hadoop rejects it: Failed to submit, unknown queue: q; logs",
         ),
         ("subprocess failed with code 1", "^logs: yarn logs -applicationId application_1_2$"),
     ],

@@ -42,7 +42,7 @@ def test_it_names_its_holder_and_goes_with_it(tmp_path):
     with Lease(str(tmp_path)):
         assert (lock_of(tmp_path)["host"], lock_of(tmp_path)["process"]) == (socket.gethostname(), os.getpid())
         with (
-            pytest.raises(BusyError, match=rf"{tmp_path}: process {os.getpid()} on .* works on it; wait for it"),
+            pytest.raises(BusyError, match=rf"{tmp_path}: process {os.getpid()} on .* is working on it; wait until"),
             Lease(str(tmp_path)),
         ):
             pass
@@ -103,7 +103,7 @@ def test_of_another_host_it_is_taken_over_when_it_has_not_been_touched_for_long(
     hold(tmp_path, os.getpid(), "elsewhere")
     before = time.time_ns() - 10**9 * 30
     os.utime(tmp_path / "lock", ns=(before, before))
-    with pytest.raises(BusyError, match=f"process {os.getpid()} on elsewhere works on it"), Lease(str(tmp_path)):
+    with pytest.raises(BusyError, match=f"process {os.getpid()} on elsewhere is working on it"), Lease(str(tmp_path)):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
@@ -117,7 +117,7 @@ def test_of_another_host_it_is_taken_over_when_it_has_not_been_touched_for_long(
 def test_a_torn_lock_is_that_of_somebody_elsewhere(held, tmp_path):
     (tmp_path / "lock").write_bytes(held)
 
-    with pytest.raises(BusyError, match=r"process \? on \? works on it"), Lease(str(tmp_path)):
+    with pytest.raises(BusyError, match=r"process \? on \? is working on it"), Lease(str(tmp_path)):
         pass
 
 

@@ -37,7 +37,7 @@ def holder(tmp_path):
 
 
 def test_the_second_process_learns_who_holds_the_directory(holder, tmp_path):
-    with pytest.raises(BusyError, match=f"process {holder.pid} on .* works on it"), Lock(str(tmp_path)):
+    with pytest.raises(BusyError, match=f"process {holder.pid} on .* is working on it"), Lock(str(tmp_path)):
         pass
 
 
@@ -178,5 +178,7 @@ def test_a_run_of_another_format_is_refused_with_what_to_do(tmp_path):
     path = tmp_path / "work" / "run.json"
     path.write_text(path.read_text().replace('"format": 1', '"format": 7'))
 
-    with pytest.raises(ResumeError, match=r"run\.json: an unfinished run of format 7, .*finish it with the mr_als that.*--restart"):
+    with pytest.raises(
+        ResumeError, match=r"run\.json: an unfinished run of format 7, .*finish it with the version that .*--restart"
+    ):
         run.start(PLAN)

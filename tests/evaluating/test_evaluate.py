@@ -256,8 +256,8 @@ def test_the_command_prints_a_table_and_what_its_numbers_can_not_be_compared_wit
 
     assert [line.split()[0] for line in table.splitlines()[4:6]] == ["recall@10", "capped_recall@10"]
     assert "not comparable across alpha" in table
-    assert "not comparable with full ranking" in within
-    assert "not comparable with full ranking" not in table
+    assert "cannot be compared with ranks among all items" in within
+    assert "cannot be compared with ranks among all items" not in table
 
 
 def test_bad_candidates_are_named_with_their_line(model, held_out, tmp_path):

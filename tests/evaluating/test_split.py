@@ -243,7 +243,7 @@ def test_a_job_that_reads_lines_gives_the_same_as_one_that_reads_ranges(logs, tm
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ({"by": "time"}, "goes with --by time and --validation, and must be given"),
+        ({"by": "time"}, "goes with --by time and --validation, and is required there"),
         ({"by": "random", "cut": "2024-03-05"}, "--cut goes with --by time"),
         ({"by": "time", "cut": "2024-03-05"}, "--validation-cut goes with"),
         ({"by": "time", "cut": "2024-03-04", "validation_cut": "2024-03-05"}, "is not before --cut"),

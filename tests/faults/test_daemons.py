@@ -129,7 +129,7 @@ def test_a_full_file_system_fails_the_run_which_goes_on_when_there_is_space(
         hadoop.command("hdfs", "dfsadmin", "-setSpaceQuota", "1m", model)
         gate.open()
         assert process.process.wait(900) == 1
-    assert re.search("no space for what a task writes .*quota of /tests/.*; make some", capfd.readouterr().err.splitlines()[-1])
+    assert re.search("no space for the output of a task .*quota of /tests/.*; make room", capfd.readouterr().err.splitlines()[-1])
     assert storage_of(model).size(f"{model}/model.json") < 0
     hadoop.command("hdfs", "dfsadmin", "-clrSpaceQuota", model)
 
@@ -146,7 +146,7 @@ def test_a_task_beyond_the_disk_it_may_take_fails_the_run_in_words_that_say_so(t
         "mapreduce.task.progress-report.interval": 50,
         "mapreduce.map.maxattempts": 1,
     }
-    with pytest.raises(JobFailedError, match="no space for what a task writes .*too much data in local scratch dir"):
+    with pytest.raises(JobFailedError, match="no space for the output of a task .*too much data in local scratch dir"):
         train_on(toy.uri, f"{folder}/model", mrjob_arguments=[word for name in limits for word in ("-D", f"{name}={limits[name]}")])
 
     train_on(toy.uri, f"{folder}/model")

@@ -1,7 +1,8 @@
 """One real Hadoop for all tests that ask for it: fetched, started and stopped by the fixture `hadoop`.
 
 `MR_ALS_HADOOP_RUN=DIR` names a cluster that `cluster.py start --run DIR` has started: it is used as it is and left running,
-which saves 20 seconds each time while one works on a test.
+which saves 20 seconds each time while one works on a test. Sessions of tests wait for each other, unless
+`MR_ALS_HADOOP_NAME` names a cluster of their own.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def running(cluster: Cluster, lent: bool) -> Iterator[Cluster]:
 def hadoop() -> Iterator[Cluster]:
     """Yield a running cluster that was started here, and set the variables by which clients find it."""
     lent = os.environ.get("MR_ALS_HADOOP_RUN")
-    with running(Cluster(Path(lent) if lent else CACHE / "hadoop-test"), bool(lent)) as cluster:
+    with running(
+        Cluster(Path(lent) if lent else CACHE / os.environ.get("MR_ALS_HADOOP_NAME", "hadoop-test")), bool(lent)
+    ) as cluster:
         yield cluster
 
 

@@ -80,7 +80,7 @@ def test_a_cluster_that_reaches_s3_trains_from_and_to_it(hadoop, toy, undisturbe
 
 
 def test_a_queue_that_the_cluster_does_not_have_fails_the_first_job_in_words(toy, folder):
-    with pytest.raises(JobFailedError, match="job mr_ingest failed on runner hadoop: Hadoop does not take it: .*queue: weekly"):
+    with pytest.raises(JobFailedError, match="job mr_ingest failed on runner hadoop: Hadoop rejects it: .*queue: weekly"):
         train_on(toy.uri, f"{folder}/model", mrjob_arguments=("-D", "mapreduce.job.queuename=weekly"))
 
 
@@ -103,7 +103,7 @@ def test_a_killed_driver_is_followed_by_one_that_ends_its_job_and_goes_on_to_the
 def test_two_drivers_do_not_work_on_one_model(toy, folder):
     storage_of(folder).make_directory(folder)
 
-    with Lease(folder), pytest.raises(BusyError, match=r"process \d+ on .* works on it"):
+    with Lease(folder), pytest.raises(BusyError, match=r"process \d+ on .* is working on it"):
         train_on(toy.uri, folder)
 
 

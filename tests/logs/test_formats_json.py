@@ -167,7 +167,7 @@ def test_an_array_gives_the_records_of_its_lines_however_it_is_written_and_read(
     [
         ('[{"u":"a","i":"b"},', "cut off at its element 2"), ('[{"u":"a","i":"b"}, {"u":]', "cut off at its element 2"),
         ('[{"u":"a","i":"b"}', "cut off at its element 1"),
-        ('[{"u":"a","i":"b"}]\n[{"u":"a","i":"b"}]', "behind the array of 1 elements"),
+        ('[{"u":"a","i":"b"}]\n[{"u":"a","i":"b"}]', "follows the array of 1 elements"),
     ],
 )  # fmt: skip
 def test_a_damaged_array_is_an_error_that_says_where(log, text, message):
@@ -212,5 +212,5 @@ def test_keys_that_are_not_known_are_shown(log):
         match="say which they are, as in --columns user=who,item=what.x; its names are who, what, what.x",
     ):
         read(log('{"who": 1, "what": {"x": 2}}\n'))
-    with pytest.raises(UsageError, match="names columns by place"):
+    with pytest.raises(UsageError, match="names columns by position"):
         read(log('{"who": 1, "what": {"x": 2}}\n'), columns="user,item")

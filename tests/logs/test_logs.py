@@ -154,8 +154,8 @@ def test_columns_and_delimiter_make_a_layout():
     [
         ("user,item,stars", "tab", "unknown column 'stars'"), ("user,item,user", "tab", "user is named 2 times"),
         ("user,plays", "tab", "no column is named item"), ("user, item", "tab", "unknown column ' item'"),
-        ("user,item", "", "'' is not one printable"), ("user,item", "é", "'é' is not one"),
-        ("user,item", "\n", "is not one"), ("user,item", "\0", "is not one"), ("user,item", "\x7f", "is not one"),
+        ("user,item", "", "'' is neither one nor several printable"), ("user,item", "é", "'é' is neither one"),
+        ("user,item", "\n", "is neither one"), ("user,item", "\0", "is neither one"), ("user,item", "\x7f", "is neither one"),
     ],
 )  # fmt: skip
 def test_columns_and_delimiters_that_make_no_sense_are_usage_errors(columns, delimiter, message):

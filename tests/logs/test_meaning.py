@@ -157,7 +157,7 @@ NOT_PLAYS = {
     "user, item, plays, time": ((user, item, plays, seconds), "perhaps --columns user,item,plays,timestamp"),
     "time, user, item, rating": ((seconds, user, rating, lambda n: n % 31 + 100), "a few small numbers"),
     "user, plays, item, time in words": ((user, plays, item, lambda n: f"{n % 28 + 1} Mar 2024 12:30"), "fit none of them"),
-    "numbers that are no times": ((lambda n: 5_000 + 7 * n, user, item, lambda n: 200_000), "fit none of them"),
+    "numbers that are not times": ((lambda n: 5_000 + 7 * n, user, item, lambda n: 200_000), "fit none of them"),
 }
 
 

@@ -68,7 +68,7 @@ BAD = [
     (empty, r"model\.json cannot be read \(no JSON: .*torn"),
     (foreign, r"model\.json cannot be read \(no format in it, but fields 'name', 'layers'\): of another program; train again"),
     (a_list, r"model\.json cannot be read \(no format in it, but list\)"),
-    (newer, r"model\.json has format 2, and mr_als .* reads format 1; use the mr_als that wrote it \(0\.2\.0.*\), or train again"),
+    (newer, r"model\.json has format 2, and mr_als .* reads format 1; use the version that wrote it \(0\.2\.0.*\), or train again"),
     (without_weights, r"model\.json cannot be read \(no options\.weights\): damaged, train again"),
     (of_other_types, r"model\.json cannot be read \(n_users is 'many', history\[0\] is 3\): damaged, train again"),
     (without_options, r"model\.json cannot be read \(no options\): damaged, train again"),

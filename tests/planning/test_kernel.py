@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
 
-from mr_als.engine.runners.runner import runner_of
+from mr_als.engine.engine import Engine
+from mr_als.engine.runners.runner import RUNNERS, runner_of
 from mr_als.planning import choices
 from mr_als.planning.choices import choose_kernel
+from mr_als.records.lines import LINES
 from tests.toy import generation_bytes, options, run, toy_lines, write
 from tests.training.test_resume import crash
 
@@ -28,7 +31,7 @@ def with_kernel(kernel, **others):
 
 @pytest.mark.parametrize("installed", [True, False])
 @pytest.mark.parametrize(
-    ("runner", "here"), [("inline", True), ("local", True), ("hadoop", False), ("emr", False), ("spark", False)]
+    ("runner", "here"), [("inline", True), ("local", True), ("hadoop", False), ("emr", False), ("spark", True)]
 )
 def test_auto_is_numba_for_much_work_where_the_driver_has_it(runner, here, installed, monkeypatch):
     monkeypatch.setattr(choices, "find_spec", lambda name: object() if installed else None)
@@ -40,6 +43,11 @@ def test_auto_is_numba_for_much_work_where_the_driver_has_it(runner, here, insta
     assert choose_kernel("auto", work, enough - 1, 1) == "numpy"
     assert choose_kernel("numba", work, 1, 1) == "numba"
     assert choose_kernel("numpy", work, enough, 1) == "numpy"
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_nobody_knows_what_is_installed_on_a_cluster(runner):
+    assert Engine(runner, LINES).compiled_work == math.inf or runner in ("inline", "local")
 
 
 @needs_numba

@@ -112,6 +112,15 @@ def test_cores_beyond_the_number_of_blocks_solve_nothing():
     assert one == ten
 
 
+def test_where_plays_stay_a_half_reads_none_of_them_again():
+    sizes = guess_sizes(100_000, 50_000, 10_000_000, (100, 100), 64)
+    measured = Measured(0.1, (1e-6, 1e-6), 0.0, 1)
+
+    again, stay = (cluster_seconds(sizes, "broadcast", measured, ClusterOptions(), lasting)["moving"] for lasting in (False, True))
+
+    assert stay < again
+
+
 @pytest.mark.parametrize("join", ["broadcast", "shuffle"])
 def test_calibration_trains_a_copy_and_gives_costs(join, monkeypatch):
     monkeypatch.setattr("mr_als.training.calibrate.WORK", {"cg": 1 << 14, "cholesky": 1 << 14})
@@ -226,7 +235,7 @@ def test_blocks_are_left_as_they_are_where_no_number_of_them_would_fit():
     sizes = guess_sizes(10**6, 10**6, 2 * 10**6, (4, 4), 64)
 
     assert blocks_that_fit(sizes, "broadcast", "numpy", 256 << 20) == (4, 4)
-    assert "however small the blocks are: give it more, or --join shuffle" in too_large(sizes, "broadcast", "numpy", 256 << 20)
+    assert "however small the blocks are: raise it, or --join shuffle" in too_large(sizes, "broadcast", "numpy", 256 << 20)
 
 
 def test_a_row_of_very_many_pairs_counts_whatever_the_number_of_blocks():

@@ -267,7 +267,7 @@ def test_ratings_are_no_plays_unless_they_are_asked_for(tmp_path):
 
     frame = pandas.DataFrame({"userId": [1, 2], "movieId": [3, 4], "rating": [4.5, 3.0]})
 
-    with pytest.raises(BadInputError, match="'rating' is a rating, and a rating is no number of plays"):
+    with pytest.raises(BadInputError, match="'rating' is a rating, and a rating is not a number of plays"):
         laid_down(frame, tmp_path / "arrays")
     found = prepare(Arrays(frame), str(tmp_path / "arrays"), InputOptions(), ratings=True)
     assert found.plays == 7.5

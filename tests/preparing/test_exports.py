@@ -135,7 +135,7 @@ EXPORTS = {
          "A/StreamingHistory_audiobook_0.json", "A/StreamingHistory_podcast_0.json", "A/UserPrompts.json", "A/Userdata.json",
          "A/YourLibrary.json"],
     ),
-    "ListenBrainz, export of today": (
+    "ListenBrainz, current export": (
         {
             "user.json": '{"user_id": 7, "username": "ann"}\n', "listens/2023/12.jsonl": lines([listen("X"), listen("Y")]),
             "listens/2024/1.jsonl": lines([listen("X")]), "listens/2024/2.jsonl": "",
@@ -261,13 +261,13 @@ def test_what_could_be_taken_instead_is_said(tmp_path):
     ]  # fmt: skip
 
     who = (
-        "Spotify's account data: nothing says whose plays these are, so all are of one user, 'me'; "
-        "--columns user==NAME gives another name"
+        "Spotify's account data: nothing tells whose plays these are, so all belong to one user, 'me'; "
+        "--columns user==NAME sets another name"
     )
     given = "user==me,item=trackName,timestamp=endTime,ms_played=msPlayed"
-    assert said[0][1:] == [who, f"items are artists; to take tracks, say --columns {given}"]
+    assert said[0][1:] == [who, f"items are artists; to take tracks, use --columns {given}"]
     assert said[1][-1] == (
-        "items are artists; to take tracks, say --columns user==me,item=track_metadata.track_name,timestamp=listened_at"
+        "items are artists; to take tracks, use --columns user==me,item=track_metadata.track_name,timestamp=listened_at"
     )
     assert read(place / "A/StreamingHistory_music_0.json", columns=given).plays == [("me", "T", 1.0)]
 
@@ -280,7 +280,7 @@ def test_a_log_that_may_have_another_user_is_not_of_one_person(tmp_path):
 
     with pytest.raises(
         BadInputError,
-        match=r"as that of a user; .*--columns user=personID,item=artistName.*; if all are .* one person, say --columns user==me",
+        match=r"as that of a user; .*--columns user=personID,item=artistName.*; if all are .* one person, use --columns user==me",
     ):
         read(tmp_path / "all.csv")
     assert read(tmp_path / "all.csv", columns="user=personID,item=artistName").plays == [("1", "X", 1.0), ("2", "X", 1.0)]
@@ -291,7 +291,7 @@ def test_scrobbles_without_a_header_are_warned_about(tmp_path):
 
     (said,) = warnings(find_layouts([str(place / "ann.csv")], InputOptions()))
 
-    assert "all of one user, 'me'. If the first column is of users, say --columns user,item,-,timestamp" in said
+    assert "all of one user, 'me'. If the first column is of users, use --columns user,item,-,timestamp" in said
 
 
 def test_plays_that_are_there_twice_are_refused(tmp_path):

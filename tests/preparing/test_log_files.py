@@ -79,7 +79,7 @@ def test_what_is_not_read_is_said_and_in_quiet_too_unless_its_name_says_it(tmp_p
 
     hidden = "logs/.0.crc, logs/.1.crc, logs/.2.crc, logs/.3.crc, logs/.4.crc and 5 more: names that begin with . or _"
     assert said[:2] == [
-        f"prepare: not read: {hidden}", "prepare: not read: logs/today.tsv: other names of what is read",
+        f"prepare: not read: {hidden}", "prepare: not read: logs/today.tsv: other names of files that are read",
     ]  # fmt: skip
     assert said[2:4] == warned == [
         "warning: prepare: not read: logs/me.jpg: a picture", "warning: prepare: not read: logs/old: a link that leads nowhere",

@@ -372,7 +372,7 @@ def test_a_plays_file_that_lacks_a_field_is_damaged(missing, log, tmp_path):
 
 
 def test_a_directory_without_plays_or_with_a_short_file_is_damaged(log, tmp_path):
-    with pytest.raises(DamagedDataError, match="no finished plays directory"):
+    with pytest.raises(DamagedDataError, match="not a finished plays directory"):
         read_plays(str(tmp_path))
 
     plays = prepare([log(some_lines())], str(tmp_path / "plays"), OPTIONS)
@@ -388,7 +388,7 @@ def test_a_prepare_that_fails_leaves_no_plays_of_other_options_behind(log, tmp_p
     with pytest.raises(BadInputError, match="more than --max-bad-lines"):
         prepare([log([*some_lines(), *["bad\n"] * 100], "other.tsv")], directory, OPTIONS)
 
-    with pytest.raises(DamagedDataError, match="no finished plays directory"):
+    with pytest.raises(DamagedDataError, match="not a finished plays directory"):
         read_plays(directory)
     assert blocks_of(prepare([path], directory, OPTIONS)) == finished
 
@@ -489,7 +489,7 @@ def test_plays_of_another_format_are_refused_with_what_to_do(log, tmp_path):
     edited(tmp_path / "plays", format=7)
 
     with pytest.raises(
-        DamagedDataError, match=r"plays\.json has format 7, and mr_als .* reads format 1; use the mr_als that wrote"
+        DamagedDataError, match=r"plays\.json has format 7, and mr_als .* reads format 1; use the version that wrote"
     ):
         read_plays(str(tmp_path / "plays"))
 

@@ -196,7 +196,7 @@ def test_preparing_at_once_what_was_added_to_is_refused_with_what_to_do(logs, tm
     [
         ({"half_life": 30.0, "as_of": "2024-04-01"}, "--half-life 30.0: .* were made with 'none'; .* cannot be carried to another"),
         ({"min_ms_played": 1000}, "--min-ms-played 1000: the plays .* were made with 30000"),
-        ({"since": "2024-03-02"}, "--since 2024-03-02: .* prepare all logs anew into another directory"),
+        ({"since": "2024-03-02"}, "--since 2024-03-02: .* prepare all logs again into another directory"),
         ({"min_user_plays": 2.0}, "--min-user-plays 2.0: .* were made with 3"),
         ({"salt": 1}, "--salt 1: .* were made with 'none'"),
         ({"user_blocks": "5"}, "--user-blocks 5: .* has 3; change it with `mr-als prepare --plays .* --replan`"),
@@ -298,18 +298,43 @@ def test_dropping_everything_or_by_no_time_is_refused(logs, tmp_path):
         grow([], task(tmp_path / "nothing"), "2024")
 
 
-def test_many_segments_are_merged_the_oldest_first_and_the_sum_stays(logs, tmp_path, capsys):
-    for number in (3, 0, 1, 2):
-        grown = grow([logs[number]], task(tmp_path / "plays", progress=Progress()), many=3)
+def runs_of(directory):
+    """Name the logs of each run."""
+    found = json.loads((directory / "segments.json").read_text())
+    logs = {one["attempt"]: [Path(path).stem for path in one["inputs"]] for one in found["each"]}
+    return [[log for name in run["of"] for log in logs[name]] for run in found["runs"]]
 
-    assert grown.segments == 2
-    assert "merging the 3 oldest of 4 segments" in capsys.readouterr().err
-    each = json.loads((tmp_path / "plays" / "segments.json").read_text())["each"]
-    assert [sorted(one["inputs"]) for one in each] == [logs[:3], logs[3:]]
-    assert len([name for name in os.listdir(tmp_path / "plays") if name.startswith("attempt-")]) == 2
-    plays = open_plays(str(tmp_path / "plays"))
+
+def test_neighbours_are_added_up_and_then_neighbours_of_these_and_the_sum_stays(logs, tmp_path, capsys):
+    for number in (3, 0, 1, 2):
+        grown = grow([logs[number]], task(tmp_path / "plays", progress=Progress()), many=2)
+
+    plays = open_plays(str(tmp_path / "plays"), progress=Progress())
+
+    assert "adding up 4 segment(s) in 1 part(s)" in capsys.readouterr().err
+    assert grown.segments == 4
+    assert runs_of(tmp_path / "plays") == [["day-4", "day-1"], ["day-2", "day-3"], ["day-4", "day-1", "day-2", "day-3"]]
     assert blocks_of(plays) == blocks_of(whole := at_once(logs, tmp_path))
     assert known_of(plays) == known_of(whole)
+
+
+def test_a_segment_that_two_runs_claim_is_not_counted_twice():
+    each = [{"attempt": name} for name in "abc"]
+    runs = [{"attempt": "x", "of": ["a", "b"]}, {"attempt": "y", "of": ["b", "c"]}]
+
+    with pytest.raises(DamagedDataError, match="a segment is in two runs"):
+        _ = Segments({}, False, [1, 1], each, runs).parts
+
+
+def test_a_segment_that_is_dropped_takes_only_the_runs_along_that_it_is_in(logs, tmp_path):
+    for log in logs:
+        grow([log], task(tmp_path / "plays"), many=2)
+
+    assert grow([], task(tmp_path / "plays", InputOptions()), "2024-03-02", many=2).dropped == 1
+
+    assert runs_of(tmp_path / "plays") == [["day-3", "day-4"]]
+    assert len([name for name in os.listdir(tmp_path / "plays") if name.startswith("attempt-")]) == 4
+    assert blocks_of(open_plays(str(tmp_path / "plays"))) == blocks_of(at_once(logs[1:], tmp_path))
 
 
 def test_who_reads_goes_on_while_more_comes_and_is_added_up(logs, tmp_path):
@@ -328,7 +353,9 @@ def test_plays_elsewhere_are_added_up_where_they_lie(monkeypatch):
     monkeypatch.setattr("mr_als.preparing.summing.read_segments", lambda _: Segments(asdict(CHOSEN), False, [3, 2]))
     monkeypatch.setattr("mr_als.preparing.summing.read_info", lambda _: {})
 
-    with pytest.raises(UsageError, match=r"hdfs:///plays: its segments have not been added up yet, .* give -r hadoop"):
+    with pytest.raises(
+        UsageError, match=r"hdfs:///plays: its segments have not been added up yet, .* give -r hadoop, emr or spark"
+    ):
         open_plays("hdfs:///plays")
 
 
@@ -355,7 +382,7 @@ def test_one_at_a_time_but_a_sum_that_is_there_is_read_by_all(logs, tmp_path):
     with held(directory):
         assert blocks_of(open_plays(directory)) == before
         for work in (lambda: grow(logs, task(directory)), lambda: replan(task(directory, InputOptions()))):
-            with pytest.raises(BusyError, match="works on it"):
+            with pytest.raises(BusyError, match="is working on it"):
                 work()
 
 
@@ -390,7 +417,8 @@ def test_killed_anywhere_the_same_command_goes_on(point, logs, tmp_path):
     plays = night(directory, logs[:3])
 
     assert blocks_of(plays) == blocks_of(at_once(logs[:3], tmp_path))
-    kept = {plays.info["attempt"], plays.info.get("before"), *plays.info["segments"]}
+    runs = json.loads((tmp_path / "plays" / "segments.json").read_text())["runs"]
+    kept = {plays.info["attempt"], plays.info.get("before"), *plays.info["segments"], *(run["attempt"] for run in runs)}
     assert {name for name in os.listdir(directory) if name.startswith("attempt-")} <= kept
 
 
@@ -469,7 +497,7 @@ def test_a_training_from_segments_publishes_the_model_of_all_logs_at_once(logs, 
     assert info["options"]["inputs"] == {**asdict(whole.inputs)}
 
 
-def test_an_unfinished_run_sees_what_was_added_but_not_that_segments_were_merged(logs, tmp_path):
+def test_an_unfinished_run_sees_what_was_added_but_not_that_some_were_added_up(logs, tmp_path):
     chosen, model, plays = options(iterations=1), tmp_path / "model", str(tmp_path / "plays")
     for log in logs[:3]:
         grow([log], task(plays, chosen.inputs))
@@ -477,7 +505,7 @@ def test_an_unfinished_run_sees_what_was_added_but_not_that_segments_were_merged
     killed("after-half-001", run, str(model), plays)
     half = (model / "work" / "half-001.json").read_bytes()
 
-    grow([], task(plays, InputOptions()), "2024-03-01", many=2)  # nothing is dropped, two are merged
+    grow([], task(plays, InputOptions()), "2024-03-01", many=2)  # nothing is dropped, two are added up
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mr_als.training.train._alternate", lambda *_: {})
         train([], str(model), chosen, plays=plays)
@@ -495,7 +523,7 @@ def test_an_unfinished_run_sees_what_was_added_but_not_that_segments_were_merged
         (lambda place: (place / "segments.json").write_text('{"format": 1, "each'), "segments.json is damaged .* prepare the logs"),
         (lambda place: (place / "segments.json").write_text('{"format": 2}'), "has format 2, and this mr_als reads 1"),
         (lambda place: (place / "segments.json").write_text("[]"), "segments.json is damaged"),
-        (lambda place: next(place.glob("attempt-*/users.raw")).write_bytes(b"?"), "it held .*: prepare all logs anew"),
+        (lambda place: next(place.glob("attempt-*/users.raw")).write_bytes(b"?"), "it held .*: prepare all logs again"),
         (lambda place: (place / "plays.json").write_text("{"), ""),
         (lambda place: (place / "plays.json").unlink(), ""),
     ],
@@ -520,10 +548,9 @@ def test_damage_is_named_and_a_lost_sum_is_made_again(damage, said, logs, tmp_pa
         ([], "no LOGS; name log files"),
         (["--add"], "no LOGS; name log files"),
         (["--add", "--drop", "3d"], "no LOGS"),
-        (["LOG", "--drop", "3d"], "give --add to add them"),
+        (["LOG", "--drop", "3d"], "use --add to add them"),
         (["LOG", "--replan"], "--replan reads no logs"),
         (["--replan", "--drop", "3d"], "--replan reads no logs"),
-        (["LOG", "--add", "--max-segments", "1"], "expected at least 2"),
     ],
 )
 def test_what_does_not_go_together_is_refused(arguments, said, logs, tmp_path, cli):
@@ -544,3 +571,22 @@ def test_the_command_prints_what_became_of_the_directory(logs, tmp_path, cli):
     assert out.splitlines()[:5] == ["added\t2", "skipped\t2", "dropped\t1", "segments\t1", "logs\t2"]
     assert cli("prepare", *logs, *command, "--json")[1].count('"added": 0, "skipped": 4') == 1
     assert "--salt 3: the plays in" in cli("prepare", "--plays", tmp_path / "plays", "--replan", "--salt", "3")[2]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"options": "word"}, {"options": {}}, {"each": 7}, {"each": [3]}, {"each": [{}]}, {"blocks": "x"}, {"dropped": []}],
+    ids=str,
+)
+def test_segments_with_fields_of_other_kinds_are_damaged(fields, tmp_path, cli):
+    log = tmp_path / "log.tsv"
+    log.write_text("ann\tjazz\t3\nbob\tsoul\t1\n")
+    assert cli("prepare", log, "--plays", tmp_path / "plays", "--add", "-q")[0] == 0
+    path = tmp_path / "plays" / "segments.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+    for command in (("train", "--model", tmp_path / "model"), ("prepare", log, "--add"), ("prepare", "--replan")):
+        code, _, err = cli(*command, "--plays", tmp_path / "plays", "-q")
+
+        assert (code, len(err.splitlines())) == (1, 1), command
+        assert "segments.json is damaged" in err

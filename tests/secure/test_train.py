@@ -142,4 +142,4 @@ def test_a_user_who_has_no_right_to_it_is_refused_in_words(as_user, secure, mode
     subprocess.run(put, env={**os.environ, **secure.environment(user="bob")}, check=True)
     code, _, err = as_user("bob", "prepare", own, "--plays", f"{secure.default_fs}/user/bob/plays", *HADOOP[:-1])
     assert code == 1
-    assert re.search("Hadoop does not take it: .*User bob does not have permission to submit .*queue", err.splitlines()[-1]), err
+    assert re.search("Hadoop rejects it: .*User bob does not have permission to submit .*queue", err.splitlines()[-1]), err

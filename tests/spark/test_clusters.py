@@ -13,11 +13,15 @@ import pyspark
 import pytest
 
 from mr_als.cli import main
+from mr_als.engine.runners import spark
 from mr_als.engine.spark import session
 from mr_als.engine.spark.submit import write_package
+from mr_als.preparing.plays import read_plays
+from mr_als.records.blocks import SIDES
 from mr_als.storage.places import storage_of
 from tests.hadoop.runs import arrays_of
 from tests.spark.standalone import standalone
+from tests.toy import write
 
 pytestmark = pytest.mark.spark
 
@@ -67,6 +71,35 @@ def test_workers_that_share_nothing_but_hdfs_end_with_the_bytes_of_inline(join, 
     context = session.session(session.wanted(("--spark-master", cluster.url, *words("-D", SMALL))))
     files = context.parallelize([0], 1).map(lambda _: __import__("mr_als").__file__).collect()
     assert ".zip" in files[0]
+
+
+def test_plays_in_hdfs_grow_to_the_bytes_of_all_logs_at_once(cluster, toy, folder, tmp_path):
+    on, blocks = ["-r", "spark", "--master", cluster.url, *words("-D", SMALL)], ["--user-blocks", "3", "--item-blocks", "2", "-q"]
+    lines, storage = Path(toy.local).read_text().splitlines(keepends=True), storage_of(folder)
+    storage.make_directory(f"{folder}/logs")
+    for n in range(2):
+        storage.upload(write(tmp_path / f"{n}.tsv", lines[n::2]), f"{folder}/logs/{n}.tsv")
+        assert main(["prepare", f"{folder}/logs", "--plays", f"{folder}/plays", "--add", *blocks, *on]) == 0
+
+    assert main(["plan", "--plays", f"{folder}/plays", "--no-measure", "-q", *on]) == 0
+
+    assert main(["prepare", toy.local, "--plays", str(tmp_path / "whole"), *blocks]) == 0
+    grown, whole = (read_plays(place) for place in (f"{folder}/plays", str(tmp_path / "whole")))
+    assert [(n, bytes(b)) for side in SIDES for n, b in getattr(grown, side).blocks()] == [
+        (n, bytes(b)) for side in SIDES for n, b in getattr(whole, side).blocks()
+    ]
+
+
+def test_workers_that_share_a_directory_read_references_and_end_with_the_bytes_of_inline(
+    cluster, toy, undisturbed, tmp_path, monkeypatch
+):
+    """As on NFS: here all see the files of this machine."""
+    monkeypatch.setattr(spark, "_file_system", lambda path: "nfs4")
+    on = ["-r", "spark", "--master", cluster.url, *words("-D", SMALL)]
+
+    assert main(["train", toy.local, "--model", str(tmp_path / "m"), "--join", "shuffle", *PLAN, *on]) == 0
+
+    assert arrays_of(str(tmp_path / "m")) == undisturbed["shuffle"]
 
 
 def test_recommends_splits_and_evaluates_over_hdfs_as_inline_does(cluster, toy, folder, tmp_path):

@@ -138,11 +138,15 @@ def test_a_block_that_is_delivered_twice_counts_once(cluster, toy, expected, fol
 
     assert (tmp_path / "0").exists()
     assert arrays_of(f"{folder}/m") == expected
-    storage = storage_of(folder)
-    (generation,) = storage.names(f"{folder}/m/generations")
-    half = next(name for name in storage.names(f"{folder}/m/generations/{generation}") if name.startswith("half-001-"))
-    parts = [name for name in storage.names(f"{folder}/m/generations/{generation}/{half}/output") if name.startswith("part-")]
-    assert parts == ["part-00000", "part-00001"]
+    assert [name for name in written(f"{folder}/m", "half-001-") if name.startswith("part-")] == ["part-00000", "part-00001"]
+
+
+def written(model, start):
+    """List what the attempt of a half has written."""
+    storage, generations = storage_of(model), f"{model}/generations"
+    runs = [f"{generations}/{run}" for run in storage.names(generations)]
+    (attempt,) = [f"{run}/{name}" for run in runs for name in storage.names(run) if name.startswith(start)]
+    return storage.names(f"{attempt}/output")
 
 
 def test_ctrl_c_leaves_no_application_behind(cluster, toy, folder):

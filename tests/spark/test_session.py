@@ -118,7 +118,7 @@ def test_ctrl_c_ends_spark_too_and_says_nothing_of_java(logs, tmp_path):
     said = driver.communicate(timeout=60)[1]
 
     assert driver.returncode == 130
-    assert said.splitlines()[-1] == "mr-als: interrupted; what is finished counts: the same command resumes"
+    assert said.splitlines()[-1] == "mr-als: interrupted; finished work is kept; repeat the command to resume"
     assert all(line.startswith(WORDS) for line in said.splitlines()), said
     assert children
     assert not any(Path(f"/proc/{pid}").exists() for pid in children)

@@ -231,8 +231,13 @@ def test_a_master_elsewhere_is_refused_where_its_tasks_do_not_see_the_files(mast
     assert not (tmp_path / "model").exists()
 
 
-def test_with_a_master_elsewhere_data_in_s3_or_hdfs_are_read_by_the_tasks_and_what_lies_here_is_refused(tmp_path, mounts):
+def test_with_a_master_elsewhere_data_in_s3_or_hdfs_are_read_by_the_tasks_and_what_lies_here_is_refused(
+    tmp_path, mounts, monkeypatch
+):
     mounts(tmp_path, "xfs")
+
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(tmp_path))
+    (tmp_path / "core-site.xml").write_text("<configuration/>")
 
     RUNNER.check_master("yarn", ["s3://b/logs", "hdfs:///m"])
     with pytest.raises(UsageError, match="name places in HDFS or S3, or directories on a file system that all machines share"):
@@ -242,6 +247,15 @@ def test_with_a_master_elsewhere_data_in_s3_or_hdfs_are_read_by_the_tasks_and_wh
     assert Engine.of("spark", yarn, ["hdfs:///logs", "hdfs:///m"]).on_cluster
     assert not Engine.of("spark", yarn, ["/shared/logs", "/shared/m"]).on_cluster
     assert not Engine.of("spark", LOCAL, ["hdfs:///logs", "hdfs:///m"]).on_cluster
+
+
+def test_a_master_elsewhere_is_refused_where_hdfs_asks_for_kerberos(tmp_path, monkeypatch):
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(tmp_path))
+    asks = "<property><name>hadoop.security.authentication</name><value>kerberos</value></property>"
+    (tmp_path / "core-site.xml").write_text(f"<configuration>{asks}</configuration>")
+
+    with pytest.raises(UsageError, match="no Kerberos ticket.*use -r hadoop"):
+        RUNNER.check_master("yarn", ["hdfs:///logs"])
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "fuse.juicefs"])

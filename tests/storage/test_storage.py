@@ -145,7 +145,7 @@ def test_linked_directories_are_followed_once_and_no_file_is_read_twice(tmp_path
     found = storage.expand([str(tmp_path / "logs"), str(tmp_path / "logs/old")], left_out)
 
     assert [os.path.relpath(path, tmp_path / "logs") for path in found] == ["a.tsv", "day/b.tsv", "old/2024/c.tsv"]
-    again = dict.fromkeys(("0", "A.tsv", "day/up", "old2", "z.tsv"), "other names of what is read")
+    again = dict.fromkeys(("0", "A.tsv", "day/up", "old2", "z.tsv"), "other names of files that are read")
     assert {os.path.relpath(path, tmp_path / "logs"): why for path, why in left_out.items()} == {
         **again, "self": "a link that leads nowhere",
     }  # fmt: skip
@@ -168,10 +168,10 @@ def test_what_cannot_be_read_in_a_directory_is_told_with_the_reason(tmp_path, mo
 
     assert storage.expand([str(tmp_path)], left_out) == [str(tmp_path / "a.tsv")]
     assert {os.path.basename(path): why for path, why in left_out.items()} == {
-        "c.tsv": "a link that leads nowhere", "closed": "a directory that may not be entered",
+        "c.tsv": "a link that leads nowhere", "closed": "a directory without permission to enter",
         "pipe": "neither a file nor a directory, but a pipe, socket or device",
     }  # fmt: skip
-    with pytest.raises(BadInputError, match=r"closed: no such file.*closed is left out: a directory that may not be entered"):
+    with pytest.raises(BadInputError, match=r"closed: no such file.*closed is left out: a directory without permission to enter"):
         storage.expand([str(tmp_path / "a.tsv"), str(tmp_path / "closed")])
 
 

@@ -295,7 +295,7 @@ def test_initial_factors_must_fit_the_matrix(tmp_path):
     assert read_factors(str(path), ("B", "A"), 1).tolist() == [[2], [1]]
     with pytest.raises(BadInputError, match="no line for item 'C'"):
         read_factors(str(path), ("A", "C"), 1)
-    with pytest.raises(BadInputError, match="1 numbers a line, but --rank is 2"):
+    with pytest.raises(BadInputError, match="1 numbers per line, but --rank is 2"):
         read_factors(str(path), ("A", "B"), 2)
 
 

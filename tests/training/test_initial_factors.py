@@ -62,7 +62,7 @@ def test_an_item_without_a_line_is_named(files):
 def test_another_rank_is_refused_with_the_one_to_give(files):
     _, items, _ = files
 
-    with pytest.raises(BadInputError, match="has 2 numbers a line, but --rank is 3; use --rank 2"):
+    with pytest.raises(BadInputError, match="has 2 numbers per line, but --rank is 3; use --rank 2"):
         pack_factor_lines(str(items), 3, 0)
 
 

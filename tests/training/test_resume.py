@@ -258,7 +258,7 @@ def test_of_two_drivers_one_runs_and_the_other_says_who_holds_the_directory(logs
         while not (tmp_path / "model/work/run.json").exists():
             assert first.poll() is None
             time.sleep(0.005)
-        with pytest.raises(BusyError, match=f"process {first.pid} on .* works on it"):
+        with pytest.raises(BusyError, match=f"process {first.pid} on .* is working on it"):
             run([logs], tmp_path / "model", options("shuffle"))
     finally:
         first.communicate(timeout=60)

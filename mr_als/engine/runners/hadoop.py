@@ -108,18 +108,17 @@ class Hadoop(Runner):
         if trouble := kerberos_trouble(log):
             return f"{trouble}{where}"
         if f"subprocess failed with code {UNFIT}" in log:
-            return (
-                f"{python} on a node cannot run a task, as a package is missing or Python is older than 3.10: {_ENVIRONMENT}{where}"
-            )
+            why = "because a package is missing or Python is older than 3.10"
+            return f"{python} on a node cannot run a task, {why}: {_ENVIRONMENT}{where}"
         if "Cannot run program" in log or "subprocess failed with code 127" in log:
             return f"there is no {python} on a node: {_ENVIRONMENT}{where}"
         if found := re.search(r"is running [^\n]*beyond the '?(?:PHYSICAL|physical)'? memory limit[^\n]*", log):
             return f"a task took more memory than its container has ({found[0].split('. Killing')[0]}); raise --task-memory{where}"
         if found := re.search(r'(?:Error Launching job : |Exception in thread "main" )(?:[\w.$]+: )?([^\n]+)', log):
-            return f"Hadoop does not take it: {found[1]}{where}"
+            return f"Hadoop rejects it: {found[1]}{where}"
         if found := re.search(r"(?:QuotaExceededException|TaskLimitException): ([^\n]*)|No space left on device", log):
             said = (found[1] or found[0]).rstrip(". ")
-            return f"there is no space for what a task writes ({said}); make some and run the same command again{where}"
+            return f"there is no space for the output of a task ({said}); make room and run the same command again{where}"
         return where.removeprefix("; ")
 
     def parts(self, output: str) -> list[str]:

@@ -60,6 +60,7 @@ class Runner:
     here_or_there : whether they may also work on the files of a cluster, and then get lines
     runs_here : whether the memory and cores of its tasks are this machine's
     in_driver : whether they run in the driver's process, one at a time and each with all cores
+    lasting : whether what runs tasks outlives a job: plays stay there, and a job starts no process
     compiled_work : pairs x rank from which compiled code saves more than loading it costs
     log_level : of what mrjob logs, all from here on is kept, to explain a failure
     """
@@ -67,6 +68,7 @@ class Runner:
     name = ""
     place = ""
     here_or_there = False
+    lasting = False
     runs_here = False
     in_driver = False
     # nobody knows what is installed elsewhere

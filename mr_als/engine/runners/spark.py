@@ -15,6 +15,8 @@ from mr_als.engine.spark import session
 from mr_als.engine.spark.jobs import run_step
 from mr_als.errors import JobFailedError, UsageError
 from mr_als.records.lines import LINES
+from mr_als.storage.hadoop_client import is_secure
+from mr_als.storage.hadoop_conf import read_conf
 from mr_als.storage.places import scheme_of
 
 __all__ = ["Spark"]
@@ -29,7 +31,7 @@ class Spark(Runner):
     """Spark, on this machine or where --master says."""
 
     name = "spark"
-    here_or_there = True
+    here_or_there = lasting = True
     # loaded once a worker, which lives as long as the session
     compiled_work = 1 << 24
 
@@ -57,6 +59,12 @@ class Spark(Runner):
         if session.is_local(master):
             return
         paths = list(paths)
+        if any(scheme_of(path) == "hdfs" for path in paths) and is_secure(read_conf()):
+            msg = (
+                f"Spark's tasks on {master} have no Kerberos ticket, for which the HDFS here asks; use -r hadoop, or -r spark "
+                "on this machine alone, without --master"
+            )
+            raise UsageError(msg)
         shared = [] if any(scheme_of(path) != "file" for path in paths) else [tempfile.gettempdir()]
         for path in (*paths, *shared):
             kind = _file_system(os.path.abspath(path)) if scheme_of(path) == "file" else ""

@@ -25,8 +25,8 @@ from mr_als.storage.places import storage_of
 
 # partitions a core: some take longer than others
 SLICES = 4
-# bytes of a log that a task reads
-RANGE = 64 << 20
+# bytes of a log that a task reads, at most and at least
+RANGE, LEAST = 64 << 20, 1 << 20
 # what says to tasks elsewhere where S3 and HDFS are, and never who may use them
 HANDED = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "HADOOP_USER_NAME")
 
@@ -47,7 +47,10 @@ def run_step(context: Any, call: Call, job_class: type[Any], *, there: bool) -> 
     storage_of(call.output).make_directory(call.output)
     parts: list[str] = aside(run, lambda: context.cancelJobGroup(group))
     if there:
-        storage_of(call.output).create(os.path.join(call.output, SUCCESS), b"")
+        storage = storage_of(call.output)
+        for path in {os.path.join(call.output, name) for name in storage.names(call.output)} - {*parts}:
+            storage.remove(path)  # of an attempt that was killed
+        storage.create(os.path.join(call.output, SUCCESS), b"")
     return parts
 
 
@@ -67,11 +70,11 @@ def build_there(context: Any, call: Call, job_class: type[Any], *, with_reducer:
     arguments = (*call.arguments, f"--input={REFERENCES if reads_logs else BUFFERS}")
     step = Step(call.name, arguments, call.output, surroundings, BUFFERS if with_reducer else "")
     if reads_logs:
-        ranges = ranges_of(call.inputs)
+        ranges = ranges_of(call.inputs, context.defaultParallelism)
         rdd = context.parallelize(ranges, len(ranges)).mapPartitions(step.read_lines)
         return _reduced(rdd, step, call.reduces)
     first, *others = call.data
-    if not isinstance(first, Parts):
+    if not (job_class.LASTING and isinstance(first, Parts)):
         rdd = context.parallelize(call.inputs, len(call.inputs)).mapPartitions(Files(surroundings).read)
         return _reduced(rdd, step, call.reduces) if with_reducer else rdd.mapPartitionsWithIndex(step.map_to_part)
     blocks = laid(context, first, surroundings)
@@ -107,11 +110,11 @@ def laid(context: Any, data: Parts, surroundings: tuple[tuple[str, str], ...]) -
     return _laid[name]
 
 
-def ranges_of(paths: Sequence[str]) -> list[bytes]:
-    """Cut logs into ranges of bytes, a line for each; a compressed file is one."""
-    found = []
-    for path in paths:
-        length = storage_of(path).size(path)
-        step = max(length, 1) if path.endswith(COMPRESSED) else RANGE
+def ranges_of(paths: Sequence[str], cores: int) -> list[bytes]:
+    """Cut logs into ranges of bytes, at least one a core if they are large enough, a line for each; a compressed file is one."""
+    sizes = {path: storage_of(path).size(path) for path in paths}
+    size, found = max(LEAST, min(RANGE, -(-sum(sizes.values()) // cores))), []
+    for path, length in sizes.items():
+        step = max(length, 1) if path.endswith(COMPRESSED) else size
         found += [Reference(at, min(step, length - at), 0, path) for at in range(0, max(length, 1), step)]
     return [b"range\t%08d\t%s" % (number, reference.text()) for number, reference in enumerate(found)]

@@ -124,7 +124,9 @@ def session(asked: Wanted, task_memory: int = TASK_MEMORY) -> Any:
         _check_lent(context, asked)
         _ship(context)
         return context
-    if _made is not None and (_made.wanted != asked or _made.context._jsc is None):
+    if _made is not None and (
+        _made.wanted != asked or _made.context._jsc is None or _made.context._gateway.proc.poll() is not None
+    ):
         stop()
     if _made is None:
         # what is made although a signal came is stopped at the end of the process

@@ -177,8 +177,8 @@ def known_columns(
         found["plays"] = known.rating
         if not ratings:
             msg = (
-                f"{path}: {known.rating!r} is a rating, and a rating is no number of plays; add --feedback explicit to learn from "
-                f"ratings, or take them for plays, --columns {given_as(found)}, or count each line as one play, "
+                f"{path}: {known.rating!r} is a rating, and a rating is not a number of plays; add --feedback explicit to learn "
+                f"from them, or treat them as plays with --columns {given_as(found)}, or count each line as one play, "
                 f"--columns {given_as(known.of)}"
             )
             raise BadInputError(msg)
@@ -279,7 +279,7 @@ def not_understood(names: Sequence[str], path: str, texts: Sequence[str], number
     if amounts and not {"plays", "ms_played"} & guessed.keys():
         guessed["plays"] = amounts[0]
     missing = " and ".join(f"{article} {column}" for article, column in (("a", "user"), ("an", "item")) if column not in known.of)
-    alone = "" if "user" in known.of else f"; if all are the plays of one person, say --columns user=={ME}"
+    alone = "" if "user" in known.of else f"; if all are the plays of one person, use --columns user=={ME}"
     return (
         f"{path}: none of its names is known as that of {missing}; "
         f"say which they are, as in --columns {given_as(guessed)}; its names are {listed(names)}{alone}"

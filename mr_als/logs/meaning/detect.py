@@ -88,7 +88,7 @@ def _format(head: bytes) -> str:
 def _named(options: Asked, form: str, path: str, head: bytes, *, ratings: bool) -> Detected:
     """Find the layout of records that name their fields."""
     if options.columns and not is_named(options.columns):
-        msg = f"--columns: {options.columns!r} names columns by place, but {path} is {form}; use user=NAME,item=NAME"
+        msg = f"--columns: {options.columns!r} names columns by position, but {path} is {form}; use user=NAME,item=NAME"
         raise UsageError(msg)
     names = jsonl.names(head) if form == "jsonl" else parquet.names(path)
     rows = jsonl.sample(head, names) if form == "jsonl" else parquet.sample(path, names)
@@ -186,12 +186,13 @@ def _by_name(options: Asked, path: str, top: Head, *, ratings: bool) -> tuple[tu
     if not top.names:
         first = listed(top.records[0][1] if top.records else [])
         msg = (
-            f"{path}: --columns {columns} gives names, but no line names its columns; it begins with {first}; give columns by place"
+            f"{path}: --columns {columns} gives names, but no line names its columns; it begins with {first}; "
+            "give columns by position"
         )
         raise BadInputError(msg)
     found, keys, user = apart(*choose_columns(columns, top.names, path, options.user, ratings=ratings))
     if twice := [key for key in keys if top.names.count(key) > 1]:
-        msg = f"{path}: two columns are named {twice[0]!r}; give columns by place, with '-' for one to ignore"
+        msg = f"{path}: two columns are named {twice[0]!r}; give columns by position, with '-' for one to ignore"
         raise BadInputError(msg)
     places = {top.names.index(key): column for column, key in zip(found, keys, strict=True)}
     return tuple(places.get(n, "-") for n in range(len(top.names))), user
@@ -231,8 +232,8 @@ def _by_values(path: str, top: Head, *, ratings: bool) -> Shape:
     if len(shapes) == 1:
         place, columns = shapes[0].columns.index("plays") + 1, ",".join(shapes[0].columns)
         msg = (
-            f"{path}: column {place} looks like ratings, and a rating is no number of plays; add --feedback explicit to learn from "
-            f"ratings, or take them for plays, --columns {columns}"
+            f"{path}: column {place} looks like ratings, and a rating is not a number of plays; add --feedback explicit to learn "
+            f"from them, or treat them as plays with --columns {columns}"
         )
         raise BadInputError(msg)
     expected = " or ".join(f"{len(columns)} ({' '.join(columns)})" for columns in FORMATS.values())

@@ -78,7 +78,7 @@ def _check_times(options: Asked, found: Detected, times: Values | None) -> None:
     Raises
     ------
     BadInputError
-        If most are no times from 1995 to 2100.
+        If most are not times from 1995 to 2100.
     """
     if options.time_unit == "auto" and times and times.texts and not times.is_time:
         name = found.names.get("timestamp", "")

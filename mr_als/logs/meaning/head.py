@@ -178,7 +178,7 @@ def _header(rows: Sequence[list[str]], used: Sequence[int], width: int, path: st
         if known_names(names).complete and width > 1:
             msg = (
                 f"{path}: line {n + 1} names {len(names)} columns ({', '.join(names)}), but most lines have {width} fields; "
-                "name the columns by place, such as --columns user,item,plays, with '-' for one to ignore"
+                "name the columns by position, such as --columns user,item,plays, with '-' for one to ignore"
             )
             raise BadInputError(msg)
     return None

@@ -12,26 +12,26 @@ const SLIDERS = {
   plays: { words: "plays", stops: roundNumbers(1e6, 1e12) },
   rank: { words: "rank", stops: [8, 16, 32, 64, 128, 256] },
   nodes: { words: "machines", stops: roundNumbers(1, 1000) },
-  cores: { words: "cores of a machine", stops: [1, 2, 4, 8, 16, 32, 64] },
-  blocks: { words: "blocks of a side", stops: roundNumbers(4, 10000) },
+  cores: { words: "cores per machine", stops: [1, 2, 4, 8, 16, 32, 64] },
+  blocks: { words: "blocks per side", stops: roundNumbers(4, 10000) },
 };
 const ASSUMED = {
-  plays_per_pair: "plays of a pair",
-  bytes_per_play: "bytes of a stored pair, one side",
-  pairs_a_second: "pairs that a core solves a second, at the rank of the case",
+  plays_per_pair: "plays per pair",
+  bytes_per_play: "bytes per stored pair and side",
+  pairs_a_second: "pairs solved per second and core, at the preset's rank",
   distinct: "vectors sent per pair",
   slowest: "time of the slowest task over the average",
   job_seconds: "seconds to start a job",
-  network: "bytes a second of a machine's network",
-  disk: "bytes a second of a machine's disks",
+  network: "network bytes per second and machine",
+  disk: "disk bytes per second and machine",
   touches: "how often a sent byte touches a disk",
-  coded: "bytes a second that a core codes",
-  iterations: "iterations of a training",
+  coded: "bytes encoded per second and core",
+  iterations: "iterations",
 };
 const PARTS = {
   solving: "solving",
-  network: "moving over the network",
-  disk: "reading and writing disks",
+  network: "sending over the network",
+  disk: "reading and writing on disk",
   coding: "base64 and pipes",
   starting: "starting the job",
 };
@@ -84,8 +84,8 @@ function renderIndustry() {
   const seconds = (value) => `${number(value, value < 10 ? 2 : value < 100 ? 1 : 0)} s`;
   const nodeHours = `${number(found.node_hours, found.node_hours < 10 ? 1 : 0)} node-hours`;
   byId("half-seconds").textContent =
-    `A half takes ${seconds(found.half)}, a training of ${chosen.iterations} iterations ${number(found.hours, 1)} hours ` +
-    `on ${chosen.nodes} machine${chosen.nodes === 1 ? "" : "s"}: ${nodeHours}.`;
+    `A half takes ${seconds(found.half)}; training for ${chosen.iterations} iterations takes ${number(found.hours, 1)} hours ` +
+    `on ${chosen.nodes} machine${chosen.nodes === 1 ? "" : "s"}, or ${nodeHours}.`;
   const shares = Object.entries(PARTS).map(([name, words]) => ({ name, words, value: found.parts[name] }));
   byId("bar").replaceChildren(...shares.map(({ name, value }) => {
     const part = element("span", { class: `part ${name}` });
@@ -98,10 +98,10 @@ function renderIndustry() {
   ));
   const copied = join === "shuffle" ? "sent from map to reduce tasks in a user half" : "copied to all machines in a user half";
   const facts = [
-    ["pairs of a user and an item", count(found.pairs)],
+    ["user-item pairs", count(found.pairs)],
     ["plays on disk, both sides", size(found.plays)],
     ["user vectors", size(found.user_vectors)],
-    ["item vectors: what a broadcast puts on a machine", size(found.item_vectors)],
+    ["item vectors (a broadcast copies them to each machine)", size(found.item_vectors)],
     [copied, size(found.sent)],
   ];
   byId("facts").replaceChildren(

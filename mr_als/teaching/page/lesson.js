@@ -176,10 +176,10 @@ function renderRow({ X, Y }) {
   const plural = (r) => `${number(r)} play${r === 1 ? "" : "s"}`;
   const confidence = (r, c) => `c = 1 + ${number(alpha)} × ${number(r)} = ${number(c)}`;
   const weights = terms.map(({ n, r, c }) => `${others[n]} with ${plural(r)} has ${confidence(r, c)}`);
-  const moves = `Now ${names[row]} is at ${vector(own[row])}; a half that solves the ${side} moves it there.`;
+  const moves = `Now ${names[row]} is at ${vector(own[row])}; a half that solves the ${side} moves it to x.`;
   const isThere = own[row].every((value, k) => Math.abs(value - x[k]) < 1e-9);
   const parts = [
-    element("p", {}, `The ${users ? "items" : "users"} stay as they are now. ${weights.join("; ")}.`),
+    element("p", {}, `The ${users ? "items" : "users"} are fixed where they are now. ${weights.join("; ")}.`),
     line(
       term("A =", matrixOf(shared), `${letter}′${letter}, for all ${side}`),
       ...terms.map(({ n, c, y }) => term(`+ ${number(c - 1)}`, matrixOf(outer(y)), `${others[n]}: c − 1`)),
@@ -205,7 +205,7 @@ function inverse(a, b) {
   const det = a[0][0] * a[1][1] - a[0][1] * a[1][0];
   const swapped = [[a[1][1], -a[0][1]], [-a[1][0], a[0][0]]];
   const words = `${number(a[0][0])} × ${number(a[1][1])} − ${number(a[0][1])} × ${number(a[1][0])} = ${number(det)}`;
-  const below = "diagonal swapped, the others negated";
+  const below = "diagonal swapped, rest negated";
   return [element("span", { class: "term" }, `det A = ${words}`), term(`A⁻¹ = 1/${number(det)}`, matrixOf(swapped), below)];
 }
 

@@ -25,7 +25,7 @@ function story(join, dead) {
     const how = join === "full grid" ? "add up the parts" : "join plays and vectors";
     steps.push({ words: `Reduce tasks ${how}, solve each user, and write the vectors.`, reads: reduces, done: true });
   }
-  const same = " They are the same bytes as without the death: a task's output follows from its input alone.";
+  const same = " The bytes are the same as if nothing had died: a task's output depends only on its input.";
   if (dead !== "nothing") steps[steps.length - 1].words += same;
   return steps;
 }
@@ -39,9 +39,9 @@ function again(task, isMachine, words, records) {
 
 function mapDies(dead, isMachine, maps) {
   const task = `map ${numberOf(dead)}`;
-  const thrown = `What ${task} has written so far lies in a folder of this attempt, which is thrown away; nobody has read it.`;
+  const thrown = `Whatever ${task} had written is in the attempt's own folder, which is discarded; nobody has read from it.`;
   const reads = maps.filter((read) => read.task === task);
-  const from = isMachine ? "from a copy of its files." : "and reads the same.";
+  const from = isMachine ? "from a copy of its files." : "and reads the same files.";
   return [{ words: `${dead} dies. ${thrown}`, dead }, again(task, isMachine, from, { reads })];
 }
 

@@ -1,4 +1,4 @@
-"""Faults of Spark's Python workers: each imports this from its PYTHONPATH, and its tasks then do what FAULT names, FAULT_TIMES times.
+"""Faults of Spark's Python workers: each imports this from its PYTHONPATH, and its tasks do what FAULT names, FAULT_TIMES times.
 
 Times are counted by files in FAULT_PLACE, which all workers of a test see.
 """

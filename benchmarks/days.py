@@ -1,10 +1,10 @@
 """Measure plays that grow by a day: adding one to ninety, and a training from ninety-one segments.
 
-python benchmarks/nights.py days M-events.tsv M-days     91 logs, and of them a directory of plays a day at a time
-python benchmarks/nights.py add M-days                   the last day to the ninety before
-python benchmarks/nights.py all M-days                   all 91 at once
-python benchmarks/nights.py train M-days --segments      a training with the defaults, which adds up 91 segments first
-python benchmarks/nights.py train M-days                 the same from plays of one piece
+python benchmarks/days.py days M-events.tsv M-days     91 logs, and of them a directory of plays a day at a time
+python benchmarks/days.py add M-days                   the last day to the ninety before
+python benchmarks/days.py all M-days                   all 91 at once
+python benchmarks/days.py train M-days --segments      a training with the defaults, which adds up 91 segments first
+python benchmarks/days.py train M-days                 the same from plays of one piece
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ DAYS = 91
 
 
 def days(path: str, place: Path) -> None:
-    """Cut a log into 91, and add them to a directory one after the other; prepare them at once into another one."""
+    """Cut a log into 91, and add them to a directory one after the other; prepare them at once into another one, last."""
+    if (place / "one" / "plays.json").exists():
+        return  # another row has done it
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     with open(path, "rb") as log:
