@@ -152,6 +152,8 @@ def several(sites: dict[str, dict[str, object]], run: Path, p: dict[str, int]) -
         "dfs.nameservices": SERVICE,
         f"dfs.ha.namenodes.{SERVICE}": "nn1,nn2",
         f"dfs.client.failover.proxy.provider.{SERVICE}": proxy,
+        # the other NameNode is asked at once, not after a minute of patience with the first
+        "dfs.client.retry.policy.enabled": "false",
         "dfs.ha.fencing.methods": "shell(/bin/true)",
         "dfs.namenode.shared.edits.dir": f"file://{run}/shared-edits",
         "dfs.ha.tail-edits.period": 1,
