@@ -93,7 +93,7 @@ def test_what_a_library_raises_while_it_reads_is_one_sentence(error, logs, cli, 
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (PermissionError(errno.EACCES, "Permission denied", "m/factors.npy"), "m/factors.npy: Permission denied; see that"),
+        (PermissionError(errno.EACCES, "Permission denied", "m/factors.npy"), "m/factors.npy: Permission denied; check that"),
         (OSError(errno.ELOOP, "Too many levels of symbolic links", b"a"), "a: Too many levels of symbolic links"),
         (OSError(errno.EXDEV, "Invalid cross-device link", "a", None, "b"), "a -> b: Invalid cross-device link"),
         (OSError(errno.EIO, "Input/output error"), "mr-als: Input/output error"),
@@ -125,7 +125,7 @@ def test_a_file_that_cannot_be_written_is_named(logs, cli, tmp_path, monkeypatch
 
     assert code == 1
     assert f"{tmp_path / 'figures' / 'train.prom'}" in err
-    assert "No such file or directory; see that it is there" in err
+    assert "No such file or directory; check that it exists" in err
     assert len(err.splitlines()) == 1
 
 
