@@ -45,8 +45,8 @@ test-hadoop: $(VENV)/.done-spark $(VENV)/.done-aws ## on a real single-node Hado
 test-secure: $(VENV)/.done-test ## on a Hadoop with Kerberos and TLS, started for it; needs JDK 17, Maven and MIT Kerberos
 	$(PYTEST) -m secure tests/secure
 
-test-spark: $(VENV)/.done-spark $(VENV)/.done-aws ## on Spark, started for it, and on clusters of it over HDFS; needs JDK 17 and Maven
-	MR_ALS_HADOOP_NAME=hadoop-spark $(PYTEST) -m 'spark and not faults' tests
+test-spark: $(VENV)/.done-spark $(VENV)/.done-oldest-spark $(VENV)/.done-aws ## on Spark, started for it, and on clusters of it over HDFS; needs JDK 17 and Maven
+	MR_ALS_HADOOP_NAME=hadoop-spark MR_ALS_OLDEST_SPARK=$(VENV)/oldest-spark $(PYTEST) -m 'spark and not faults' tests
 
 test-faults: $(VENV)/.done-test ## break that Hadoop in all ways; needs JDK 17 and Maven, and most of an hour
 	$(PYTEST) -m faults tests
@@ -111,6 +111,11 @@ $(VENV)/.done-dev: $(VENV)/.done-package
 
 $(VENV)/.done-spark: $(VENV)/.done-test
 	@$(PIP) install --editable '.[spark]'
+	@touch $@
+
+# the oldest that the extra allows, beside what is installed
+$(VENV)/.done-oldest-spark: $(VENV)/.done-test
+	@$(PIP) install --no-deps --target $(VENV)/oldest-spark pyspark==3.5.0 py4j==0.10.9.7
 	@touch $@
 
 $(VENV)/.done-aws: $(VENV)/.done-test

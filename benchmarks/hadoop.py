@@ -2,16 +2,19 @@
 
     python -m benchmarks.hadoop                        shape S of benchmarks/data.py, rank 64, 5 iterations, both joins
     python -m benchmarks.hadoop --iterations 1 --join broadcast --mahout
+    python -m benchmarks.hadoop --join broadcast --spark
 
 Starts a cluster of its own, uploads the plays, trains, reads the counters of the jobs from the JobHistoryServer, and stops it.
 A half's work is what the same half takes inline, on the cores of this machine, by the same kernel. All else is overhead: the
-start of JVMs, waiting for containers, polling, base64. `--mahout` adds Mahout's ParallelALS on the same plays.
+start of JVMs, waiting for containers, polling, base64. `--mahout` adds Mahout's ParallelALS on the same plays, `--spark` the
+same training by `-r spark` on the same YARN and HDFS.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -21,6 +24,7 @@ from benchmarks import data, peer_mahout
 from local_hadoop.cluster import Cluster
 from mr_als.engine.engine import Engine
 from mr_als.engine.runners.yarn import capacity, tag_of
+from mr_als.engine.spark import session
 from mr_als.options import LoopOptions, PlanOptions, SolverOptions, Training
 from mr_als.progress import Progress
 from mr_als.storage.places import storage_of
@@ -78,6 +82,28 @@ def measure(cluster: Cluster, logs: str, join: str, iterations: int) -> dict[str
     return {"prepare": jobs[0], "initial": jobs[1], "halves": halves}
 
 
+def on_spark(cluster: Cluster, logs: str, join: str, iterations: int) -> float:
+    """Measure the seconds of an iteration of the same training on Spark, in a session on YARN; the first half is not counted."""
+    import pyspark
+
+    properties = (
+        f"spark.yarn.jars=local:{Path(pyspark.__file__).parent}/jars/*", "spark.driver.host=127.0.0.1",
+        "spark.driver.bindAddress=127.0.0.1", "spark.executor.memory=768m", "spark.yarn.am.memory=512m",
+        "spark.executor.instances=2",
+    )  # fmt: skip
+    given = ["--spark-master", "yarn", *[word for text in properties for word in ("-D", text)]]
+    model = f"{cluster.default_fs}/benchmark/spark-{join}"
+    engine = Engine.of("spark", given, [logs, model])
+    info = train([logs], model, options(join, iterations), engine=engine, restart=True, progress=Progress())
+    session.stop()
+    return iteration_of(info["history"])
+
+
+def iteration_of(halves: list[dict[str, Any]]) -> float:
+    """Compute the seconds of an iteration, two halves, from all but the first."""
+    return 2 * statistics.mean(entry["seconds"] for entry in halves[1:])
+
+
 def table(join: str, found: dict[str, Any], work: list[float]) -> str:
     """Format a Markdown table; `work` is the seconds of each half run inline."""
     rows = [
@@ -105,6 +131,7 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=5)
     parser.add_argument("--join", action="append", choices=("broadcast", "shuffle"), help="may be repeated (default: both)")
     parser.add_argument("--mahout", action="store_true", help="also one iteration of Mahout's ParallelALS")
+    parser.add_argument("--spark", action="store_true", help="also the same training on Spark")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         cluster = Cluster(Path(folder) / "cluster")
@@ -119,6 +146,9 @@ def main() -> None:
             for join in given.join or ("broadcast", "shuffle"):
                 found = measure(cluster, logs, join, given.iterations)
                 print(table(join, found, inline(path, join, given.iterations)), flush=True)
+                if given.spark:
+                    there, here = on_spark(cluster, logs, join, given.iterations), iteration_of(found["halves"])
+                    print(f"The same on Spark: an iteration takes {there:.1f} s, {there / here:.2f} of that.\n", flush=True)
             if given.mahout:
                 print(peer_mahout.measure(cluster, path, iterations=1))
         finally:

@@ -18,6 +18,7 @@ import json
 import os
 import socket
 import uuid
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from mr_als import __version__
@@ -197,7 +198,8 @@ class Run:
             If another attempt was counted in the meantime.
         """
         crash_point(f"before-{name}")
-        if not self.storage.create(self.path(f"{name}.json"), _dump({"run": self.name, **record})):
+        record = {"run": self.name, **record}
+        if not self.storage.create(self.path(f"{name}.json"), _dump({**record, "crc": _crc(record)})):
             msg = f"{self.path(name)}.json was written by another driver meanwhile; run the same command again"
             raise DamagedDataError(msg)
         crash_point(f"after-{name}")
@@ -208,13 +210,15 @@ class Run:
         Raises
         ------
         DamagedDataError
-            If it is torn, or of another run.
+            If it is torn, was edited, or is of another run.
         """
         path = self.path(f"{name}.json")
         found = self.storage.read(path)
         if found is None:
             return None
         record: dict[str, Any] = _load(path, found)
+        if not isinstance(record, dict) or record.pop("crc", None) != _crc(record):
+            raise _damaged(path)
         if record.get("run") != self.name:
             msg = f"{path} is of another run, {record.get('run')}, not of {self.name}; start again with --restart"
             raise DamagedDataError(msg)
@@ -237,6 +241,11 @@ class Run:
         self.storage.remove(self.directory)
         if self.name and self._generations and self.storage.size(self.path("manifest.json")) < 0:
             self.storage.remove(self._data)
+
+
+def _crc(record: dict[str, Any]) -> int:
+    """Compute the checksum of a record, as it is read back."""
+    return zlib.crc32(json.dumps(record).encode())
 
 
 def _dump(data: dict[str, Any]) -> bytes:

@@ -65,7 +65,7 @@ def sum_pairs(rows: Array, columns: Array, strengths: Array | None, unit: int = 
     if strengths is not None and key_bits + payload <= 64:
         # key and strength side by side in one word: sorting words is several times as fast as sorting places
         key <<= np.uint64(payload)
-        key |= strengths.astype(np.uint64, copy=False)
+        key |= strengths.view(np.uint64) if strengths.dtype == np.int64 else strengths.astype(np.uint64)
         key.sort()
         strengths = (key & np.uint64((1 << payload) - 1)).view(np.int64)
         key >>= np.uint64(payload)
@@ -83,7 +83,10 @@ def sum_pairs(rows: Array, columns: Array, strengths: Array | None, unit: int = 
         if payload + n.bit_length() > 63:
             _check_sums(strengths, first)
         sums = strengths if len(first) == n else np.add.reduceat(strengths, first)
-    return Pairs((key >> word(shift)).astype(np.int64), (key & word((1 << shift) - 1)).astype(np.int64), sums)
+    found, columns = key >> word(shift), key & word((1 << shift) - 1)
+    if word is np.uint64:  # below 2^63, so they are the same bits
+        return Pairs(found.view(np.int64), columns.view(np.int64), sums)
+    return Pairs(found.astype(np.int64), columns.astype(np.int64), sums)
 
 
 def by_columns(pairs: Pairs, n_columns: int) -> Pairs:

@@ -51,7 +51,7 @@ def read_plays(directory: str, engine: Engine = Engine()) -> Plays:
         info = json.loads(found)
         if (form := info.get("format", FORMAT)) != FORMAT:
             msg = (
-                f"{directory}/plays.json has format {form!r}, and mr_als {__version__} reads format {FORMAT}; use the mr_als that "
+                f"{directory}/plays.json has format {form!r}, and mr_als {__version__} reads format {FORMAT}; use the version that "
                 "wrote it, or prepare the plays again"
             )
             raise DamagedDataError(msg)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import multiprocessing
 import os
 import signal
@@ -182,3 +183,16 @@ def test_a_run_of_another_format_is_refused_with_what_to_do(tmp_path):
         ResumeError, match=r"run\.json: an unfinished run of format 7, .*finish it with the version that .*--restart"
     ):
         run.start(PLAN)
+
+
+@pytest.mark.parametrize("change", [{"rows": 4}, {"rows": "many"}, {"factors": None}, {"crc": 1}])
+def test_a_record_that_was_edited_is_damaged(change, tmp_path):
+    run = a_run(tmp_path)
+    run.start(PLAN)
+    run.commit("half-001", {"rows": 3, "factors": {"file": "factors.raw"}})
+    assert run.record("half-001")["rows"] == 3
+    path = tmp_path / "work" / "half-001.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+
+    with pytest.raises(DamagedDataError, match=r"half-001\.json is damaged; start again with --restart"):
+        run.record("half-001")

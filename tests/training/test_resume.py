@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -278,12 +279,13 @@ def test_of_many_drivers_started_at_once_exactly_one_runs(logs, undisturbed, tmp
 
 
 def test_a_rise_of_the_objective_is_an_error_and_publishes_nothing(logs, tmp_path):
-    """Forged: the record of half 2 claims an objective that half 3 cannot reach."""
+    """Forged, with its checksum: the record of half 2 claims an objective that half 3 cannot reach."""
     crash(logs, tmp_path / "model", "after-half-002")
     path = tmp_path / "model/work/half-002.json"
     record = json.loads(path.read_text())
     record["entry"]["objective"] /= 100
-    path.write_text(json.dumps(record))
+    del record["crc"]
+    path.write_text(json.dumps({**record, "crc": zlib.crc32(json.dumps(record).encode())}))
 
     with pytest.raises(ObjectiveRoseError, match="half 3: the objective rose"):
         run([logs], tmp_path / "model", options("shuffle"))
