@@ -48,7 +48,7 @@ test-secure: $(VENV)/.done-test ## on a Hadoop with Kerberos and TLS, started fo
 test-spark: $(VENV)/.done-spark $(VENV)/.done-oldest-spark $(VENV)/.done-aws ## on Spark, started for it, and on clusters of it over HDFS; needs JDK 17 and Maven
 	MR_ALS_HADOOP_NAME=hadoop-spark MR_ALS_OLDEST_SPARK=$(VENV)/oldest-spark $(PYTEST) -m 'spark and not faults' tests
 
-test-faults: $(VENV)/.done-test ## break that Hadoop in all ways; needs JDK 17 and Maven, and half an hour
+test-faults: $(VENV)/.done-test ## break that Hadoop in all ways; needs JDK 17 and Maven, and most of an hour
 	$(PYTEST) -m faults tests
 
 test-emr: $(VENV)/.done-aws ## EMR and S3 against a local stand-in of AWS
