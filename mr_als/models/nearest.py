@@ -70,7 +70,7 @@ def items_of_a_block(rank: int, task_memory: int) -> int:
     """Compute how many items fit: vectors twice, links and ids, and the exact scores of the sample.
 
     >>> items_of_a_block(64, 1 << 30)
-    646866
+    648394
     """
     return max(1, task_memory // (8 * rank + 8 * M + 16 + 4 * SAMPLE + 200))
 
