@@ -27,8 +27,8 @@ from mr_als.storage.places import storage_of
 SLICES = 4
 # bytes of a log that a task reads, at most and at least
 RANGE, LEAST = 64 << 20, 1 << 20
-# what says to tasks elsewhere where S3 and HDFS are, and never who may use them
-HANDED = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "HADOOP_USER_NAME")
+# what says to tasks elsewhere where S3 is, and never who may use it
+HANDED = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION")
 
 # blocks that stay in the executors of a session, by the directory and the kind of their parts
 _laid: dict[tuple[str, str, str], Any] = {}
