@@ -7,13 +7,18 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import Future
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
+from mr_als.api.fit import fit
 from mr_als.engine.launch import load_job
-from mr_als.engine.spark import session
+from mr_als.engine.runners import spark
+from mr_als.engine.spark import jobs, session
 from mr_als.engine.spark.submit import main as submit
 from mr_als.engine.spark.tasks import Step, in_order
+from mr_als.errors import UsageError
 from mr_als.logs.logs import ByteRange, chunks
 from mr_als.storage import mirror
 from mr_als.storage.hadoop_conf import to_hand
@@ -154,3 +159,25 @@ def test_tasks_elsewhere_come_to_hdfs_as_the_user_of_the_driver(tmp_path, monkey
     (tmp_path / "core-site.xml").write_text("<configuration/>")
 
     assert to_hand()["HADOOP_USER_NAME"] == "ann"
+
+
+def test_a_program_whose_session_is_on_a_cluster_names_places_that_all_machines_see(monkeypatch):
+    monkeypatch.setattr(session, "_lent", lambda: SimpleNamespace(master="yarn"))
+    monkeypatch.setattr(spark, "_file_system", lambda path: "ext4")
+
+    with pytest.raises(UsageError, match="is on the ext4 file system of this machine, which tasks on yarn do not see"):
+        fit([("ann", "jazz", 1)], runner="spark")
+
+
+def test_executors_forget_plays_that_nobody_will_read_again(monkeypatch):
+    forgotten = []
+    kept = {("app", f"plays{n}", "users"): SimpleNamespace(unpersist=partial(forgotten.append, n)) for n in range(3)}
+    kept["over", "plays", "users"] = None
+    monkeypatch.setattr(jobs, "_laid", kept)
+
+    jobs.let_go("app", "plays1")
+    assert forgotten == [0, 2]
+    spark.Spark().let_go()
+
+    assert forgotten == [0, 2, 1]
+    assert kept == {}

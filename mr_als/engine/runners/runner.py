@@ -135,6 +135,9 @@ class Runner:
         """Say what went wrong where a log tells it in words that nobody understands, else nothing."""
         return ""
 
+    def let_go(self) -> None:
+        """Free what stays for jobs to come, where it is `lasting`: a program has trained."""
+
     def parts(self, output: str) -> list[str]:
         """List the parts that a job wrote, in the order of their names."""
         return sorted(str(path) for path in Path(output).glob("part-*"))

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mr_als.engine.runners.runner import Call, Runner
-from mr_als.engine.spark import session
-from mr_als.engine.spark.jobs import run_step
+from mr_als.engine.spark import jobs, session
 from mr_als.errors import JobFailedError, MRALSError, UsageError
 from mr_als.records.lines import LINES
 from mr_als.storage.hadoop_client import is_secure
@@ -88,7 +87,7 @@ class Spark(Runner):
         """
         try:
             context = session.session(session.wanted(call.given), call.task_memory)
-            return run_step(context, call, job_class, there=f"--input={LINES}" in call.arguments)
+            return jobs.run_step(context, call, job_class, there=f"--input={LINES}" in call.arguments)
         except MRALSError:
             raise
         except Exception as error:
@@ -99,6 +98,10 @@ class Spark(Runner):
                 raise JobFailedError(msg) from error
             msg = str(error).strip().split("\n")[0] or type(error).__name__
             raise RuntimeError(msg) from error
+
+    def let_go(self) -> None:
+        """Take the plays out of the executors."""
+        jobs.let_go()
 
 
 def _file_system(path: str) -> str:

@@ -7,6 +7,7 @@ the executors, in memory and on disk, each in the partition of its number; what 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from collections.abc import Sequence
@@ -99,15 +100,19 @@ def laid(context: Any, data: Parts, surroundings: tuple[tuple[str, str], ...]) -
 
     name = (context.applicationId, data.directory, data.kind)
     if name not in _laid:
-        for other in [key for key in _laid if key[:2] != name[:2]]:
-            before = _laid.pop(other)
-            if other[0] == name[0]:  # those of another session went with it
-                before.unpersist()
+        let_go(*name[:2])
         paths = data.write_input("", 0)
         read = context.parallelize(paths, len(paths)).mapPartitions(Files(surroundings, data.kind).read_sent)
         placed = read.repartitionAndSortWithinPartitions(len(data.entries), partition_of)
         _laid[name] = placed.persist(StorageLevel.MEMORY_AND_DISK)
     return _laid[name]
+
+
+def let_go(*kept: str) -> None:
+    """Let executors forget the blocks that were laid out, but for those of the application and the directory that are named."""
+    for name in [name for name in _laid if name[:2] != kept]:
+        with contextlib.suppress(Exception):  # those of a session that is over went with it
+            _laid.pop(name).unpersist()
 
 
 def ranges_of(paths: Sequence[str], cores: int) -> list[bytes]:
