@@ -20,6 +20,7 @@ from mr_als.engine.spark.submit import main as submit
 from mr_als.engine.spark.tasks import Step, in_order
 from mr_als.errors import UsageError
 from mr_als.logs.logs import ByteRange, chunks
+from mr_als.records.lines import Reference
 from mr_als.storage import mirror
 from mr_als.storage.hadoop_conf import to_hand
 from mr_als.storage.local import LocalStorage
@@ -181,3 +182,17 @@ def test_executors_forget_plays_that_nobody_will_read_again(monkeypatch):
 
     assert forgotten == [0, 2, 1]
     assert kept == {}
+
+
+def test_logs_are_cut_into_a_range_a_core_and_compressed_ones_are_whole():
+    sizes = {"hdfs:///a.tsv": 5 << 20, "hdfs:///b.tsv.gz": 3 << 20, "hdfs:///empty.tsv": 0}
+
+    ranges = [Reference.parse(line.split(b"\t")[2]) for line in jobs.ranges_of([*sizes], 4, sizes)]
+
+    assert [(at.path[-5:], at.offset >> 20, at.length >> 20) for at in ranges] == [
+        ("a.tsv", 0, 2),
+        ("a.tsv", 2, 2),
+        ("a.tsv", 4, 1),
+        ("sv.gz", 0, 3),
+        ("y.tsv", 0, 0),
+    ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def build_there(context: Any, call: Call, job_class: type[Any], *, with_reducer:
     arguments = (*call.arguments, f"--input={REFERENCES if reads_logs else BUFFERS}")
     step = Step(call.name, arguments, call.output, surroundings, BUFFERS if with_reducer else "")
     if reads_logs:
-        ranges = ranges_of(call.inputs, context.defaultParallelism)
+        ranges = ranges_of(call.inputs, context.defaultParallelism, getattr(call.data[0], "sizes", {}))
         rdd = context.parallelize(ranges, len(ranges)).mapPartitions(step.read_lines)
         return _reduced(rdd, step, call.reduces)
     first, *others = call.data
@@ -115,9 +115,12 @@ def let_go(*kept: str) -> None:
             _laid.pop(name).unpersist()
 
 
-def ranges_of(paths: Sequence[str], cores: int) -> list[bytes]:
-    """Cut logs into ranges of bytes, at least one a core if they are large enough, a line for each; a compressed file is one."""
-    sizes = {path: storage_of(path).size(path) for path in paths}
+def ranges_of(paths: Sequence[str], cores: int, known: Mapping[str, int]) -> list[bytes]:
+    """Cut logs into ranges of bytes, at least one a core if they are large enough, a line for each; a compressed file is one.
+
+    `known` are sizes that need not be asked for.
+    """
+    sizes = {path: known[path] if path in known else storage_of(path).size(path) for path in paths}
     size, found = max(LEAST, min(RANGE, -(-sum(sizes.values()) // cores))), []
     for path, length in sizes.items():
         step = max(length, 1) if path.endswith(COMPRESSED) else size
