@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -83,6 +84,8 @@ class Made(NamedTuple):
         return alive and roomy and self.wanted == asked
 
 
+_SILENT = logging.NullHandler()
+
 _made: Made | None = None
 # ids of the applications whose workers have the package
 _shipped: set[str] = set()
@@ -117,6 +120,8 @@ def wanted(given: Sequence[str]) -> Wanted:
 @lru_cache(maxsize=1)
 def _wanted(given: tuple[str, ...], changed: tuple[int, ...]) -> Wanted:
     load_runner("spark.runner")
+    # without a handler, Python would print mrjob's warnings, such as that there is no file
+    logging.getLogger("mrjob").addHandler(_SILENT)
     options = MRJob(["-r", "spark", *([] if changed else ["--no-conf"]), *given]).make_runner()._opts
     named = {
         name if name.startswith("spark.") else f"spark.hadoop.{name}": str(value) for name, value in options["jobconf"].items()
