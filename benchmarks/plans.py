@@ -121,7 +121,7 @@ def table(rows: list[tuple[Run, dict[str, tuple[float, float]]]]) -> str:
         lines.append(f"| {run.users} x {run.items}, {run.pairs} | {run.rank} | {how} | " + " | ".join(cells) + " |")
     beyond = [
         f"{name} of run {n}"
-        for n, (_, found) in enumerate(rows)
+        for n, (_, found) in enumerate(rows, 1)
         for name, bound in BOUNDS.items()
         if abs(error(*found[name])) > bound
     ]

@@ -204,7 +204,7 @@ def test_the_table_of_plans_names_what_is_beyond_its_bound(benchmarks):
     run = benchmarks[0].RUNS[0]
 
     assert "memory: none." in benchmarks[0].table([(run, good)])
-    assert "memory: seconds of run 1." in benchmarks[0].table([(run, good), (run, {**good, "seconds": (1.4, 1.0)})])
+    assert "memory: seconds of run 2." in benchmarks[0].table([(run, good), (run, {**good, "seconds": (1.4, 1.0)})])
 
 
 def test_the_break_even_follows_from_the_curve_and_the_start_of_a_job(benchmarks):

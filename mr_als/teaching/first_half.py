@@ -26,7 +26,7 @@ def code(*functions: Callable[..., object]) -> Iterator[str]:
 def plays(lesson: Lesson) -> Iterator[str]:
     """Show R."""
     users, items, r = lesson.matrix
-    yield "r_ui: how often user u played item i; a dot is a pair that never met"
+    yield "r_ui: how often user u played item i; a dot is a cell without a play"
     yield ""
     yield from grid(users, items, r, 0)
     yield ""

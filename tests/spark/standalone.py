@@ -18,13 +18,18 @@ from local_hadoop.cluster import find_java, free_ports
 MEMORY = "600m"
 
 
+def spark_home() -> Path:
+    """Find where PySpark is, which only the tests on Spark have."""
+    import pyspark
+
+    return Path(pyspark.__file__).parent
+
+
 class Standalone:
     """A running master, and its workers by number."""
 
     def __init__(self, place: Path, python: str) -> None:
-        import pyspark
-
-        self.place, self.home = place, Path(pyspark.__file__).parent
+        self.place, self.home = place, spark_home()
         self.port, self.web = free_ports(2)
         # of the surroundings of the tests nothing that shows where the package lies
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "HADOOP", "XDG"))}

@@ -9,7 +9,6 @@ import sys
 import uuid
 from pathlib import Path
 
-import pyspark
 import pytest
 
 from mr_als.cli import main
@@ -20,7 +19,7 @@ from mr_als.preparing.plays import read_plays
 from mr_als.records.blocks import SIDES
 from mr_als.storage.places import storage_of
 from tests.hadoop.runs import arrays_of
-from tests.spark.standalone import standalone
+from tests.spark.standalone import spark_home, standalone
 from tests.toy import write
 
 pytestmark = pytest.mark.spark
@@ -32,10 +31,13 @@ PLAN = (
 )
 ON_LOOPBACK = ("spark.driver.host=127.0.0.1", "spark.driver.bindAddress=127.0.0.1", "spark.ui.enabled=false")
 SMALL = ("spark.executor.memory=512m", *ON_LOOPBACK)
-YARN = (
-    *SMALL, f"spark.yarn.jars=local:{Path(pyspark.__file__).parent}/jars/*", "spark.yarn.am.memory=512m",
-    "spark.driver.memory=512m", "spark.executor.instances=1", "spark.yarn.submit.file.replication=1",
-)  # fmt: skip
+
+
+def for_yarn():
+    return (
+        *SMALL, f"spark.yarn.jars=local:{spark_home()}/jars/*", "spark.yarn.am.memory=512m",
+        "spark.driver.memory=512m", "spark.executor.instances=1", "spark.yarn.submit.file.replication=1",
+    )  # fmt: skip
 
 
 def words(flag, properties):
@@ -141,7 +143,7 @@ def test_a_driver_that_was_killed_is_followed_by_another_engine_of_that_storage(
 
 
 def test_on_yarn_the_client_ends_with_the_bytes_of_inline(hadoop, toy, undisturbed, folder):
-    on = ["-r", "spark", "--master", "yarn", *words("-D", YARN)]
+    on = ["-r", "spark", "--master", "yarn", *words("-D", for_yarn())]
 
     assert main(["train", toy.uri, "--model", f"{folder}/m", "--join", "shuffle", *PLAN, *on]) == 0
 
@@ -157,12 +159,12 @@ def test_on_yarn_a_driver_that_was_itself_submitted_ends_with_the_bytes_of_inlin
     python = f"PYSPARK_PYTHON={sys.executable}"
     # who has no say in where they listen
     local = [f"spark.{where}.SPARK_LOCAL_IP=127.0.0.1" for where in ("yarn.appMasterEnv", "executorEnv")]
-    given = [text for text in YARN if text not in ON_LOOPBACK] + local
+    given = [text for text in for_yarn() if text not in ON_LOOPBACK] + local
     given += [f"spark.yarn.appMasterEnv.{python}", f"spark.executorEnv.{python}", "spark.executor.memoryOverhead=600m"]
     command = ["train", toy.uri, "--model", f"{folder}/m", "--join", "broadcast", *PLAN, "-r", "spark"]
 
     done = subprocess.run(
-        [str(Path(pyspark.__file__).parent / "bin/spark-submit"), "--master", "yarn", "--deploy-mode", "cluster",
+        [str(spark_home() / "bin/spark-submit"), "--master", "yarn", "--deploy-mode", "cluster",
          "--name", uuid.uuid4().hex, *words("--conf", given), file, *command],
         env={name: os.environ[name] for name in os.environ if name != "PYTHONPATH"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
