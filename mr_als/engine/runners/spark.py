@@ -18,6 +18,7 @@ from mr_als.records.lines import LINES
 from mr_als.storage.hadoop_client import is_secure
 from mr_als.storage.hadoop_conf import read_conf
 from mr_als.storage.places import scheme_of
+from mr_als.storage.webhdfs import SCHEMES
 
 __all__ = ["Spark"]
 
@@ -59,7 +60,7 @@ class Spark(Runner):
         if session.is_local(master):
             return
         paths = list(paths)
-        if any(scheme_of(path) == "hdfs" for path in paths) and is_secure(read_conf()):
+        if any(scheme_of(path) in SCHEMES for path in paths) and is_secure(read_conf()):
             msg = (
                 f"Spark's tasks on {master} have no Kerberos ticket, for which the HDFS here asks; use -r hadoop, or -r spark "
                 "on this machine alone, without --master"
