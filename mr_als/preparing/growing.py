@@ -186,6 +186,13 @@ def _without(segments: Segments, drop: str, task: Task) -> Segments:
     if not kept:
         msg = f"--drop {drop}: all plays are older than {in_words(bound)}, so nothing would be left"
         raise UsageError(msg)
+    if len(kept) == 1 < len(gone) and drop.endswith("d"):
+        # a clock that was wrong, once, would take all plays away
+        msg = (
+            f"--drop {drop}: the last play of {min(kept[0]['inputs'])} is of {in_words(kept[0]['times'][1])}, and all other "
+            f"{len(gone)} segments end before {in_words(bound)}; if that is right, name that date: --drop {in_words(bound)[:10]}"
+        )
+        raise UsageError(msg)
     for one in kept:
         if (first := one["times"][0]) < bound:
             task.progress.warn(

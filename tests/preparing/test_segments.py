@@ -304,6 +304,20 @@ def test_dropping_everything_or_by_no_time_is_refused(logs, tmp_path):
         grow([], task(tmp_path / "nothing"), "2024")
 
 
+def test_one_play_of_a_clock_that_was_wrong_does_not_take_all_plays_away(logs, tmp_path):
+    grow(logs[:1], task(tmp_path / "plays"))
+    grow(logs[1:2], task(tmp_path / "plays"))
+    before = blocks_of(open_plays(str(tmp_path / "plays")))
+    wrong = written(tmp_path / "wrong.tsv", [line.replace("2024", "2038", 1) for line in day(3)])
+
+    with pytest.raises(
+        UsageError, match=r"--drop 90d: the last play of .*wrong.tsv is of 2038-.*, and all other 2 segments end before"
+    ):
+        grow([wrong], task(tmp_path / "plays"), "90d")
+
+    assert blocks_of(open_plays(str(tmp_path / "plays"))) == before
+
+
 def runs_of(directory):
     """Name the logs of each run."""
     found = json.loads((directory / "segments.json").read_text())
