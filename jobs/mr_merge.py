@@ -27,6 +27,8 @@ class MRMerge(PlaysJob):
     """Sum the blocks of segments."""
 
     KINDS = frozenset(SIDES)
+    # of the record whose lines come; lines of one whose first is lost get that of another, which the reducer refuses
+    name = b""
 
     def configure_args(self) -> None:
         """Add whether blocks are cut anew."""

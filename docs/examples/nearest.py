@@ -8,11 +8,19 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from voyager import Index
+from voyager import Index, RecallError
 
 import mr_als
 
 N = 10
+
+
+def ask(index: Index, vector: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and distances of the k nearest items; of fewer where the graph does not lead to as many."""
+    try:
+        return index.query(vector, k=k, query_ef=max(100, 2 * k))
+    except RecallError:
+        return ask(index, vector, k // 2)
 
 
 def best(blocks: list[Index], vector: np.ndarray, played: set[int]) -> list[int]:
@@ -20,8 +28,7 @@ def best(blocks: list[Index], vector: np.ndarray, played: set[int]) -> list[int]
     found = []
     for index in blocks:
         # as many more as the user played, which are then left out
-        k = min(N + len(played), len(index))
-        rows, distances = index.query(vector, k=k, query_ef=max(100, 2 * k))
+        rows, distances = ask(index, vector, min(N + len(played), len(index)))
         found += [(distance, row) for row, distance in zip(rows.tolist(), distances.tolist(), strict=True) if row not in played]
     return [row for _, row in sorted(found)[:N]]
 

@@ -3,7 +3,7 @@
 #
 #   nightly.sh          all steps, in order; the first that fails ends the night with its exit code, and what is served stays
 #   nightly.sh STEP     one of them, as a scheduler calls them: add train verify gate recommend load swap
-#   nightly.sh back     serve the generation before, in the model and in the database
+#   nightly.sh back     serve the last generation before that passed its gate, in the model and in the database
 #
 # Exit codes are those of mr-als: 0 done, 1 failed, 2 wrong options, 3 a gate was not passed, 130 and 143 interrupted. After each
 # of them, and after a kill, the same command goes on where it was: there is nothing to clean up first.
@@ -57,10 +57,13 @@ gate() {
 checked() {
   local code=0
   "$@" || code=$?
-  if ((code == 1 || code == 3)); then
-    until grep -qxF "$(generation)" "$passed"; do mr-als models --model "$model" --back >&2 || break; done
-  fi
+  if ((code == 1 || code == 3)); then last_passed || true; fi
   return "$code"
+}
+
+# generations that have not passed are kept, too, until newer ones take their place
+last_passed() {
+  until grep -qxF "$(generation)" "$passed"; do mr-als models --model "$model" --back >&2 || return 1; done
 }
 
 recommend() {
@@ -100,7 +103,7 @@ SQL
   stay=$(mr-als models --model "$model" | awk 'NR > 1 { print ($1 == "*" ? $2 : $1) }')
   for old in $(sql <<<"SELECT substr(tablename, 17) FROM pg_tables WHERE tablename ~ '^recommendations_[0-9a-f]{12}$'"); do
     if [[ $'\n'$stay$'\n' != *$'\n'$old$'\n'* ]]; then
-      sql <<<"DROP TABLE recommendations_$old"
+      sql <<<"SET lock_timeout = '10s'; DROP TABLE recommendations_$old" || continue # somebody reads it: the next night
       rm -rf "$STATE/recommendations/$old"
     fi
   done
@@ -108,18 +111,23 @@ SQL
 
 # what was gone back from is not gone back to
 back() {
+  alone
   sed -i "/^$(generation)$/d" "$passed"
-  mr-als models --model "$model" --back
+  last_passed
   recommend
   load
   swap
 }
 
+alone() {
+  exec 9>"$STATE/night.lock"
+  flock -n 9 || { say error busy "another night still runs" && exit 1; }
+}
+
 if (($#)); then
   "$1"
 else
-  exec 9>"$STATE/night.lock"
-  flock -n 9 || { say error busy "another night still runs" && exit 1; }
+  alone
   for step in add train verify gate recommend load swap; do
     say info step "$step"
     code=0

@@ -58,12 +58,12 @@ def export_voyager(model: Model, path: str, task_memory: int) -> dict[str, Any]:
         blocks.append({"file": f"items-{len(blocks):03d}.voy", "first": first, "items": len(factors)})
         index.save(os.path.join(path, blocks[-1]["file"]))
         recall.add(index, factors, first)
-    figures = {"blocks": len(blocks), f"recall@{N}": recall.value()}
+    measured = recall.value()
     said = {"model": model.source, "generation": model.info["generation"], "published": model.info.get("published")}
     said |= {"space": "InnerProduct", "rank": model.rank, "items": len(model.item_hashes), "files": blocks}
-    measured = {f"recall@{N}": recall.value(), "users": len(recall.users), "query_ef": QUERY_EF}
-    Path(path, "manifest.json").write_text(json.dumps({"format": 1, **said, "measured": measured}, indent=1), encoding="utf-8")
-    return figures
+    said["measured"] = {f"recall@{N}": measured, "users": len(recall.users), "query_ef": QUERY_EF}
+    Path(path, "manifest.json").write_text(json.dumps({"format": 1, **said}, indent=1), encoding="utf-8")
+    return {"blocks": len(blocks), f"recall@{N}": measured}
 
 
 def items_of_a_block(rank: int, task_memory: int) -> int:
@@ -90,7 +90,7 @@ class Recall:
         self._exact, self._found = (np.full((len(rows), N), -np.inf, np.float32) for _ in range(2))
 
     def add(self, index: Any, factors: Array, first: int) -> None:
-        """Compare one block, whose items begin at row `first`."""
+        """Compare one block: its index, and its factors, float32 (n_items, rank), whose items begin at row `first`."""
         if not len(self.users):
             return
         scores = self.users @ factors.T
@@ -98,8 +98,7 @@ class Recall:
         for user, items in enumerate(played):
             scores[user, items] = -np.inf
         # as many more as the user played, which are then left out
-        k = min(N + max(map(len, played)), len(factors))
-        ids, _ = index.query(self.users, k=k, query_ef=max(QUERY_EF, 2 * k))
+        ids = _query(index, self.users, min(N + max(map(len, played)), len(factors)))
         found = np.take_along_axis(scores, ids.astype(np.int64) - first, axis=1)
         self._exact, self._found = _best(self._exact, scores), _best(self._found, found)
 
@@ -114,7 +113,24 @@ class Recall:
         return round(float(shares[left].mean()), 4)
 
 
+def _query(index: Any, users: Array, k: int) -> Array:
+    """Ask for the ids of the k nearest items of each user, uint64 (n_users, k); for fewer where the graph does not reach k."""
+    from voyager import RecallError
+
+    while True:
+        try:
+            ids: Array = index.query(users, k=k, query_ef=max(QUERY_EF, 2 * k))[0]
+            return ids
+        except RecallError:
+            if k == 1:
+                raise
+            k //= 2
+
+
 def _best(some: Array, more: Array) -> Array:
-    """Return the N largest of each row of both."""
-    both: Array = np.concatenate([some, more], axis=1)
-    return np.partition(both, both.shape[1] - N, axis=1)[:, both.shape[1] - N :]
+    """Return the N largest of each row of both, (n_users, N); sorts within `more`, of which there is no room for a copy."""
+    if more.shape[1] > N:
+        more.partition(more.shape[1] - N, axis=1)
+    both: Array = np.concatenate([some, more[:, -N:]], axis=1)
+    both.partition(both.shape[1] - N, axis=1)
+    return both[:, -N:]

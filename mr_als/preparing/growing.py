@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 from mr_als.engine.outputs import held
 from mr_als.errors import BadInputError, UsageError
 from mr_als.logs.times import in_words, parse_moment
+from mr_als.options import flag_of
 from mr_als.planning.choices import choose_blocks, given_or
 from mr_als.preparing.ingesting import Task, clean, place_for, plain_bytes, read_logs
 from mr_als.preparing.log_files import Logs, unpacking
 from mr_als.preparing.plays import read_plays
 from mr_als.preparing.segments import (
+    BLOCKS,
     THRESHOLDS,
     Segments,
     check_names,
@@ -74,6 +76,8 @@ def grow(logs: Sequence[str], task: Task, drop: str = "", many: int = TOGETHER) 
         If another process works in the directory.
     """
     directory = task.directory
+    if drop:
+        _moment(drop, 0.0)  # what is no moment is refused before anything is read
     task.engine.check_place(*logs)
     task = task._replace(engine=place_for(directory, task.engine))
     with held(directory), unpacking(directory):
@@ -129,7 +133,7 @@ def _at_once(directory: str) -> Segments | None:
     options = info["options"]
     for name in (*THRESHOLDS, "duplicates"):
         if options[name] not in (0, "sum"):
-            flag = f"--{name.replace('_', '-')} {options[name]:{'' if isinstance(options[name], str) else 'g'}}"
+            flag = f"{flag_of(name)} {options[name]:{'' if isinstance(options[name], str) else 'g'}}"
             msg = (
                 f"{directory} was prepared with {flag}, and what that left out is not known, which more plays might bring back; "
                 "prepare all its logs with --add into another directory, where such options apply to the sum"
@@ -152,7 +156,7 @@ def _new_logs(logs: Sequence[str], segments: Segments, task: Task) -> tuple[Logs
         )
         raise BadInputError(msg)
     new = tuple(path for path in found.paths if path not in known and prints[path] != gone.get(path))
-    for others, what in ((known, "in already"), (gone, "dropped before, and stay out")):
+    for others, what in ((known, "in already"), (gone.keys() - known.keys(), "dropped before, and stay out")):
         if some := [path for path in found.paths if path in others and path not in new]:
             more = f" and {len(some) - 1} more" if len(some) > 1 else ""
             task.progress.say(
@@ -176,11 +180,18 @@ def _without(segments: Segments, drop: str, task: Task) -> Segments:
     if timeless := next((one for one in segments.each if not one["times"]), None):
         msg = f"--drop {drop}: the plays of {min(timeless['inputs'])} have no times, so it is not known how old they are"
         raise UsageError(msg)
-    bound = _moment(drop, segments)
+    bound = _moment(drop, max(one["times"][1] for one in segments.each))
     kept = [one for one in segments.each if one["times"][1] >= bound]
     gone = [one for one in segments.each if one["times"][1] < bound]
     if not kept:
         msg = f"--drop {drop}: all plays are older than {in_words(bound)}, so nothing would be left"
+        raise UsageError(msg)
+    if len(kept) == 1 < len(gone) and drop.endswith("d"):
+        # a clock that was wrong, once, would take all plays away
+        msg = (
+            f"--drop {drop}: the last play of {min(kept[0]['inputs'])} is of {in_words(kept[0]['times'][1])}, and all other "
+            f"{len(gone)} segments end before {in_words(bound)}; if that is right, name that date: --drop {in_words(bound)[:10]}"
+        )
         raise UsageError(msg)
     for one in kept:
         if (first := one["times"][0]) < bound:
@@ -195,10 +206,9 @@ def _without(segments: Segments, drop: str, task: Task) -> Segments:
     return replace(segments, each=kept, runs=runs, dropped={**segments.dropped, **paths})
 
 
-def _moment(drop: str, segments: Segments) -> float:
-    """Read a moment, or a number of days back from the end of that of the last play: never from now."""
+def _moment(drop: str, last: float) -> float:
+    """Read a moment, or a number of days back from the end of that of the last play (UTC): never from now."""
     if days := re.fullmatch(r"(\d{1,6})d", drop):
-        last = max(one["times"][1] for one in segments.each)
         return float((math.floor(last / DAY) + 1 - int(days[1])) * DAY)
     try:
         return parse_moment(drop)
@@ -211,7 +221,7 @@ def _tell(segments: Segments, task: Task) -> None:
     """Say when there are too few blocks for so much."""
     sizes = {path: int(mark[0]) for path, mark in segments.inputs.items()}
     auto = choose_blocks(plain_bytes(sizes), task.plan.task_memory)
-    wanted = given_or((auto, auto), replace(task.options, **{n: segments.options[n] for n in ("user_blocks", "item_blocks")}))
+    wanted = given_or((auto, auto), replace(task.options, **{name: segments.options[name] for name in BLOCKS}))
     if any(asked >= 2 * have for asked, have in zip(wanted, segments.blocks, strict=True)):
         task.progress.warn(
             f"warning: prepare: {segments.blocks[0]} blocks of users and {segments.blocks[1]} of items are few for all of them, "

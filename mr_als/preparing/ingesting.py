@@ -56,12 +56,7 @@ def read_logs(found: Logs, task: Task, keep: Collection[str] = ()) -> dict[str, 
     """
     started, inputs = time.monotonic(), found.fingerprint()
     directory, options, engine, progress, plan, rank, ratings = task
-    found = found.unpacked(directory)
-    understood = find_layouts(found.paths, options, ratings=ratings, scratch=place_of(directory))
-    check_engine(understood, engine)
-    found = found.understood(understood.kinds, understood.left_out)
-    found.tell(progress, "prepare")
-    understood.tell(progress, "prepare")
+    found, understood = _understood(found, task)
     progress.say(
         f"prepare: {len(found.paths)} log file(s); job mr_ingest: "
         "mappers parse and sum plays, the shuffle brings each block of users and each block of items to a reducer, which merges it"
@@ -86,6 +81,17 @@ def read_logs(found: Logs, task: Task, keep: Collection[str] = ()) -> dict[str, 
     info |= {"inputs": inputs, "options": asdict(options), "ratings": ratings, "columns": list(understood.layouts[0].columns)}
     info["names"] = understood.names
     return {**info, "seconds": time.monotonic() - started}
+
+
+def _understood(found: Logs, task: Task) -> tuple[Logs, Understood]:
+    """Find out what the records of logs mean, and say it; return those that hold plays, archives unpacked, with it."""
+    found = found.unpacked(task.directory)
+    understood = find_layouts(found.paths, task.options, ratings=task.ratings, scratch=place_of(task.directory))
+    check_engine(understood, task.engine)
+    found = found.understood(understood.kinds, understood.left_out)
+    found.tell(task.progress, "prepare")
+    understood.tell(task.progress, "prepare")
+    return found, understood
 
 
 def place_for(directory: str, engine: Engine) -> Engine:

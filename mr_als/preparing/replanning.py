@@ -35,7 +35,8 @@ def replan(task: Task) -> Plays:
         asked = segments or Segments(info["options"], info.get("ratings", False), info["blocks"], [info])
         others = replace(task.options, user_blocks="auto", item_blocks="auto")
         check_options(asked, others, directory, ratings=task.ratings, reads=False)
-        sizes = {path: int(mark[0]) for path, mark in asked.inputs.items()}
+        # plays that a program had in memory are of no files
+        sizes = {} if "ids" in info else {path: int(mark[0]) for path, mark in asked.inputs.items()}
         auto = choose_blocks(plain_bytes(sizes), task.plan.task_memory)
         cut = _cut_at_once if segments is None else _cut
         grown, info = cut(asked, [*given_or((auto, auto), task.options)], task)
@@ -54,7 +55,8 @@ def _cut(segments: Segments, blocks: list[int], task: Task) -> tuple[Segments, d
     directory, memory = task.directory, task.plan.task_memory
     clean(directory, in_use(directory, segments))
     run = {**merged(directory, segments.parts, blocks, task.engine, memory), "of": segments.names}
-    segments = replace(segments, blocks=blocks, options=_options_of(segments, task), runs=[*segments.runs, run])
+    shorter = [one for one in segments.runs if one["of"] != run["of"]]  # that of all in the blocks before has no more use
+    segments = replace(segments, blocks=blocks, options=_options_of(segments, task), runs=[*shorter, run])
     return segments, sum_of(directory, segments, task.engine, task.progress, memory)
 
 

@@ -39,8 +39,9 @@ def is_secure(conf: dict[str, str]) -> bool:
 
 
 def find_client(program: str) -> str:
-    """Find the path of `hadoop`, `hdfs` or `yarn`."""
-    return shutil.which(program) or os.path.join(os.environ.get("HADOOP_HOME", ""), "bin", program)
+    """Find the path of `hadoop`, `hdfs` or `yarn`; only its name if it is nowhere, never a path in the current directory."""
+    home = os.environ.get("HADOOP_HOME", "")
+    return shutil.which(program) or (os.path.join(home, "bin", program) if home else program)
 
 
 def run_client(program: str, *words: str, seconds: float = 300) -> str:
@@ -95,7 +96,7 @@ def _ticket() -> str:
 
 
 def _klist(*words: str) -> tuple[int, str] | None:
-    """Run `klist` in English; give None if there is none."""
+    """Run `klist` in English; return its exit code and what it prints, None if there is no `klist`."""
     environment = {**os.environ, "LC_ALL": "C"}
     try:
         done = subprocess.run(["klist", *words], env=environment, capture_output=True, text=True, check=False, timeout=30)

@@ -34,12 +34,12 @@ def tls_context() -> ssl.SSLContext:
 
 
 def _certificates(store: str, password: str) -> str:
-    """List the certificates of a Java truststore as PEM, by the JDK's `keytool`; the password is not on its command line.
+    """Read the certificates of a Java truststore as PEM, by the JDK's `keytool`; the password is not on its command line.
 
-    None without a keytool, if `SSL_CERT_FILE` says whom to trust.
+    Nothing without a keytool, if `SSL_CERT_FILE` says whom to trust.
     """
-    home = os.path.join(os.environ.get("JAVA_HOME", ""), "bin", "keytool")
-    keytool = home if os.path.exists(home) else shutil.which("keytool")
+    home = os.environ.get("JAVA_HOME", "")
+    keytool = (shutil.which(os.path.join(home, "bin", "keytool")) if home else None) or shutil.which("keytool")
     if not keytool and os.environ.get("SSL_CERT_FILE"):
         return ""
     if not keytool:
@@ -48,10 +48,13 @@ def _certificates(store: str, password: str) -> str:
     words = [keytool, "-list", "-rfc", "-keystore", store, *(["-storepass:env", "MR_ALS_STORE"] if password else [])]
     environment = {**os.environ, "LC_ALL": "C", "MR_ALS_STORE": password}
     # without a password it asks for one, and an empty line will do for certificates
-    done = subprocess.run(words, env=environment, input="\n", capture_output=True, text=True, check=False, timeout=60)
-    found = re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", done.stdout, re.DOTALL)
+    try:
+        told = subprocess.run(words, env=environment, input="\n", capture_output=True, text=True, check=False, timeout=60).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        told = f"{keytool}: an error, or no answer within a minute"
+    found = re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", told, re.DOTALL)
     if not found:
-        said = next((line for line in done.stdout.splitlines() if "rror" in line), "it holds no certificate")
+        said = next((line for line in told.splitlines() if "rror" in line), "it holds no certificate")
         msg = f"{store}: {said.strip()}; see ssl.client.truststore.* in ssl-client.xml, {_OWN}"
         raise UsageError(msg)
     return "\n".join(found)

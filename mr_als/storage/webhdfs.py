@@ -11,13 +11,14 @@ import getpass
 import http.client
 import json
 import os
+import re
 import ssl
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from typing import Any, BinaryIO
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from mr_als.errors import StorageError, UsageError
 from mr_als.storage.hadoop_client import is_secure
@@ -43,11 +44,15 @@ _UNTRUSTED = "see ssl.client.truststore.location in ssl-client.xml, or name a PE
 Content = Callable[[], BinaryIO]
 
 
+# a token in the words of a URL, as errors may show it
+_SECRET = re.compile(r"\b(delegation|token)=[^&\s\"'<>]+")
+
+
 class RemoteError(Exception):
     """What the NameNode or a DataNode answered instead of a result."""
 
     def __init__(self, kind: str, message: str) -> None:
-        super().__init__(f"{kind}: {message.splitlines()[0] if message else ''}")
+        super().__init__(f"{kind}: {without_token(message.splitlines()[0] if message else '')}")
         self.kind = kind
 
 
@@ -92,7 +97,7 @@ class WebHdfs:
         self._open = urllib.request.build_opener(*handlers).open
 
     def request(self, method: str, operation: str, uri: str, content: Content | None = None, **query: Any) -> Any:
-        """Ask for an operation on a file or directory, and give the open response.
+        """Ask for an operation on a file or directory, and return the open response.
 
         Parameters
         ----------
@@ -122,7 +127,7 @@ class WebHdfs:
                     if not any(word in reason for word in _WAIT):
                         raise
                 except (OSError, http.client.HTTPException) as error:
-                    reason = f"{base}: {error}"
+                    reason = f"{base}: {without_token(str(error))}"
                 self._addresses.append(self._addresses.pop(0))  # the other NameNode of a pair
             if time.monotonic() > until:
                 msg = f"{uri}: HDFS does not answer ({reason}); is the NameNode up, and WebHDFS on (dfs.webhdfs.enabled)?"
@@ -142,7 +147,7 @@ class WebHdfs:
                 self._send("PUT", f"{base}/webhdfs/v1/?{words}", seconds=10).close()
 
     def json(self, method: str, operation: str, uri: str, **query: Any) -> Any:
-        """Ask for an operation, and give what is answered: JSON, or nothing."""
+        """Ask for an operation, and return the JSON of the answer; an empty dict if there is none."""
         with self.request(method, operation, uri, **query) as answer:
             text = answer.read()
         return json.loads(text) if text else {}
@@ -154,7 +159,7 @@ class WebHdfs:
             if answer.code not in _REDIRECTS:
                 return answer
             answer.close()
-            place = answer.headers["Location"]
+            place = urljoin(url, answer.headers["Location"])
             if content is None:
                 answer = self._send(method, place)
             else:
@@ -176,6 +181,15 @@ class WebHdfs:
             scheme, host, *_ = urlsplit(url)  # what comes behind it holds a token
             msg = f"{scheme}://{host}: {error.reason}; {_UNTRUSTED}"
             raise StorageError(msg) from None
+
+
+def without_token(words: str) -> str:
+    """Leave out the tokens of URLs in the words of an error.
+
+    >>> without_token("/webhdfs/v1/logs?op=OPEN&delegation=IAAEamFuZQ&offset=0 is refused")
+    '/webhdfs/v1/logs?op=OPEN&delegation=...&offset=0 is refused'
+    """
+    return _SECRET.sub(r"\1=...", words)
 
 
 def path_of(uri: str) -> str:

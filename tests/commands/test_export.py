@@ -146,6 +146,20 @@ def test_an_index_without_the_library_is_refused_with_what_to_install(model, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_user_who_has_played_nearly_all_items_is_measured(tmp_path):
+    """The graph leads to fewer items than would have to be looked at."""
+    rng = np.random.default_rng(0)
+    items = (rng.normal(size=(3000, 8)) * rng.lognormal(0, 2, size=(3000, 1))).astype(np.float32)
+    items[2000:] = 0
+    stand_in = SimpleNamespace(
+        rank=8, item_factors=items, item_hashes=np.arange(3000), item_ids=["i"] * 3000, source="m", info={"generation": "g"},
+        user_factors=rng.normal(size=(9, 8)).astype(np.float32), user_hashes=np.arange(9),
+        played=lambda row: (np.arange(2990 if row == 3 else 5), None),
+    )  # fmt: skip
+
+    assert 0 < export_voyager(stand_in, str(tmp_path / "index"), 1 << 30)["recall@10"] <= 1
+
+
 def test_an_index_of_vectors_of_very_different_lengths_finds_nearly_all(tmp_path):
     """In the order of the rows, which is by hash, an index of these finds less than half."""
     rng = np.random.default_rng(0)

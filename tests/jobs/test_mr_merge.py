@@ -7,6 +7,7 @@ import json
 import pytest
 
 from mr_als.engine.datasets import records_of
+from mr_als.errors import DamagedDataError
 from mr_als.logs.logs import Filter, parse_layout
 from mr_als.plays.table import Aggregator
 from mr_als.records import lines as codec
@@ -62,6 +63,13 @@ def test_thresholds_apply_to_the_sum(run_job):
         ["items", 2, 3, 3 << 16, 2, 3, 3 << 16],
         ["users", 1, 2, 2 << 16, 2, 3, 3 << 16],
     ]
+
+
+def test_a_record_without_its_first_line_is_refused_by_its_reducer(run_job, monkeypatch):
+    monkeypatch.setattr(codec, "MAX_PAYLOAD", 60)
+
+    with pytest.raises(DamagedDataError, match="a part of the file is missing"):
+        run_job("mr_merge", lines_of(PLAYS, 1)[1:])
 
 
 def test_no_input_is_no_output(run_job):

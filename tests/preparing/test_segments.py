@@ -266,6 +266,10 @@ def test_what_is_older_is_dropped_and_stays_out(bound, logs, tmp_path, capsys):
     assert blocks_of(open_plays(str(tmp_path / "plays"))) == blocks_of(at_once(logs[2:], tmp_path))
     assert grow(logs, task(tmp_path / "plays", progress=Progress()), bound).added == 0
     assert "2 of 4 log(s) are dropped before, and stay out" in capsys.readouterr().err
+    written(Path(logs[0]), day(1))  # fetched again, and its time of change is another one
+    grow(logs[:1], task(tmp_path / "plays"))
+    grow(logs[:1], task(tmp_path / "plays", progress=Progress()))
+    assert "dropped before" not in capsys.readouterr().err
 
 
 def test_a_window_goes_with_what_is_added(logs, tmp_path):
@@ -292,10 +296,26 @@ def test_dropping_everything_or_by_no_time_is_refused(logs, tmp_path):
         grow([], task(tmp_path / "plays"), "2025")
     with pytest.raises(UsageError, match="'soon' is neither a time such as 2024-03-01 nor a number of days such as 90d"):
         grow([], task(tmp_path / "plays"), "soon")
+    with pytest.raises(UsageError, match="'soon' is neither"):  # before a log is read
+        grow([written(tmp_path / "torn.tsv", ["torn\n"])], task(tmp_path / "plays"), "soon")
     with pytest.raises(UsageError, match="counts.tsv have no times, so it is not known how old they are"):
         grow([], task(tmp_path / "counts", InputOptions()), "2024")
     with pytest.raises(UsageError, match="no plays in it; begin with"):
         grow([], task(tmp_path / "nothing"), "2024")
+
+
+def test_one_play_of_a_clock_that_was_wrong_does_not_take_all_plays_away(logs, tmp_path):
+    grow(logs[:1], task(tmp_path / "plays"))
+    grow(logs[1:2], task(tmp_path / "plays"))
+    before = blocks_of(open_plays(str(tmp_path / "plays")))
+    wrong = written(tmp_path / "wrong.tsv", [line.replace("2024", "2038", 1) for line in day(3)])
+
+    with pytest.raises(
+        UsageError, match=r"--drop 90d: the last play of .*wrong.tsv is of 2038-.*, and all other 2 segments end before"
+    ):
+        grow([wrong], task(tmp_path / "plays"), "90d")
+
+    assert blocks_of(open_plays(str(tmp_path / "plays"))) == before
 
 
 def runs_of(directory):
@@ -462,6 +482,21 @@ def test_too_few_blocks_are_said_and_replan_makes_those_of_all_logs_at_once(logs
     # and what comes then is cut like it
     grow([written(tmp_path / "last.tsv", day(9))], task(tmp_path / "plays", auto))
     assert open_plays(str(tmp_path / "plays")).info["blocks"] == whole.info["blocks"]
+
+
+def test_cut_anew_again_the_cut_before_goes(logs, tmp_path):
+    grow(logs, task(tmp_path / "plays"))
+    for blocks in ("5", "7", "6"):
+        plays = replan(task(tmp_path / "plays", InputOptions(user_blocks=blocks)))
+
+    assert runs_of(tmp_path / "plays") == [["day-1", "day-2", "day-3", "day-4"]]
+    assert blocks_of(plays) == blocks_of(at_once(logs, tmp_path, replace(CHOSEN, user_blocks="6", item_blocks="4")))
+
+
+def test_plays_of_a_program_are_cut_anew(tmp_path):
+    prepare(Arrays([("ann", "café")], lasting=False), str(tmp_path / "plays"), InputOptions(max_bad_lines="10%"))
+
+    assert replan(task(tmp_path / "plays", InputOptions(user_blocks="7"))).info["blocks"] == [7, 4]
 
 
 def test_plays_prepared_at_once_are_cut_anew_with_what_thresholds_left(logs, tmp_path):

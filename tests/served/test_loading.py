@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 import mr_als
+from mr_als.options import RunOptions
+from mr_als.training.train import train
 from tests.served.machine import Service, recommended
 from tests.served.postgres import ask
 from tests.toy import options, run, toy_lines, write
@@ -57,12 +59,14 @@ def test_a_load_that_fails_leaves_no_table_and_is_no_gate(service):
     assert service.night("load")[0] == 0
 
 
-def test_the_one_before_is_served_again_and_the_next_night_goes_on(service, tmp_path):
+def test_the_last_one_that_passed_is_served_again_and_no_other(service, tmp_path):
     first = service.generation
     for step in ("load", "swap"):
         assert service.night(step)[0] == 0
     (service.state / "passed").write_text(f"{first}\n")
-    run([write(tmp_path / "more.tsv", toy_lines())], service.state / "model", options())
+    for name in ("odd.tsv", "more.tsv"):  # the first of which did not pass
+        lines = [*toy_lines(), f"{name}\tsong\t2\n"]
+        train([write(tmp_path / name, lines)], str(service.state / "model"), options(), rules=RunOptions(keep=3))
     second = service.generation
     (service.state / "passed").write_text(f"{first}\n{second}\n")
     for step in ("recommend", "load", "swap"):

@@ -201,6 +201,12 @@ def test_a_client_that_fails_or_is_not_there_is_named(tmp_path, monkeypatch):
         run_client("yarn", "node", "-list")
     with pytest.raises(StorageError, match="^hdfs-client-of-nobody x: cannot be run: No such file.*; set HADOOP_HOME"):
         run_client("hdfs-client-of-nobody", "x")
+    monkeypatch.delenv("HADOOP_HOME")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bin").mkdir()
+    program(tmp_path / "bin", "hdfs-client-of-nobody", "exit 0")
+    with pytest.raises(StorageError, match="cannot be run: No such file"):  # not what lies in the current directory
+        run_client("hdfs-client-of-nobody", "x")
 
 
 def test_what_asks_for_kerberos_and_where_the_web_is():
@@ -244,6 +250,7 @@ def test_without_a_keytool_that_is_said_unless_there_is_a_file_of_ones_own(monke
         (403, b'{"RemoteException": {"exception": "AccessControlException", "message": "Permission denied"}}', "AccessControl"),
         (401, b"<html>", "it asks for Kerberos, and hadoop.security.authentication is not kerberos here"),
         (500, b"<html>", "HTTP 500: <html>"),
+        (502, b"no /logs?op=OPEN&delegation=IAAEamFuZQ&offset=0", "HTTP 502: no /logs?op=OPEN&delegation=...&offset=0"),
     ],
 )
 def test_what_hdfs_refuses_is_told_by_its_kind(code, body, words):

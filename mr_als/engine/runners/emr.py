@@ -23,6 +23,7 @@ from mr_als.engine.runners.hadoop import check_output, conf_file, jobconf, set_r
 from mr_als.engine.runners.runner import Call, Runner
 from mr_als.errors import UsageError
 from mr_als.storage.places import scheme_of
+from mr_als.storage.webhdfs import SCHEMES
 
 __all__ = ["Emr"]
 
@@ -44,7 +45,7 @@ class Emr(Runner):
 
     def check_place(self, path: str) -> None:
         """Check likewise; HDFS is gone with the cluster."""
-        if scheme_of(path) == "hdfs":
+        if scheme_of(path) in SCHEMES:
             msg = f"{path} is in the HDFS of a cluster, and -r emr works on files in S3; give a URI such as {self.uri(path)}"
             raise UsageError(msg)
         super().check_place(path)

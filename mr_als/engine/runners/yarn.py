@@ -6,6 +6,7 @@ Over HTTP, which takes milliseconds; where the cluster asks for Kerberos by Hado
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import re
 import time
@@ -71,7 +72,7 @@ def _ask(path: str) -> Any:
             try:
                 with opener.open(request, timeout=20) as answer:
                     return json.load(answer)
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, http.client.HTTPException) as error:
                 reason = f"{address}: {error}"
         if time.monotonic() > until:
             msg = f"YARN does not answer ({reason}); is the ResourceManager up, and yarn.resourcemanager.webapp.address right?"
