@@ -13,7 +13,7 @@ from mr_als.api.keywords import FIT, documented, training_of
 from mr_als.api.model import Model
 from mr_als.api.progress import reporting
 from mr_als.engine.engine import Engine
-from mr_als.engine.runners.runner import RUNNERS
+from mr_als.engine.runners.runner import RUNNERS, runner_of
 from mr_als.errors import UsageError, did_you_mean
 from mr_als.preparing.arrays import Arrays
 from mr_als.preparing.prepare import Source
@@ -83,16 +83,18 @@ def fit(
     """
     chosen, rules = training_of(options, ("plays", "path", "runner", "callback", "progress"))
     source = source_of(plays, lasting=path is not None)
+    engine = engine_on(runner, source, tempfile.gettempdir() if path is None else os.fspath(path))
     directory = os.fspath(path) if path is not None else tempfile.mkdtemp(prefix="mr-als-model-")
     said = reporting(progress, callback)
     try:
-        train(source, directory, chosen, engine=engine_on(runner, source, directory), rules=rules, progress=said)
+        train(source, directory, chosen, engine=engine, rules=rules, progress=said)
     except BaseException:
         if path is None:
             shutil.rmtree(directory, ignore_errors=True)
         raise
     finally:
         said.done()
+        engine.how.let_go()
     model = Model.open(directory)
     if path is None:
         weakref.finalize(model, shutil.rmtree, directory, ignore_errors=True)
@@ -119,9 +121,11 @@ def engine_on(runner: str, source: Sequence[str] | Source = (), *paths: str) -> 
     Raises
     ------
     UsageError
-        If there is no such runner.
+        If there is no such runner, or its tasks do not see what is read or written.
     """
     if runner not in RUNNERS:
         msg = f"runner is {runner!r}; expected one of {', '.join(RUNNERS)}{did_you_mean(runner, RUNNERS)}"
         raise UsageError(msg)
-    return Engine.of(runner, (), [*paths, *([] if isinstance(source, Source) else source)])
+    places = [*paths, *([] if isinstance(source, Source) else source)]
+    runner_of(runner).check_master("", places)
+    return Engine.of(runner, (), places)

@@ -134,7 +134,8 @@ def evaluate(
     (inputs,) = options_of(READ, options, ("model", "test", "k", "history", "candidates", "seed", "runner", "progress"))
     asked = evaluating.Asked(lengths(k), () if history is None else source_of(history), candidates, seed)
     said = reporting(bool(progress), None)
-    return Report(evaluating.evaluate(model, source_of(test), asked, inputs, engine_on(runner, source_of(test)), said))
+    source = source_of(test)
+    return Report(evaluating.evaluate(model, source, asked, inputs, engine_on(runner, source, model.source), said))
 
 
 def lengths(k: int | Sequence[int]) -> tuple[int, ...]:

@@ -95,12 +95,12 @@ def sweep(
     known = ("train", "validation", "test", "path", "select", "k", "runner", "progress")
     grid = [training_of(point, known)[0] for point in _combinations(options)]
     ks = lengths(k)
+    source, inputs, said = source_of(train, lasting=True), grid[0].inputs, reporting(progress, None)
+    engine = engine_on(runner, source, tempfile.gettempdir() if path is None else os.fspath(path))
     directory = os.fspath(path) if path is not None else tempfile.mkdtemp(prefix="mr-als-sweep-")
-    engine, said = engine_on(runner), reporting(progress, None)
-    inputs = grid[0].inputs
     try:
         plays = os.path.join(directory, "plays")
-        prepare(source_of(train, lasting=True), plays, inputs, engine, said, grid[0].plan, max(p.solver.rank for p in grid))
+        prepare(source, plays, inputs, engine, said, grid[0].plan, max(p.solver.rank for p in grid))
         held = [() if part is None else source_of(part, lasting=True) for part in (validation, test)]
         parts = Parts(plays, held[0], held[1], inputs)
         asked = Asked(ks, task_memory=grid[0].plan.task_memory)
@@ -112,6 +112,7 @@ def sweep(
         raise
     finally:
         said.done()
+        engine.how.let_go()
     if path is None:
         weakref.finalize(model, rmtree, directory, ignore_errors=True)
     report = Report(found["test"]) if found["test"] else None

@@ -155,8 +155,8 @@ def engine_of(args: argparse.Namespace) -> Engine:
             msg = f"-c {path}: no such file; expected an mrjob.conf"
             raise UsageError(msg)
     paths = [*_paths(args)]
-    runner_of(args.runner).check_master(args.master, paths)
     extra = [word for path in args.conf_path for word in ("-c", path)] + [word for text in args.jobconf for word in ("-D", text)]
+    runner_of(args.runner).check_master(args.master, paths, extra)
     extra += ["--spark-master", args.master] if args.master else []
     return Engine.of(args.runner, extra, paths)
 

@@ -16,6 +16,7 @@ import contextlib
 import math
 import os
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
@@ -187,7 +188,12 @@ class Engine:
         """Return paths by which tasks see files: on a cluster, those of this machine are copied into `directory` there."""
         if not self.on_cluster:
             return list(paths)
-        seen = [os.path.join(directory, os.path.basename(path)) if scheme_of(path) == "file" else path for path in paths]
+        names = Counter(os.path.basename(path) for path in paths)
+        seen = []
+        for number, path in enumerate(paths):
+            # logs of many days may have one name
+            place = directory if names[name := os.path.basename(path)] == 1 else os.path.join(directory, f"{number:05d}")
+            seen.append(os.path.join(place, name) if scheme_of(path) == "file" else path)
         for path, copy in zip(paths, seen, strict=True):
             if copy != path:
                 storage_of(directory).upload(path, copy)

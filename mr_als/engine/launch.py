@@ -41,7 +41,11 @@ def load_job(name: str) -> type[Any]:
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[qualified] = module
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:  # in a process that goes on, the next task is to see the same error
+            del sys.modules[qualified]
+            raise
     return sys.modules[qualified].JOB  # type: ignore[no-any-return]
 
 

@@ -2,6 +2,8 @@
 
 Everything is done in a directory that is held, and counts when `segments.json` is replaced: what was killed before that has not
 been, and the same command does it.
+
+It is long because both ways to change a directory, and what is refused of them, have to be read together.
 """
 
 from __future__ import annotations

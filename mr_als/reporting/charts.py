@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
+from importlib.resources import files
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from mr_als.maths.array import Array
 __all__ = ["STYLE", "Series", "bar_chart", "line_chart", "point_chart"]
 
 # of the charts and of the page around them
-STYLE = (Path(__file__).parent / "style.css").read_text()
+STYLE = files("mr_als.reporting").joinpath("style.css").read_text(encoding="utf-8")
 WIDTH, HEIGHT = 640, 320
 LEFT, RIGHT, TOP, BOTTOM = 92, 22, 34, 60
 # points drawn of one series: more are not seen, but read by every browser

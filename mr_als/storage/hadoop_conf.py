@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
@@ -13,6 +14,8 @@ from mr_als.errors import UsageError
 
 # set in a task on a machine that may have no configuration: the properties that say where HDFS is
 HANDED = "MR_ALS_HADOOP_CONF"
+# the user as whom HDFS is asked, where that is not the one of the process
+USER = "HADOOP_USER_NAME"
 # beginnings of their names
 ADDRESSES = ("fs.defaultFS", "dfs.nameservices", "dfs.ha.namenodes", "dfs.namenode.http", "dfs.namenode.rpc", "dfs.http.policy")
 FILES = ("core-site.xml", "hdfs-site.xml", "yarn-site.xml", "mapred-site.xml")
@@ -58,12 +61,16 @@ def read_files(*paths: Path) -> dict[str, str]:
 
 
 def to_hand() -> dict[str, str]:
-    """Return the variables by which a task on another machine finds HDFS; none if this machine knows of none."""
+    """Return the variables by which a task on another machine, whoever runs it, comes to HDFS as this user.
+
+    None if this machine knows of no HDFS.
+    """
     try:
         found = read_conf()
     except UsageError:
         return {}
-    return {HANDED: json.dumps({name: value for name, value in found.items() if name.startswith(ADDRESSES)})}
+    addresses = {name: value for name, value in found.items() if name.startswith(ADDRESSES)}
+    return {HANDED: json.dumps(addresses), USER: os.environ.get(USER) or getpass.getuser()}
 
 
 def _properties(path: Path) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ Python code does, against which tests/teaching/test_interactive.py holds it.
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -24,19 +24,19 @@ from mr_als.teaching.trace import SHARED, Traced
 
 __all__ = ["interactive_page"]
 
-_PARTS = Path(__file__).parent / "page"
+_PARTS = files("mr_als.teaching").joinpath("page")
 SCRIPTS = ("model", "records", "cost", "draw", "lesson", "machines", "industry")
 
 
 def interactive_page(lesson: Lesson) -> str:
     """Render the page for a lesson: HTML with everything in it."""
     parts = {
-        "style": (_PARTS / "page.css").read_text(encoding="utf-8"),
-        "script": "\n".join((_PARTS / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS),
+        "style": _PARTS.joinpath("page.css").read_text(encoding="utf-8"),
+        "script": "\n".join(_PARTS.joinpath(f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS),
         # a name of the matrix must not end the element
         "data": json.dumps(page_data(lesson)).replace("<", "\\u003c"),
     }
-    page = (_PARTS / "page.html").read_text(encoding="utf-8")
+    page = _PARTS.joinpath("page.html").read_text(encoding="utf-8")
     for name, text in parts.items():
         page = page.replace(f"{{{name}}}", text)
     return page

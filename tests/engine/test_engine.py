@@ -94,6 +94,17 @@ def test_tasks_on_a_cluster_get_copies_of_files_of_this_machine_and_no_others(tm
     assert sorted(copy for _, copy in cluster.uploaded) == ["hdfs:///d/items.bin", "hdfs:///d/users-000.lines"]
 
 
+def test_files_of_one_name_are_copied_to_places_of_their_own(monkeypatch):
+    cluster = Elsewhere()
+    monkeypatch.setattr(engines, "storage_of", lambda path: cluster)
+    engine = Engine("hadoop", "lines")
+
+    seen = engine.stage(["/day1/part-0.tsv", "/day2/part-0.tsv", "/day2/part-1.tsv"], "hdfs:///d")
+
+    assert seen == ["hdfs:///d/00000/part-0.tsv", "hdfs:///d/00001/part-0.tsv", "hdfs:///d/part-1.tsv"]
+    assert [copy for _, copy in cluster.uploaded] == seen
+
+
 @pytest.mark.parametrize(("worth", "tasks"), [(1, 64), (engines.WORTH_A_TASK, 1)])
 def test_a_job_whose_blocks_are_much_work_gets_a_task_for_each(worth, tasks, monkeypatch):
     asked = []

@@ -5,14 +5,24 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import threading
+from concurrent.futures import Future
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
-from mr_als.engine.spark import session
+from mr_als.api.fit import fit
+from mr_als.engine.launch import load_job
+from mr_als.engine.runners import spark
+from mr_als.engine.spark import jobs, session
 from mr_als.engine.spark.submit import main as submit
 from mr_als.engine.spark.tasks import Step, in_order
+from mr_als.errors import UsageError
 from mr_als.logs.logs import ByteRange, chunks
+from mr_als.records.lines import Reference
 from mr_als.storage import mirror
+from mr_als.storage.hadoop_conf import to_hand
 from mr_als.storage.local import LocalStorage
 
 
@@ -62,6 +72,15 @@ def test_a_part_appears_once_whichever_of_two_attempts_comes_first(tmp_path):
     assert (tmp_path / "part-00003").read_bytes() == b"a\nb\n"
 
 
+PAGES = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from mr_als.reporting.charts import STYLE
+from mr_als.teaching.interactive import _PARTS
+assert sys.argv[1] in str(_PARTS) and STYLE and _PARTS.joinpath("page.html").read_text()
+"""
+
+
 def test_the_file_to_submit_is_the_whole_program(tmp_path):
     file = str(tmp_path / "mr-als.py")
     assert submit([file]) == 0
@@ -70,6 +89,7 @@ def test_the_file_to_submit_is_the_whole_program(tmp_path):
     done = subprocess.run([sys.executable, file, *plan], cwd=tmp_path, capture_output=True, text=True, check=True)
 
     assert "all executors of Spark together" in done.stdout
+    subprocess.run([sys.executable, "-c", PAGES, file], cwd=tmp_path, check=True)
     assert submit(["mr-als.zip"]) == 2
 
 
@@ -89,3 +109,90 @@ def test_the_file_to_submit_is_the_whole_program(tmp_path):
 def test_what_spark_says_of_workers_is_told_with_the_remedy(log, said):
     assert re.search(said, session.told(log))
     assert session.told("ValueError: something else") == ""
+
+
+def test_the_master_is_what_is_named_in_whatever_way(tmp_path):
+    conf = tmp_path / "mrjob.conf"
+    conf.write_text("runners: {spark: {spark_master: yarn}}")
+
+    named = [("--spark-master", "yarn"), ("-D", "spark.master=yarn"), ("-c", str(conf)), ("-D", "a=b")]
+
+    assert [session.master_of(given) for given in named] == ["yarn", "yarn", "yarn", ""]
+    assert session.wanted(named[1])[:2] == ("yarn", ())
+
+
+def test_an_interrupt_ends_also_what_begins_only_after_it(monkeypatch):
+    """The first cancellation comes too early, and the second one fails."""
+    ended, cancelled = threading.Event(), []
+
+    def cancel():
+        cancelled.append(1)
+        if len(cancelled) == 2:
+            raise OSError
+        if len(cancelled) == 3:
+            ended.set()
+
+    monkeypatch.setattr(session, "wait", lambda running, seconds: None)
+    monkeypatch.setattr(Future, "result", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        session.aside(ended.wait, cancel)
+
+    assert ended.is_set()
+
+
+def interrupted(self):
+    raise KeyboardInterrupt
+
+
+def test_a_job_that_cannot_be_loaded_is_not_taken_for_loaded(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mr_als.engine.playsjob", None)
+    monkeypatch.delitem(sys.modules, "mr_als_job_mr_merge", raising=False)
+
+    for _ in range(2):
+        with pytest.raises(ImportError):
+            load_job("mr_merge")
+
+
+def test_tasks_elsewhere_come_to_hdfs_as_the_user_of_the_driver(tmp_path, monkeypatch):
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(tmp_path))
+    monkeypatch.delenv("HADOOP_USER_NAME", raising=False)
+    monkeypatch.setattr("getpass.getuser", lambda: "ann")
+    (tmp_path / "core-site.xml").write_text("<configuration/>")
+
+    assert to_hand()["HADOOP_USER_NAME"] == "ann"
+
+
+def test_a_program_whose_session_is_on_a_cluster_names_places_that_all_machines_see(monkeypatch):
+    monkeypatch.setattr(session, "_lent", lambda: SimpleNamespace(master="yarn"))
+    monkeypatch.setattr(spark, "_file_system", lambda path: "ext4")
+
+    with pytest.raises(UsageError, match="is on the ext4 file system of this machine, which tasks on yarn do not see"):
+        fit([("ann", "jazz", 1)], runner="spark")
+
+
+def test_executors_forget_plays_that_nobody_will_read_again(monkeypatch):
+    forgotten = []
+    kept = {("app", f"plays{n}", "users"): SimpleNamespace(unpersist=partial(forgotten.append, n)) for n in range(3)}
+    kept["over", "plays", "users"] = None
+    monkeypatch.setattr(jobs, "_laid", kept)
+
+    jobs.let_go("app", "plays1")
+    assert forgotten == [0, 2]
+    spark.Spark().let_go()
+
+    assert forgotten == [0, 2, 1]
+    assert kept == {}
+
+
+def test_logs_are_cut_into_a_range_a_core_and_compressed_ones_are_whole():
+    sizes = {"hdfs:///a.tsv": 5 << 20, "hdfs:///b.tsv.gz": 3 << 20, "hdfs:///empty.tsv": 0}
+
+    ranges = [Reference.parse(line.split(b"\t")[2]) for line in jobs.ranges_of([*sizes], 4, sizes)]
+
+    assert [(at.path[-5:], at.offset >> 20, at.length >> 20) for at in ranges] == [
+        ("a.tsv", 0, 2),
+        ("a.tsv", 2, 2),
+        ("a.tsv", 4, 1),
+        ("sv.gz", 0, 3),
+        ("y.tsv", 0, 0),
+    ]

@@ -128,6 +128,18 @@ def test_ctrl_c_ends_spark_too_and_says_nothing_of_java(logs, tmp_path):
 WORDS = ("prepare:", "join:", "plan:", "pass", "lambda", "half", "mr-als:", "  ")
 
 
+def test_a_session_that_does_not_start_leaves_no_jvm_to_the_next_one(logs, tmp_path, capsys):
+    session.stop()
+    command = ["prepare", logs, "--plays", str(tmp_path / "p"), "-q", "-r", "spark"]
+
+    assert main([*command, "--master", "local[many]"]) == 1
+
+    assert "Spark does not start on local[many]: " in (said := capsys.readouterr().err)
+    assert len(said.splitlines()) == 1
+    assert session._context_class()._gateway is None
+    assert main([*command, "--master", "local[2]"]) == 0
+
+
 # that of the pipe to a JVM that has died
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_spark_that_does_not_start_says_why(logs, tmp_path, capsys):

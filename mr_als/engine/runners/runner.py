@@ -83,8 +83,8 @@ class Runner:
         """Say whether tasks read and write the files of a cluster, for the user's mrjob arguments and what they are given."""
         return bool(self.place)
 
-    def check_master(self, master: str, paths: Iterable[str]) -> None:
-        """Check that --master, if it is given, fits, and that its tasks see the files at some paths.
+    def check_master(self, master: str, paths: Iterable[str], given: Sequence[str] = ()) -> None:
+        """Check that --master, or what the user's mrjob arguments say instead, fits, and that its tasks see the files at `paths`.
 
         Raises
         ------
@@ -134,6 +134,9 @@ class Runner:
     def explain(self, log: str, made: Any) -> str:
         """Say what went wrong where a log tells it in words that nobody understands, else nothing."""
         return ""
+
+    def let_go(self) -> None:
+        """Free what stays for jobs to come, where it is `lasting`: a program has trained."""
 
     def parts(self, output: str) -> list[str]:
         """List the parts that a job wrote, in the order of their names."""

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mr_als.engine.runners.runner import Call, Runner
-from mr_als.engine.spark import session
-from mr_als.engine.spark.jobs import run_step
-from mr_als.errors import JobFailedError, UsageError
+from mr_als.engine.spark import jobs, session
+from mr_als.errors import JobFailedError, MRALSError, UsageError
 from mr_als.records.lines import LINES
 from mr_als.storage.hadoop_client import is_secure
 from mr_als.storage.hadoop_conf import read_conf
@@ -48,7 +47,7 @@ class Spark(Runner):
         """Say whether tasks get their data from HDFS or S3: where anything lies there, unless they run on this machine."""
         return not session.is_local(session.master_of(given)) and any(scheme_of(path) != "file" for path in paths)
 
-    def check_master(self, master: str, paths: Iterable[str]) -> None:
+    def check_master(self, master: str, paths: Iterable[str], given: Sequence[str] = ()) -> None:
         """Check that tasks on a cluster see all files: in HDFS or S3, or under the same paths everywhere.
 
         Raises
@@ -56,7 +55,7 @@ class Spark(Runner):
         UsageError
             If a path, or without HDFS or S3 the scratch directory, is on a file system of this machine alone.
         """
-        master = master or session.master_of(())
+        master = master or session.master_of(given)
         if session.is_local(master):
             return
         paths = list(paths)
@@ -86,9 +85,11 @@ class Spark(Runner):
         RuntimeError
             If a task failed; its traceback is logged.
         """
-        context = session.session(session.wanted(call.given), call.task_memory)
         try:
-            return run_step(context, call, job_class, there=f"--input={LINES}" in call.arguments)
+            context = session.session(session.wanted(call.given), call.task_memory)
+            return jobs.run_step(context, call, job_class, there=f"--input={LINES}" in call.arguments)
+        except MRALSError:
+            raise
         except Exception as error:
             # where mrjob's runners log the tracebacks of tasks; an error of ours may be in them
             logging.getLogger("mrjob").error("%s", error)
@@ -97,6 +98,10 @@ class Spark(Runner):
                 raise JobFailedError(msg) from error
             msg = str(error).strip().split("\n")[0] or type(error).__name__
             raise RuntimeError(msg) from error
+
+    def let_go(self) -> None:
+        """Take the plays out of the executors."""
+        jobs.let_go()
 
 
 def _file_system(path: str) -> str:

@@ -7,9 +7,10 @@ the executors, in memory and on disk, each in the partition of its number; what 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ from mr_als.storage.places import storage_of
 SLICES = 4
 # bytes of a log that a task reads, at most and at least
 RANGE, LEAST = 64 << 20, 1 << 20
-# what says to tasks elsewhere where S3 and HDFS are, and never who may use them
-HANDED = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "HADOOP_USER_NAME")
+# what says to tasks elsewhere where S3 is, and never who may use it
+HANDED = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION")
 
 # blocks that stay in the executors of a session, by the directory and the kind of their parts
 _laid: dict[tuple[str, str, str], Any] = {}
@@ -70,7 +71,7 @@ def build_there(context: Any, call: Call, job_class: type[Any], *, with_reducer:
     arguments = (*call.arguments, f"--input={REFERENCES if reads_logs else BUFFERS}")
     step = Step(call.name, arguments, call.output, surroundings, BUFFERS if with_reducer else "")
     if reads_logs:
-        ranges = ranges_of(call.inputs, context.defaultParallelism)
+        ranges = ranges_of(call.inputs, context.defaultParallelism, getattr(call.data[0], "sizes", {}))
         rdd = context.parallelize(ranges, len(ranges)).mapPartitions(step.read_lines)
         return _reduced(rdd, step, call.reduces)
     first, *others = call.data
@@ -99,10 +100,7 @@ def laid(context: Any, data: Parts, surroundings: tuple[tuple[str, str], ...]) -
 
     name = (context.applicationId, data.directory, data.kind)
     if name not in _laid:
-        for other in [key for key in _laid if key[:2] != name[:2]]:
-            before = _laid.pop(other)
-            if other[0] == name[0]:  # those of another session went with it
-                before.unpersist()
+        let_go(*name[:2])
         paths = data.write_input("", 0)
         read = context.parallelize(paths, len(paths)).mapPartitions(Files(surroundings, data.kind).read_sent)
         placed = read.repartitionAndSortWithinPartitions(len(data.entries), partition_of)
@@ -110,9 +108,19 @@ def laid(context: Any, data: Parts, surroundings: tuple[tuple[str, str], ...]) -
     return _laid[name]
 
 
-def ranges_of(paths: Sequence[str], cores: int) -> list[bytes]:
-    """Cut logs into ranges of bytes, at least one a core if they are large enough, a line for each; a compressed file is one."""
-    sizes = {path: storage_of(path).size(path) for path in paths}
+def let_go(*kept: str) -> None:
+    """Let executors forget the blocks that were laid out, but for those of the application and the directory that are named."""
+    for name in [name for name in _laid if name[:2] != kept]:
+        with contextlib.suppress(Exception):  # those of a session that is over went with it
+            _laid.pop(name).unpersist()
+
+
+def ranges_of(paths: Sequence[str], cores: int, known: Mapping[str, int]) -> list[bytes]:
+    """Cut logs into ranges of bytes, at least one a core if they are large enough, a line for each; a compressed file is one.
+
+    `known` are sizes that need not be asked for.
+    """
+    sizes = {path: known[path] if path in known else storage_of(path).size(path) for path in paths}
     size, found = max(LEAST, min(RANGE, -(-sum(sizes.values()) // cores))), []
     for path, length in sizes.items():
         step = max(length, 1) if path.endswith(COMPRESSED) else size

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from itertools import pairwise
@@ -62,12 +63,28 @@ class Wanted(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A session that we made: what was asked of it, and where its JVM writes its log."""
+    """A session that we made.
+
+    wanted : what was asked of it
+    task_memory : bytes of a task for which its executors have room
+    gateway : to the JVM that we started for it; None if the program had one
+    place : where that writes its log
+    """
 
     context: Any
     wanted: Wanted
+    task_memory: int
+    gateway: Any
     place: str
 
+    def serves(self, asked: Wanted, task_memory: int) -> bool:
+        """Say whether it is alive and what is asked for."""
+        alive = self.context._jsc is not None and (self.gateway is None or self.gateway.proc.poll() is None)
+        roomy = task_memory <= self.task_memory or not self.context.master.startswith(("yarn", "k8s"))
+        return alive and roomy and self.wanted == asked
+
+
+_SILENT = logging.NullHandler()
 
 _made: Made | None = None
 # ids of the applications whose workers have the package
@@ -75,9 +92,11 @@ _shipped: set[str] = set()
 
 
 def master_of(given: Sequence[str]) -> str:
-    """Find the master among the user's mrjob arguments, else that of a session that is there; empty if there is neither."""
+    """Find the master that the user's mrjob arguments name, else that of a session that is there; empty if there is neither."""
     if "--spark-master" in given:
         return given[given.index("--spark-master") + 1]
+    if given and (named := wanted(given).master):
+        return named
     if (context := _lent()) is not None:
         return str(context.master)
     return ""
@@ -101,13 +120,16 @@ def wanted(given: Sequence[str]) -> Wanted:
 @lru_cache(maxsize=1)
 def _wanted(given: tuple[str, ...], changed: tuple[int, ...]) -> Wanted:
     load_runner("spark.runner")
+    # without a handler, Python would print mrjob's warnings, such as that there is no file
+    logging.getLogger("mrjob").addHandler(_SILENT)
     options = MRJob(["-r", "spark", *([] if changed else ["--no-conf"]), *given]).make_runner()._opts
     named = {
         name if name.startswith("spark.") else f"spark.hadoop.{name}": str(value) for name, value in options["jobconf"].items()
     }
+    master = named.pop("spark.master", "")  # another way to say --master
     properties, environment = (tuple(sorted(pairs.items())) for pairs in (named, options["cmdenv"]))
     python = " ".join(options["python_bin"] or [])
-    return Wanted(options["spark_master"] or "", properties, environment, python, tuple(options["py_files"] or ()))
+    return Wanted(options["spark_master"] or master, properties, environment, python, tuple(options["py_files"] or ()))
 
 
 def session(asked: Wanted, task_memory: int = TASK_MEMORY) -> Any:
@@ -124,14 +146,14 @@ def session(asked: Wanted, task_memory: int = TASK_MEMORY) -> Any:
         _check_lent(context, asked)
         _ship(context)
         return context
-    if _made is not None and (
-        _made.wanted != asked or _made.context._jsc is None or _made.context._gateway.proc.poll() is not None
-    ):
+    if _made is not None and not _made.serves(asked, task_memory):
         stop()
     if _made is None:
         # what is made although a signal came is stopped at the end of the process
         aside(lambda: _make(asked, task_memory))
     assert _made is not None
+    if not is_local(_made.context.master):
+        _ship(_made.context)
     return _made.context
 
 
@@ -140,18 +162,24 @@ def stop() -> None:
     global _made
     if _made is None:
         return
-    (context, _, place), _made = _made, None
-    gateway = context._gateway
-    _stop_quietly(context)
-    with contextlib.suppress(Exception):
-        gateway.shutdown()
-        gateway.proc.stdin.close()
-        gateway.proc.wait(10)
-    _context_class()._gateway = _context_class()._jvm = None
-    shutil.rmtree(place, ignore_errors=True)
+    made, _made = _made, None
+    _stop_quietly(made.context)
+    _end(made.gateway, made.place)
 
 
 atexit.register(stop)
+
+
+def _end(gateway: Any, place: str) -> None:
+    """End the JVM that we started, if we did, and remove what it wrote; Spark would use it again."""
+    if gateway is not None:
+        with contextlib.suppress(Exception):
+            gateway.shutdown()
+        with contextlib.suppress(Exception):
+            gateway.proc.stdin.close()
+            gateway.proc.wait(10)
+        _context_class()._gateway = _context_class()._jvm = None
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def _stop_quietly(context: Any) -> None:
@@ -209,32 +237,32 @@ def _make(asked: Wanted, task_memory: int) -> None:
     conf.setAll(
         [*_properties(master, place, task_memory, int(dict(asked.properties).get("spark.executor.cores", 1))), *asked.properties]
     )
+    gateway = None
     try:
         with open(log, "wb") as said, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of versions of pandas, which it imports and we do not use
-            gateway = java_gateway.launch_gateway(conf, {"stdout": said, "stderr": said})  # type: ignore[no-untyped-call]
+            if make._gateway is None:  # else the program had a session, and Spark goes on with its JVM
+                gateway = java_gateway.launch_gateway(conf, {"stdout": said, "stderr": said})  # type: ignore[no-untyped-call]
             context = make(conf=conf, gateway=gateway, environment={**_environment(master), **dict(asked.environment)})
     except Exception as error:
         why = _why(log, error)
-        shutil.rmtree(place, ignore_errors=True)
+        _end(gateway, place)
         msg = f"Spark does not start on {master}: {why}"
         raise JobFailedError(msg) from (None if isinstance(error, PySparkException) else error)
     except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
+        _end(gateway, place)
         raise
-    _made = Made(context, asked, place)
+    _made = Made(context, asked, task_memory, gateway, place)
     context.pythonExec = asked.python or os.environ.get("PYSPARK_PYTHON") or sys.executable
     for path in asked.files:
         context.addPyFile(path)
-    if not is_local(master):
-        _ship(context)
 
 
 def _ship(context: Any) -> None:
-    """Send the package to the workers of a session, once."""
+    """Send the package to the workers of a session, once, and see that they can run a task."""
     if context.applicationId not in _shipped:
         context.addPyFile(_zip())
-        _check_workers(context)
+        aside(lambda: _check_workers(context))
         _shipped.add(context.applicationId)
 
 
@@ -318,16 +346,18 @@ def aside(function: Callable[[], Any], give_up: Callable[[], None] = lambda: Non
         try:
             return running.result()
         except BaseException:
-            if not running.done():
-                give_up()
+            while not running.done():  # also what begins only now
+                with contextlib.suppress(Exception):  # Spark may be dead
+                    give_up()
+                wait([running], 1)
             raise
 
 
 def _why(log: str, error: Exception) -> str:
     """Say why Spark did not start: what its JVM said last that is no line of a stack, else the error."""
     text = Path(log).read_text(errors="replace") if os.path.exists(log) else ""
-    told = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(("\t", " "))]
+    said = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(("\t", " "))]
     causes = [
-        " ".join(told[n : n + 2]) for n, line in enumerate(told) if "Exception" in line or "Error" in line or "JAVA_HOME" in line
+        " ".join(said[n : n + 2]) for n, line in enumerate(said) if "Exception" in line or "Error" in line or "JAVA_HOME" in line
     ]
-    return (causes or told or [str(error)])[-1][:300]
+    return (causes or said or [str(error)])[-1][:300]

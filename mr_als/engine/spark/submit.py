@@ -17,6 +17,8 @@ import mr_als
 
 __all__ = ["write_package"]
 
+# ends of the names of its files, programs and what pages are made of
+SHIPPED = (".py", ".css", ".js", ".html")
 MAIN = """\
 import sys
 
@@ -35,7 +37,7 @@ def write_package(path: str) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("__main__.py", MAIN)
         archive.writestr("mr_als/jobs/__init__.py", "")  # in a zip a folder is one only so
-        for file in sorted(package.rglob("*.py")):
+        for file in sorted(file for file in package.rglob("*") if file.suffix in SHIPPED):
             archive.write(file, str(file.relative_to(package.parent)))
         if not (package / "jobs").exists():  # a checkout
             for file in sorted((package.parent / "jobs").glob("mr_*.py")):
