@@ -242,7 +242,7 @@ def _make(asked: Wanted, task_memory: int) -> None:
         with open(log, "wb") as said, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of versions of pandas, which it imports and we do not use
             if make._gateway is None:  # else the program had a session, and Spark goes on with its JVM
-                gateway = java_gateway.launch_gateway(conf, {"stdout": said, "stderr": said})  # type: ignore[no-untyped-call]
+                gateway = java_gateway.launch_gateway(conf, {"stdout": said, "stderr": said})
             context = make(conf=conf, gateway=gateway, environment={**_environment(master), **dict(asked.environment)})
     except Exception as error:
         why = _why(log, error)
