@@ -241,6 +241,7 @@ def test_a_signal_that_ends_a_training_leaves_no_scratch_files_and_no_tasks(runn
         "train", logs, "--model", tmp_path / "m", "-r", runner, "--max-iterations", "1000000", "--tolerance", "0", "-q",
         "--metrics", tmp_path / "train.prom",
         environment={"TMPDIR": str(tmp_path / "scratch")},
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # which nohup ignores for all it starts
     )  # fmt: skip
 
     # a task of the local runner is a grandchild: mrjob forks a pool, whose processes start the tasks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import tracemalloc
+from collections import Counter
 from unittest import mock
 
 import pytest
@@ -136,7 +137,12 @@ def assert_agrees(data, layout, wanted, size, chunk):
 
     assert (plays, n_lines, filtered) == (expected[0], expected[2], expected[3])
     assert sum(bad.counts.values()) == len(expected[1])
-    assert sorted((s.line, s.reason, s.field) for s in bad.samples) == sorted(expected[1])  # fewer than SAMPLES each
+    seen: Counter[str] = Counter()
+    first = []
+    for line, reason, field in expected[1]:
+        seen[reason] += 1
+        first += [(line, reason, field)] if seen[reason] <= SAMPLES else []
+    assert sorted((s.line, s.reason, s.field) for s in bad.samples) == sorted(first)
 
 
 SIZES = st.integers(1, 100)

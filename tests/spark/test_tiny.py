@@ -19,7 +19,9 @@ def test_the_plain_job_gives_the_numbers_of_the_page():
 
 
 def test_rdds_give_the_numbers_of_the_page_and_mllib_the_scores_of_our_objective():
-    printed = run("tiny_spark.py", TINY, PYSPARK_PYTHON=sys.executable, SPARK_LOCAL_IP="127.0.0.1")
+    printed = run(
+        "tiny_spark.py", TINY, PYSPARK_PYTHON=sys.executable, SPARK_LOCAL_IP="127.0.0.1", HADOOP_CONF_DIR=""
+    )  # that of other tests names HDFS
 
     users, _, scores = printed.partition("scores by MLlib\n")
     theirs, _, ours = scores.partition("scores by mr_als\n")
