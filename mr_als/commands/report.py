@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mr_als.commands.shared import add_command, add_model, print_json, print_text, progress_of
-from mr_als.errors import BadInputError, UsageError
+from mr_als.commands.shared import add_command, add_model, write_html
+from mr_als.errors import BadInputError
 
 DESCRIPTION = """\
 Write one HTML page about the training run of a model: convergence, time, how plays are spread, the lengths of the factors,
@@ -39,17 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from mr_als.reporting.page import report
 
     page = report(load(args.model), _evaluation(args.evaluation) if args.evaluation else None)
-    try:
-        Path(args.output).write_text(page, encoding="utf-8")
-    except OSError as error:
-        msg = f"-o {args.output}: cannot be written ({error.strerror}); name a file in a directory that you may write to"
-        raise UsageError(msg) from None
-    if args.json:
-        print_json({"report": args.output, "bytes": len(page.encode())})
-    else:
-        print_text(f"{args.output}\n")
-    progress_of(args).say("next: open it in a browser")
-    return 0
+    return write_html(args, "report", "-o", args.output, page)
 
 
 def _evaluation(path: str) -> dict[str, Any]:

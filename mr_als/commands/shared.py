@@ -249,3 +249,24 @@ def print_bytes(data: bytes) -> None:
 def print_json(data: Any) -> None:
     """Write one JSON object as one line."""
     print_text(json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_html(args: argparse.Namespace, name: str, flag: str, path: str, page: str) -> int:
+    """Write a page to the file that an option names, say where it is, and return the exit code.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be written.
+    """
+    try:
+        Path(path).write_text(page, encoding="utf-8")
+    except OSError as error:
+        msg = f"{flag} {path}: cannot be written ({error.strerror}); name a file in a directory that you may write to"
+        raise UsageError(msg) from None
+    if args.json:
+        print_json({name: path, "bytes": len(page.encode())})
+    else:
+        print_text(f"{path}\n")
+    progress_of(args).say("next: open it in a browser")
+    return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from mr_als.commands.shared import add_command, print_json, progress_of
+from mr_als.commands.shared import add_command, print_json, write_html
 from mr_als.options import whole
 
 DESCRIPTION = """\
@@ -92,23 +92,9 @@ def run(args: argparse.Namespace) -> int:
 
 def write_page(args: argparse.Namespace) -> int:
     """Write the interactive page, and say where it is."""
-    from pathlib import Path
-
-    from mr_als.errors import UsageError
     from mr_als.teaching.interactive import interactive_page
 
-    page = interactive_page(lesson_of(args))
-    try:
-        Path(args.html).write_text(page, encoding="utf-8")
-    except OSError as error:
-        msg = f"--html {args.html}: cannot be written ({error.strerror}); name a file in a directory that you may write to"
-        raise UsageError(msg) from None
-    if args.json:
-        print_json({"page": args.html, "bytes": len(page.encode())})
-    else:
-        print(args.html)
-    progress_of(args).say("next: open it in a browser")
-    return 0
+    return write_html(args, "page", "--html", args.html, interactive_page(lesson_of(args)))
 
 
 def lesson_of(args: argparse.Namespace) -> Any:
