@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import re
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def run_job(call: Call, runner: str = "inline") -> list[str]:
         if (parts := how.run(call, job_class)) is not None:
             return parts
         with how.arguments(call) as (before, after):
-            fixed = ["-r", runner, "--cleanup-on-failure", "TMP", "--output-dir", call.output, *before]
+            fixed = ["-r", runner, "--label", _label(call), "--cleanup-on-failure", "TMP", "--output-dir", call.output, *before]
             if not any(a in ("-c", "--conf-path") for a in (*before, *call.given)):
                 fixed.append("--no-conf")
             job = job_class([*fixed, *call.given, *after, *call.arguments, *how.inputs(call)])
@@ -86,6 +87,11 @@ def run_job(call: Call, runner: str = "inline") -> list[str]:
         log.removeHandler(causes)
         log.setLevel(level)
     return how.parts(call.output)
+
+
+def _label(call: Call) -> str:
+    """Return a label no other job has: mrjob names scratch directories by label, user and time, and two may start together."""
+    return f"{call.name}-{uuid.uuid4().hex[:8]}"
 
 
 class _Causes(logging.Handler):

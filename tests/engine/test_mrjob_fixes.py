@@ -9,8 +9,10 @@ import os
 import subprocess
 import sys
 import textwrap
+from datetime import datetime
 
 import pytest
+from mrjob import runner as runners
 
 from mr_als.engine import launch
 from mr_als.engine.loose_version import LooseVersion
@@ -173,6 +175,25 @@ def test_running_a_job_leaves_no_handler_on_mrjobs_log(run_echo, tmp_path):
     run_echo([str(tmp_path / "in")])
 
     assert logging.getLogger("mrjob").handlers == before
+
+
+def test_jobs_that_start_in_the_same_microsecond_do_not_share_a_scratch_directory(run_echo, tmp_path, monkeypatch):
+    """mrjob names it by script, user and time, and removes another job's of that name."""
+
+    class Stopped(datetime):
+        @classmethod
+        def utcnow(cls):
+            return cls(2026, 1, 2, 3, 4, 5, 6)
+
+    names, real = [], runners.MRJobRunner._get_local_tmp_dir
+    monkeypatch.setattr(runners.datetime, "datetime", Stopped)
+    monkeypatch.setattr(runners.MRJobRunner, "_get_local_tmp_dir", lambda self: names.append(real(self)) or names[-1])
+    for name in ("first", "second"):
+        (tmp_path / name).write_bytes(b"".join(LINES))
+        run_echo([str(tmp_path / name)])
+
+    assert len({*names}) == 2
+    assert all(".20260102.030405.000006" in name for name in names)
 
 
 def test_mrjob_imports_where_pipes_and_distutils_are_gone():
