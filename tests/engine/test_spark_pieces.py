@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 import threading
 from concurrent.futures import Future
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -62,14 +64,21 @@ def test_ranges_that_are_fetched_hold_each_line_once(step, tmp_path, monkeypatch
     assert found == data.splitlines()
 
 
-def test_a_part_appears_once_whichever_of_two_attempts_comes_first(tmp_path):
+def test_parts_are_those_of_the_attempts_that_count_and_nothing_else_is_left(tmp_path):
+    """An attempt whose input broke off has written less, before the one that counts, or after it."""
     step = Step("mr_solve", (), str(tmp_path))
+    (tmp_path / "_metadata").touch()
+    broken = step.write_part(3, iter([b"a"]))
+    counted = [step.write_part(number, iter([b"a", b"b"])) for number in (3, 12)]
+    late = step.write_part(12, iter([]))
 
-    paths = {step.write_part(3, iter([b"a", b"b"])) for _ in range(2)}
+    assert len({broken, late, *counted}) == 4
+    assert all(os.path.basename(path).startswith(".") for path in (broken, late, *counted))
+    parts = jobs.keep(str(tmp_path), counted)
 
-    assert paths == {str(tmp_path / "part-00003")}
-    assert [path.name for path in tmp_path.iterdir()] == ["part-00003"]
-    assert (tmp_path / "part-00003").read_bytes() == b"a\nb\n"
+    assert parts == [str(tmp_path / "part-00003"), str(tmp_path / "part-00012")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["_metadata", "part-00003", "part-00012"]
+    assert {Path(part).read_bytes() for part in parts} == {b"a\nb\n"}
 
 
 PAGES = """

@@ -66,6 +66,7 @@ def training(cluster, logs, model, *given, fault="", times=1, place="", crash_at
 def ended(driver, seconds=400):
     """Return the exit code, and what was said."""
     said = driver.process.communicate(timeout=seconds)[1].decode()
+    print(said)
     return driver.process.returncode, said
 
 
@@ -73,6 +74,15 @@ def ended(driver, seconds=400):
 def test_an_executor_that_is_killed_is_replaced(phase, cluster, toy, expected, folder, tmp_path):
     """F31: its blocks are read again, what it had sent is made again."""
     with training(cluster, toy.uri, f"{folder}/m", fault=f"{phase}-executor", place=tmp_path) as driver:
+        assert ended(driver)[0] == 0
+
+    assert (tmp_path / "0").exists()
+    assert arrays_of(f"{folder}/m") == expected
+
+
+def test_an_attempt_whose_input_broke_off_has_written_less_and_does_not_count(cluster, toy, expected, folder, tmp_path):
+    """F31 as a reducer sees it whose map output is gone: Python is told of an end, and only Spark knows that it was not the end."""
+    with training(cluster, toy.uri, f"{folder}/m", fault="reduce-cut", place=tmp_path) as driver:
         assert ended(driver)[0] == 0
 
     assert (tmp_path / "0").exists()

@@ -18,7 +18,7 @@ from mr_als.engine.logjob import LogJob
 from mr_als.engine.parts import SUCCESS, Parts
 from mr_als.engine.runners.runner import Call
 from mr_als.engine.spark.session import aside
-from mr_als.engine.spark.tasks import Files, Step, partition_of, to_pairs
+from mr_als.engine.spark.tasks import ATTEMPT, Files, Step, partition_of, to_pairs
 from mr_als.logs.streams import COMPRESSED
 from mr_als.records.lines import BUFFERS, REFERENCES, Reference
 from mr_als.storage.hadoop_conf import to_hand
@@ -46,12 +46,22 @@ def run_step(context: Any, call: Call, job_class: type[Any], *, there: bool) -> 
         return sorted(build(context, call, job_class, with_reducer=with_reducer).collect())
 
     storage_of(call.output).make_directory(call.output)
-    parts: list[str] = aside(run, lambda: context.cancelJobGroup(group))
+    parts = keep(call.output, aside(run, lambda: context.cancelJobGroup(group)))
     if there:
-        storage = storage_of(call.output)
-        for path in {os.path.join(call.output, name) for name in storage.names(call.output)} - {*parts}:
-            storage.remove(path)  # of an attempt that was killed
-        storage.create(os.path.join(call.output, SUCCESS), b"")
+        storage_of(call.output).create(os.path.join(call.output, SUCCESS), b"")
+    return parts
+
+
+def keep(output: str, attempts: Sequence[str]) -> list[str]:
+    """Give the part files of the attempts that Spark counted their names, and remove those of others; return the parts."""
+    storage, parts = storage_of(output), []
+    for path in attempts:
+        name = os.path.basename(path).removeprefix(ATTEMPT).rpartition(".")[0]
+        parts.append(os.path.join(output, name))
+        storage.rename(path, parts[-1])
+    for name in storage.names(output):
+        if name.startswith(ATTEMPT):
+            storage.remove(os.path.join(output, name))
     return parts
 
 

@@ -22,6 +22,8 @@ Pair = tuple[bytes, tuple[bytes, Any]]
 Sent = tuple[tuple[bytes, bytes], Any]
 
 _NUMBER = re.compile(rb"(\d+)$")
+# before the name of a part that may not count: readers leave such files out
+ATTEMPT = "."
 
 
 class Step(NamedTuple):
@@ -84,19 +86,21 @@ class Step(NamedTuple):
         yield self.write_part(number, (write(*pair) for pair in job.reduced(pairs)))
 
     def write_part(self, number: int, lines: Iterable[bytes]) -> str:
-        """Write a part file, whole or not at all: a task may run twice, of which either may come first."""
+        """Write what one attempt makes of a part; return its path, which no reader takes for a part yet (`jobs.keep`).
+
+        A task cannot know that it counts. When records are lost on their way, with the executor that had made them, they just
+        end, as at the end of a whole partition; only then does Spark fail the attempt and begin another.
+        """
         from mr_als.storage.places import scheme_of, storage_of
 
-        path = os.path.join(self.output, f"part-{number:05d}")
+        path = os.path.join(self.output, f"{ATTEMPT}part-{number:05d}.{uuid.uuid4().hex[:8]}")
         if scheme_of(path) != "file":
-            storage_of(path).create(path, b"".join(line + b"\n" for line in lines))
+            storage_of(path).write(path, b"".join(line + b"\n" for line in lines))
             return path
-        scratch = os.path.join(self.output, f".{uuid.uuid4().hex}")
-        with open(scratch, "wb") as file:
+        with open(path, "wb") as file:
             for line in lines:
                 file.write(line)
                 file.write(b"\n")
-        os.replace(scratch, path)
         return path
 
 
