@@ -23,6 +23,7 @@ VERSION = re.findall(r"<hadoop.version>(.*)</hadoop.version>", (HERE / "pom.xml"
 # the main classes, and some that are loaded so late that a daemon would die of them only then
 NEEDED = [
     "org/apache/hadoop/hdfs/server/namenode/NameNode", "org/apache/hadoop/hdfs/server/datanode/DataNode",
+    "org/apache/hadoop/fs/http/server/HttpFSServerWebServer",
     "org/apache/hadoop/yarn/server/resourcemanager/ResourceManager", "org/apache/hadoop/yarn/server/nodemanager/NodeManager",
     "org/apache/hadoop/mapreduce/v2/hs/JobHistoryServer", "org/apache/hadoop/mapreduce/v2/app/MRAppMaster",
     "org/apache/hadoop/mapred/YarnChild", "org/apache/hadoop/mapred/ShuffleHandler", "org/apache/hadoop/streaming/HadoopStreaming",

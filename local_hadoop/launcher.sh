@@ -26,6 +26,7 @@ case $program:$command in
   yarn:node)            class=yarn.client.cli.NodeCLI ;;
   hdfs:namenode)        class=hdfs.server.namenode.NameNode; daemon=yes ;;
   hdfs:datanode)        class=hdfs.server.datanode.DataNode; daemon=yes ;;
+  hdfs:httpfs)          class=fs.http.server.HttpFSServerWebServer; daemon=yes ;;
   yarn:resourcemanager) class=yarn.server.resourcemanager.ResourceManager; daemon=yes ;;
   yarn:nodemanager)     class=yarn.server.nodemanager.NodeManager; daemon=yes ;;
   mapred:historyserver) class=mapreduce.v2.hs.JobHistoryServer; daemon=yes ;;
@@ -48,4 +49,6 @@ fi
 # shellcheck disable=SC2086
 exec "$JAVA_HOME/bin/java" $opens $options -Djava.net.preferIPv4Stack=true \
   "-Dhadoop.home.dir=$HADOOP_HOME" "-Dhadoop.log.dir=$HADOOP_LOG_DIR" "-Dyarn.log.dir=$HADOOP_LOG_DIR" \
+  "-Dhttpfs.home.dir=$HADOOP_HOME" "-Dhttpfs.config.dir=$HADOOP_CONF_DIR" "-Dhttpfs.log.dir=$HADOOP_LOG_DIR" \
+  "-Dhttpfs.temp.dir=$HADOOP_LOG_DIR" \
   -cp "$HADOOP_CONF_DIR:$HADOOP_HOME/share/web:$HADOOP_HOME/share/hadoop/*" "org.apache.hadoop.$class" "$@"

@@ -21,14 +21,14 @@ from local_hadoop.cluster import DAEMONS, Cluster, find_java, main
 from local_hadoop.fetch import HERE
 from local_hadoop.kdc import Kdc
 
-HTTPS = {"namenode": "namenode_https"}
+HTTPS = {"namenode": "namenode_https", "httpfs": "httpfs"}
 
 
 class SecureCluster(Cluster):
-    """The five daemons and a KDC; `environment` is that of the user alice, with a ticket of hers."""
+    """The five daemons, HttpFS and a KDC; `environment` is that of the user alice, with a ticket of hers."""
 
     folder = "hadoop-secure-run"
-    daemons = {"kdc": "krb5kdc", **DAEMONS}  # noqa: RUF012  (of a class, as above)
+    daemons = {"kdc": "krb5kdc", **DAEMONS, "httpfs": "hdfs"}  # noqa: RUF012  (of a class, as above)
     port_names = (*conf.PORTS, *secure_conf.PORTS)
 
     def __init__(self, run: Path, home: Path | None = None) -> None:
@@ -68,6 +68,9 @@ class SecureCluster(Cluster):
         self.kdc.make(ports["kdc"], [name.partition("@")[0] for name in names])
         sites = conf.sites(self.run, self.home, ports)
         secure_conf.add(sites, self.kdc, ports)
+        signing = self.kdc.folder / "signing"
+        signing.write_text(secrets.token_hex(16))
+        sites["httpfs-site"] = secure_conf.httpfs(self.kdc, ports, signing)
         conf.write(self.run / "conf", {**sites, **secure_conf.tls(self.run / "tls", self._make_stores())})
         self._compile_stand_in()
         self.up("kdc")  # formatting wants a ticket

@@ -8,11 +8,12 @@ from local_hadoop.conf import CONTAINER_JVM
 from local_hadoop.kdc import REALM, Kdc
 
 # daemons, by the first part of their principals; the second is the host
-SERVICES = ("nn", "dn", "rm", "nm", "jhs", "HTTP")
+SERVICES = ("nn", "dn", "httpfs", "rm", "nm", "jhs", "HTTP")
 # people: the first may all that one should, the second nothing
 USERS = ("alice", "bob")
 HISTORY = "/mr-history"
-PORTS = ("kdc", "namenode_https", "datanode_https")
+HTTP_LOGIN = "hadoop.http.authentication"
+PORTS = ("kdc", "namenode_https", "datanode_https", "httpfs")
 
 
 def principal(service: str) -> str:
@@ -37,7 +38,7 @@ def login(name: str, service: str, kdc: Kdc) -> dict[str, object]:
 
 def core() -> dict[str, object]:
     """Nobody without a ticket; users are mapped to groups here, as they need not exist on this machine."""
-    groups = {"nn": "supergroup", "jhs": "supergroup", **dict.fromkeys(("dn", "rm", "nm", "HTTP"), "hadoop")}
+    groups = {"nn": "supergroup", "jhs": "supergroup", **dict.fromkeys(("dn", "httpfs", "rm", "nm", "HTTP"), "hadoop")}
     groups |= {user: user for user in USERS}
     return {
         "hadoop.security.authentication": "kerberos",
@@ -46,6 +47,9 @@ def core() -> dict[str, object]:
         "hadoop.user.group.static.mapping.overrides": ";".join(f"{user}={group}" for user, group in groups.items()),
         # seconds until a client that failed to log in again may try again
         "hadoop.kerberos.min.seconds.before.relogin": 5,
+        # HttpFS asks in the name of who asks it
+        "hadoop.proxyuser.httpfs.hosts": "*",
+        "hadoop.proxyuser.httpfs.groups": "*",
     }
 
 
@@ -70,15 +74,35 @@ def hdfs(kdc: Kdc, p: dict[str, int]) -> dict[str, object]:
     }
 
 
+def httpfs(kdc: Kdc, p: dict[str, int], secret: Path) -> dict[str, object]:
+    """HttpFS: WebHDFS by one machine that talks to all others; `secret` is a file with what it signs cookies with."""
+    return {
+        "httpfs.http.hostname": "localhost",
+        "httpfs.http.port": p["httpfs"],
+        "httpfs.ssl.enabled": "true",
+        "httpfs.hadoop.authentication.type": "kerberos",
+        "httpfs.hadoop.authentication.kerberos.principal": principal("httpfs"),
+        "httpfs.hadoop.authentication.kerberos.keytab": kdc.keytab("httpfs"),
+        **_spnego(kdc),
+        f"{HTTP_LOGIN}.signature.secret.file": secret,
+    }
+
+
+def _spnego(kdc: Kdc) -> dict[str, object]:
+    """Ask for a ticket over HTTP."""
+    return {
+        f"{HTTP_LOGIN}.type": "kerberos",
+        f"{HTTP_LOGIN}.kerberos.principal": principal("HTTP"),
+        f"{HTTP_LOGIN}.kerberos.keytab": kdc.keytab("HTTP"),
+    }
+
+
 def web(kdc: Kdc) -> dict[str, object]:
     """Give out tokens over HTTPS to whom has a ticket; what we look at without one stays open."""
-    http = "hadoop.http.authentication"
     return {
         "hadoop.http.filter.initializers": "org.apache.hadoop.hdfs.web.AuthFilterInitializer",
-        f"{http}.type": "kerberos",
-        f"{http}.kerberos.principal": principal("HTTP"),
-        f"{http}.kerberos.keytab": kdc.keytab("HTTP"),
-        f"{http}.kerberos.endpoint.whitelist": "/jmx",
+        **_spnego(kdc),
+        f"{HTTP_LOGIN}.kerberos.endpoint.whitelist": "/jmx",
     }
 
 

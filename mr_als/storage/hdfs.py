@@ -5,6 +5,8 @@ A listing takes milliseconds where `hadoop fs` starts a JVM for a second. What t
 * RENAME with `renameoptions=NONE` refuses a target that exists: `create` writes a scratch file and renames it, so
   the file appears whole or not at all, and of two writers one gets False.
 * RENAME with `renameoptions=OVERWRITE` replaces the target in one step: `replace`.
+
+HttpFS, which speaks the same language, knows neither option, so it is used to read, and refused to write models.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from mr_als.storage.webhdfs import MISSING, Content, RemoteError, WebHdfs, path_
 
 
 class HdfsStorage(Expanding):
-    """An HDFS file system, with the methods of `LocalStorage`. All paths are URIs such as hdfs://namenode:8020/logs or swebhdfs://namenode:9871/logs."""
+    """An HDFS file system. All paths are URIs such as hdfs://namenode:8020/logs or swebhdfs://namenode:9871/logs."""
 
     def __init__(self, uri: str) -> None:
         self._web = WebHdfs(uri)
@@ -72,6 +74,7 @@ class HdfsStorage(Expanding):
         self.rename(self._scratch(path, data), path, overwrite=True)
 
     def _scratch(self, path: str, data: bytes) -> str:
+        self._web.check_rename(path)
         scratch = f"{path}.{uuid.uuid4().hex[:8]}.new"
         self.write(scratch, data)
         return scratch
@@ -96,6 +99,7 @@ class HdfsStorage(Expanding):
         FileExistsError
             If the target exists, and is not to be overwritten.
         """
+        self._web.check_rename(source)
         options = "OVERWRITE" if overwrite else "NONE"
         with _told(source):
             try:

@@ -16,6 +16,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable
 from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode, urljoin, urlsplit
@@ -39,6 +40,7 @@ SCHEMES = ("hdfs", *_WEB_SCHEMES)
 _GATEWAY = "MR_ALS_WEBHDFS"
 
 _UNTRUSTED = "see ssl.client.truststore.location in ssl-client.xml, or name a PEM file of its authority in SSL_CERT_FILE"
+_READ_ONLY = "HttpFS cannot put one file in the place of another, so it is for reading; write to hdfs://NAMENODE:PORT/..."
 
 # opens what is to be written; anew for each try
 Content = Callable[[], BinaryIO]
@@ -87,6 +89,8 @@ class WebHdfs:
             )
             raise UsageError(msg)
         gateway = os.environ.get(_GATEWAY, "").rstrip("/")
+        # what else has an address of its own may be HttpFS
+        self._may_rename = not gateway and scheme not in _WEB_SCHEMES
         self._addresses = [gateway] if gateway else web_addresses(self.authority, conf, scheme)
         self._user = os.environ.get("HADOOP_USER_NAME") or getpass.getuser()
         self._token = token_of(f"{scheme}://{self.authority}", conf, self._cancel) if is_secure(conf) else None
@@ -151,6 +155,17 @@ class WebHdfs:
         with self.request(method, operation, uri, **query) as answer:
             text = answer.read()
         return json.loads(text) if text else {}
+
+    def check_rename(self, uri: str) -> None:
+        """Raise UsageError if `renameoptions` mean nothing to who answers: HttpFS says "false" where there is nothing to rename."""
+        if self._may_rename:
+            return
+        nothing = f"{uri}.{uuid.uuid4().hex}"
+        with contextlib.suppress(RemoteError):
+            if "boolean" in self.json("PUT", "RENAME", nothing, destination=path_of(nothing), renameoptions="NONE"):
+                msg = f"{uri}: {_READ_ONLY}"
+                raise UsageError(msg)
+        self._may_rename = True
 
     def _follow(self, method: str, url: str, content: Content | None) -> Any:
         """Send one request; where it leads to a DataNode, send the data there."""
@@ -231,4 +246,5 @@ def _remote_error(answer: urllib.error.HTTPError) -> RemoteError:
         return RemoteError(MISSING if missing else remote["exception"], remote["message"])
     except (ValueError, LookupError):
         asks = "it asks for Kerberos, and hadoop.security.authentication is not kerberos here; take the cluster's own core-site.xml"
-        return RemoteError(f"HTTP {answer.code}", asks if answer.code == 401 else text)
+        page = re.search(r"<title>(.*?)</title>", text, re.DOTALL)
+        return RemoteError(f"HTTP {answer.code}", asks if answer.code == 401 else page[1].strip() if page else text)

@@ -78,6 +78,25 @@ def test_a_gateway_is_named_by_a_variable(as_user, secure, place):
     assert any(path.startswith("/data/") for path in asked)
 
 
+def test_logs_and_models_are_read_through_httpfs_and_writing_one_is_refused(as_user, secure, model, counts, place):
+    """It gives tokens of its own, and cannot rename one file onto another."""
+    httpfs = f"swebhdfs://localhost:{secure.made['ports']['httpfs']}"
+    there = {path: path.replace(secure.default_fs, httpfs) for path in (model, counts.uri, place)}
+
+    told = [as_user("alice", "explain", "--model", path, "jazz-fan-017", "Crooked Brass (jazz)") for path in (model, there[model])]
+    assert told[0] == told[1]
+    assert (told[0][0], "Crooked Brass (jazz)" in told[0][1]) == (0, True)
+    assert storage_of(httpfs).expand([there[counts.uri].replace("counts.tsv", "c*")]) == [there[counts.uri]]
+    assert storage_of(httpfs).read_range(there[counts.uri], 3, 40) == storage_of(place).read_range(counts.uri, 3, 40)
+
+    code, _, err = as_user("alice", "train", there[counts.uri], "--model", f"{there[place]}/m", "-q")
+    assert code == 2
+    assert "HttpFS cannot put one file in the place of another" in err
+    assert "write to hdfs://NAMENODE" in err
+    assert len(err.splitlines()) == 1
+    assert storage_of(place).names(f"{place}/m") == []
+
+
 def test_a_token_is_fetched_once_replaced_when_it_is_refused_and_cancelled_in_the_end(secure, place, monkeypatch):
     fetch, fetched, ended = tokens._fetch, [], []
     monkeypatch.setattr(tokens, "_fetch", lambda file_system: fetched.append(fetch(file_system)) or fetched[-1])
