@@ -13,7 +13,8 @@ CANDIDATES = python3 python3.14 python3.13 python3.12 python3.11 python3.10 pyth
 # it has to run (a pyenv shim may not), be new enough, and be able to make an environment (Debian's may not)
 SUITABLE = -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))'
 BIN = $(VENV)/bin
-PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
+# setuptools warns of each editable installation, and newer versions of pip show it
+PIP = PYTHONWARNINGS='ignore:Editable installation' $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST = $(BIN)/python -m pytest $(ARGS)
 # on all cores; what starts a cluster of its own does not
 PARALLEL = --numprocesses auto --dist worksteal

@@ -29,7 +29,8 @@ def call(*command, cwd):
 def test_every_package_is_packed():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    folders = {path.parent for path in (ROOT / "mr_als").rglob("*.py")}
+    files = {path for path in (ROOT / "mr_als").rglob("*") if path.is_file() and path.parent.name != "__pycache__"}
+    folders = {path.parent for path in files}
     packages = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
 
     packed = set(setup["options"]["packages"].split())

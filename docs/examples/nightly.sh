@@ -20,8 +20,13 @@ set -euo pipefail
 : "${METRICS:=$STATE/mr_als.prom}"   # for the node exporter of Prometheus
 
 mkdir -p "$STATE" && touch "$STATE/passed"
-model=$STATE/model plays=$STATE/plays passed=$STATE/passed
-say() { printf '{"time": "%s", "level": "%s", "event": "%s", "message": "%s"}\n' "$(date -u +%FT%TZ)" "$@" >&2; }
+model=$STATE/model plays=$STATE/plays passed=$STATE/passed going_back=$STATE/going-back
+# level, event and message as a line of JSON
+say() {
+  local words=("${@//\\/\\\\}")
+  words=("${words[@]//\"/\\\"}")
+  printf '{"time": "%s", "level": "%s", "event": "%s", "message": "%s"}\n' "$(date -u +%FT%TZ)" "${words[@]//[[:cntrl:]]/ }" >&2
+}
 logs() { find -H "$LOGS" -maxdepth 1 -type f ! -name '[._]*' | LC_ALL=C sort; }
 generation() { mr-als models --model "$model" | awk '$1 == "*" { print $2 }'; }
 sql() { psql --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 || return 1; } # its own 3 is no gate
@@ -52,6 +57,7 @@ gate() {
   # shellcheck disable=SC2086
   checked mr-als evaluate --model "$model" "$newest" -k 10 $GATE --log-format json
   generation >>"$passed"
+  rm -f "$going_back" # it was back to another model
 }
 
 checked() {
@@ -63,7 +69,10 @@ checked() {
 
 # generations that have not passed are kept, too, until newer ones take their place
 last_passed() {
-  until grep -qxF "$(generation)" "$passed"; do mr-als models --model "$model" --back >&2 || return 1; done
+  local kept name
+  kept=$(mr-als models --model "$model" | awk '$1 == "*" { now = 1; print $2; next } now { print $1 }')
+  name=$(grep -m 1 -xF -f "$passed" <<<"$kept") || { say error back "no generation that passed its gate is kept" && return 1; }
+  until [[ $(generation) == "$name" ]]; do mr-als models --model "$model" --back >&2 || return 1; done
 }
 
 recommend() {
@@ -109,14 +118,20 @@ SQL
   done
 }
 
-# what was gone back from is not gone back to
+# what was gone back from is not gone back to; its name is written down until all is done, so that after a kill the same command
+# goes on, and not back once more
 back() {
   alone
-  sed -i "/^$(generation)$/d" "$passed"
+  if [[ ! -s $going_back ]]; then
+    generation >"$going_back.new"
+    mv "$going_back.new" "$going_back"
+  fi
+  sed -i "/^$(<"$going_back")$/d" "$passed"
   last_passed
   recommend
   load
   swap
+  rm "$going_back"
 }
 
 alone() {

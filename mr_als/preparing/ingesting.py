@@ -20,6 +20,7 @@ from mr_als.planning.sizes import counted
 from mr_als.preparing.became import check_lines, check_usable, tell_lines
 from mr_als.preparing.inputs import Understood, check_engine, find_layouts, log_arguments
 from mr_als.preparing.log_files import Logs, by_archive, place_of
+from mr_als.preparing.reading import attempts_read
 from mr_als.progress import Progress
 from mr_als.records.blocks import SIDES, STRENGTH_UNIT
 from mr_als.records.lines import REFERENCES, Record
@@ -118,10 +119,10 @@ def new_attempt(directory: str) -> tuple[str, str]:
 
 
 def clean(directory: str, keep: Collection[str] = ()) -> None:
-    """Remove the attempts of a plays directory that nothing needs, and what killed commands left."""
-    storage = storage_of(directory)
+    """Remove the attempts of a plays directory that nothing needs and nobody reads, and what killed commands left."""
+    storage, stay = storage_of(directory), {*keep, *attempts_read(directory)}
     for name in storage.names(directory):
-        if name.startswith("attempt-") and name not in keep:
+        if name.startswith("attempt-") and name not in stay:
             storage.remove(os.path.join(directory, name))
 
 

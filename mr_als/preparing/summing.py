@@ -1,7 +1,7 @@
 """The sum of segments, which is what is trained on: the bytes of all their logs prepared at once (`jobs/mr_merge.py`).
 
 It is made when it is asked for, and kept: nights on which nobody trains cost nothing. Thresholds apply to it, once. A reader
-may still have the sum before open, so that stays until the next one.
+may still have the sum before open, so that stays until the next one; what a training reads stays until it is done (`reading`).
 """
 
 from __future__ import annotations

@@ -22,6 +22,8 @@ from mr_als.storage.hadoop_client import run_client
 
 _MAGIC = b"HDTS\0"  # a file of tokens, in the format that `fetchdt` has always written
 _DAY = 24 * 3600.0
+# seconds: how long a token may take to fetch while there is a valid one, less than a lease lasts, or none; until the next try
+_SHORT, _LONG, _PAUSE = 20.0, 300.0, 60.0
 
 
 class DelegationToken:
@@ -36,7 +38,8 @@ class DelegationToken:
 
     def __init__(self, file_system: str, life: float, cancel: Callable[[str], None]) -> None:
         self._file_system, self._life, self._cancel = file_system, life, cancel
-        self._value, self._fetched = "", 0.0
+        self._held = "", 0.0  # the token, and when it was fetched
+        self._again = 0.0  # not before this time, if there was trouble
         self._lock = threading.Lock()  # the lease is renewed by a thread of its own
 
     def __repr__(self) -> str:
@@ -50,31 +53,47 @@ class DelegationToken:
         StorageError
             If there is none, as when there is no ticket.
         """
-        with self._lock:
-            age = time.monotonic() - self._fetched
-            if self._value and self._value != refused and age < self._life / 2:
-                return self._value
-            try:
-                new = _fetch(self._file_system)
-            except StorageError:
-                if self._value and self._value != refused and age < self._life:
-                    return self._value  # it is good for a while, in which there may be a ticket again
-                raise
-            self._end()
-            self._value, self._fetched = new, time.monotonic()
-            return new
+        if young := self._known(refused, self._life / 2):
+            return young
+        # while another thread fetches the next one, the one before does: who renews a lease has no time to wait
+        valid = self._known(refused, self._life)
+        if not self._lock.acquire(blocking=not valid):
+            return valid
+        try:
+            return self._known(refused, self._life / 2) or self._next(self._known(refused, self._life))
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """Cancel the token, if there is one."""
         with self._lock:
-            self._end()
+            self._replace("")
 
-    def _end(self) -> None:
-        """Cancel; one that cannot be ends by itself."""
-        if self._value:
+    def _known(self, refused: str, life: float) -> str:
+        """Return the token if it is younger than this, and was not refused; else nothing."""
+        text, fetched = self._held
+        return text if text != refused and time.monotonic() - fetched < life else ""
+
+    def _next(self, valid: str) -> str:
+        """Fetch another token; if that fails the one that is `valid` is good for a while, in which there may be a ticket again."""
+        if valid and time.monotonic() < self._again:
+            return valid
+        try:
+            new = _fetch(self._file_system, _SHORT if valid else _LONG)
+        except StorageError:
+            if not valid:
+                raise
+            self._again = time.monotonic() + _PAUSE
+            return valid
+        self._replace(new)
+        return new
+
+    def _replace(self, new: str) -> None:
+        """Cancel the token before; one that cannot be ends by itself."""
+        (before, _), self._held = self._held, (new, time.monotonic())
+        if before:
             with contextlib.suppress(Exception):
-                self._cancel(self._value)
-            self._value = ""
+                self._cancel(before)
 
 
 _tokens: dict[str, DelegationToken] = {}
@@ -89,12 +108,13 @@ def token_of(file_system: str, conf: dict[str, str], cancel: Callable[[str], Non
     return _tokens[file_system]
 
 
-def _fetch(file_system: str) -> str:
+def _fetch(file_system: str, seconds: float = _LONG) -> str:
     """Fetch a token by Hadoop's client."""
     with tempfile.TemporaryDirectory(prefix="mr-als-") as private:  # mode 700
         path = os.path.join(private, "token")
         # where a cluster's clients are to be patient, they would ask for a minute without a ticket
-        run_client("hdfs", "fetchdt", "-D", "dfs.client.retry.policy.enabled=false", "-fs", file_system, path)
+        words = ("fetchdt", "-D", "dfs.client.retry.policy.enabled=false", "-fs", file_system, path)
+        run_client("hdfs", *words, seconds=seconds)
         data = Path(path).read_bytes() if os.path.exists(path) else b""
     return read_token(data, file_system)
 

@@ -115,6 +115,10 @@ class WebHdfs:
         StorageError
             If nobody answers for a minute.
         """
+        return self._patiently(operation, uri, query, lambda url: self._follow(method, url, content))
+
+    def _patiently(self, operation: str, uri: str, query: dict[str, Any], ask: Callable[[str], Any]) -> Any:
+        """Call `ask` with the web address of an operation, again for a minute while nobody answers, or the answer breaks off."""
         until, pause = time.monotonic() + _PATIENCE, 0.1
         refused = ""
         while True:
@@ -122,7 +126,7 @@ class WebHdfs:
                 shown = self._shown(refused)
                 words = urlencode({"op": operation, **shown, **query})
                 try:
-                    return self._follow(method, f"{base}/webhdfs/v1{quote(path_of(uri))}?{words}", content)
+                    return ask(f"{base}/webhdfs/v1{quote(path_of(uri))}?{words}")
                 except RemoteError as error:
                     reason = str(error)
                     if self._token and "InvalidToken" in reason and not refused:
@@ -151,10 +155,18 @@ class WebHdfs:
                 self._send("PUT", f"{base}/webhdfs/v1/?{words}", seconds=10).close()
 
     def json(self, method: str, operation: str, uri: str, **query: Any) -> Any:
-        """Ask for an operation, and return the JSON of the answer; an empty dict if there is none."""
-        with self.request(method, operation, uri, **query) as answer:
-            text = answer.read()
-        return json.loads(text) if text else {}
+        """Ask for an operation likewise, and return the JSON of the answer; an empty dict if there is none."""
+
+        def whole(url: str) -> Any:
+            with self._follow(method, url, None) as answer:
+                text = answer.read()
+            try:
+                return json.loads(text) if text else {}
+            except ValueError:
+                msg = f"no JSON, but {text[:60]!r}"
+                raise OSError(msg) from None
+
+        return self._patiently(operation, uri, query, whole)
 
     def check_rename(self, uri: str) -> None:
         """Raise UsageError if `renameoptions` mean nothing to who answers: HttpFS says "false" where there is nothing to rename."""

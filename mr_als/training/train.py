@@ -6,6 +6,7 @@ after a user half, so that every published user vector is the exact answer to th
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -22,6 +23,7 @@ from mr_als.planning.words import choices_in_words
 from mr_als.preparing.log_files import fingerprint
 from mr_als.preparing.plays import Plays, check_ratings, sizes_of
 from mr_als.preparing.prepare import Source, fingerprint_of, prepare
+from mr_als.preparing.reading import reading
 from mr_als.preparing.summing import identify, open_plays
 from mr_als.progress import Progress
 from mr_als.records.lines import LINES
@@ -64,31 +66,42 @@ def train(
     """
     progress = progress or Progress(quiet=True)
     engine = engine.owned_by(model)
-    storage = storage_of(model)
-    storage.make_directory(model)
-    with lock_of(model):
+    storage_of(model).make_directory(model)
+    with lock_of(model), contextlib.ExitStack() as until_done:
         gates = Gates(model, rules, progress)
-        # tasks that see this machine's files alone have their work here, wherever the model is published
-        place = model if engine.form == LINES else mirror_of(model)
-        run = Run.of(place)
-        # an unfinished run without finished plays holds nothing worth keeping: it does not bind this one
-        if restart or (logs and run.storage.size(run.path("plays", "plays.json")) < 0):
-            run.remove()
+        run = _unfinished(model, engine, discarded=restart, from_logs=bool(logs))
         data = _plays_of(plays, logs, engine, progress, options)
+        if plays and data:
+            until_done.enter_context(reading(plays, data))
         if _begin(run, describe(logs, plays, data, options), rules.on_change, progress):
             progress.say(f"going on with the unfinished run in {run.directory}")
         data = data or _prepare(run, logs, options, engine, progress)
         gates.check_size(data)
         choices = _choices_of(run, data, options, engine, progress, plays or "")
-        halves = Halves(run, data, options, engine, choices, progress)
-        try:
-            if options.weights.feedback == "explicit":
-                check_ratings(data, plays or (str(logs) if isinstance(logs, Source) else ", ".join(logs)))
-            resolve(halves)
-            return _alternate(halves, model, gates, rules.keep)
-        except BadInputError:
-            run.remove()  # nothing worth keeping: what comes next has other options
-            raise
+        named = plays or (str(logs) if isinstance(logs, Source) else ", ".join(logs))
+        return _trained(Halves(run, data, options, engine, choices, progress), model, gates, rules.keep, named)
+
+
+def _unfinished(model: str, engine: Engine, *, discarded: bool, from_logs: bool) -> Run:
+    """Return the run of a model, in which there may be an unfinished one."""
+    # tasks that see this machine's files alone have their work here, wherever the model is published
+    run = Run.of(model if engine.form == LINES else mirror_of(model))
+    # an unfinished run without finished plays holds nothing worth keeping: it does not bind this one
+    if discarded or (from_logs and run.storage.size(run.path("plays", "plays.json")) < 0):
+        run.remove()
+    return run
+
+
+def _trained(halves: Halves, model: str, gates: Gates, keep: int, named: str) -> dict[str, Any]:
+    """Do what is done with plays, whose files messages call `named`; publish."""
+    try:
+        if halves.options.weights.feedback == "explicit":
+            check_ratings(halves.plays, named)
+        resolve(halves)
+        return _alternate(halves, model, gates, keep)
+    except BadInputError:
+        halves.run.remove()  # nothing worth keeping: what comes next has other options
+        raise
 
 
 def _begin(run: Run, plan: dict[str, Any], on_change: str, progress: Progress) -> bool:

@@ -406,6 +406,60 @@ def test_one_at_a_time_but_a_sum_that_is_there_is_read_by_all(logs, tmp_path):
                 work()
 
 
+class Adding(Progress):
+    """Add one more log, and sum up, after each half of a training that somebody else runs."""
+
+    def __init__(self, logs, directory):
+        super().__init__(quiet=True)
+        self.left, self._directory = [*logs], directory
+
+    def say(self, text, event="note", **figures):
+        if event == "half" and self.left:
+            grow([self.left.pop(0)], task(self._directory))
+            open_plays(str(self._directory))
+
+
+def test_a_training_outlasts_however_many_sums(logs, tmp_path):
+    plays, chosen = tmp_path / "plays", options(join="shuffle", iterations=2)
+    grow(logs[:1], task(plays))
+    read = open_plays(str(plays)).info["attempt"]
+    at_once(logs[:1], tmp_path)
+    train([], str(tmp_path / "undisturbed"), chosen, plays=str(tmp_path / "at-once"))
+    adding = Adding(logs[1:], plays)
+
+    train([], str(tmp_path / "model"), chosen, plays=str(plays), progress=adding)
+
+    assert adding.left == []
+    assert generation_bytes(tmp_path / "model") == generation_bytes(tmp_path / "undisturbed")
+    # what it has read goes when it is done
+    assert read in os.listdir(plays)
+    grow([], task(plays), drop="2024-03-02")
+    assert read not in os.listdir(plays)
+    assert os.listdir(plays / "readers") == []
+
+
+def test_what_the_dead_have_read_goes(logs, tmp_path):
+    grow(logs[:1], task(tmp_path / "plays"))
+    for name in ("attempt-00000000", "readers/attempt-00000000.11111111"):
+        (tmp_path / "plays" / name).mkdir(parents=True)
+    (tmp_path / "plays" / "readers" / "attempt-00000000.11111111" / "lock").write_text("process 1 on elsewhere")
+
+    grow(logs[1:2], task(tmp_path / "plays"))
+
+    assert os.listdir(tmp_path / "plays" / "readers") == []
+    assert not (tmp_path / "plays" / "attempt-00000000").exists()
+
+
+def test_where_no_mark_can_be_made_plays_are_trained_on_all_the_same(logs, tmp_path):
+    grow(logs[:1], task(tmp_path / "plays"))
+    open_plays(str(tmp_path / "plays"))
+    (tmp_path / "plays" / "readers").write_text("no directory")
+
+    train([], str(tmp_path / "model"), options(), plays=str(tmp_path / "plays"))
+
+    assert (tmp_path / "plays" / "readers").read_text() == "no directory"
+
+
 POINTS = [f"{when}-{what}" for what in ("segment", "merge", "sum") for when in ("before", "after")]
 NIGHT = """
 import sys

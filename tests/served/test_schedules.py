@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -51,6 +52,19 @@ def test_a_setting_that_is_missing_is_named(variable, code, tmp_path):
 
     assert done.returncode == code
     assert f"{variable}: a directory" in done.stderr
+
+
+def test_what_is_said_is_json_whatever_a_directory_is_called(tmp_path):
+    logs = tmp_path / 'of "me"\\and\tyou'
+    logs.mkdir()
+    environment = {"PATH": "/usr/bin:/bin", "LOGS": str(logs), "STATE": str(tmp_path / "state")}
+
+    done = subprocess.run([str(EXAMPLES / "nightly.sh"), "add"], env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    said = json.loads(done.stderr)
+    assert (said["level"], said["event"]) == ("error", "add")
+    assert said["message"].startswith(f"{logs} holds no two days".replace("\t", " "))
 
 
 class Operator:

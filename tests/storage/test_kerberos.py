@@ -5,16 +5,21 @@ from __future__ import annotations
 import base64
 import io
 import os
+import socket
 import stat
 import struct
+import threading
 import urllib.error
+from concurrent.futures import ThreadPoolExecutor
 from email.message import Message
 
 import pytest
 
+from mr_als.engine import lease
 from mr_als.errors import StorageError, UsageError
 from mr_als.storage import tls, tokens, webhdfs
 from mr_als.storage.hadoop_client import is_secure, kerberos_trouble, run_client
+from mr_als.storage.hdfs import HdfsStorage
 from mr_als.storage.tokens import DelegationToken, read_token, token_of
 from mr_als.storage.webhdfs import MISSING, web_addresses
 
@@ -63,7 +68,7 @@ def fetched(monkeypatch):
     """Let tokens be 1, 2, 3 ...; the list of what was fetched."""
     found: list[str] = []
 
-    def fetch(file_system):
+    def fetch(file_system, seconds):
         found.append(str(len(found) + 1))
         return found[-1]
 
@@ -90,7 +95,7 @@ def test_without_a_ticket_a_token_is_used_up_and_then_that_is_said(clock, fetche
     token = DelegationToken(HDFS, 100, lambda text: None)
     token.value()
 
-    def no_ticket(file_system):
+    def no_ticket(file_system, seconds):
         msg = "run kinit"
         raise StorageError(msg)
 
@@ -103,6 +108,50 @@ def test_without_a_ticket_a_token_is_used_up_and_then_that_is_said(clock, fetche
     clock[0] += 20
     with pytest.raises(StorageError, match="kinit"):
         token.value()
+
+
+def test_nobody_who_has_a_valid_token_waits_for_the_next_one(clock, fetched, monkeypatch):
+    """A lease ends while its holder waits."""
+    token = DelegationToken(HDFS, 100, lambda text: None)
+    token.value()
+    begun, go_on, times = threading.Event(), threading.Event(), []
+
+    def slow(file_system, seconds):
+        times.append(seconds)
+        begun.set()
+        assert go_on.wait(60)
+        return "2"
+
+    monkeypatch.setattr(tokens, "_fetch", slow)
+    clock[0] += 60
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(token.value)
+        assert begun.wait(60)
+        meanwhile = token.value()
+        go_on.set()
+
+        assert (meanwhile, first.result(), token.value()) == ("1", "2", "2")
+    assert max(times) < lease.EXPIRY - lease.TOUCH
+
+
+def test_after_trouble_the_next_token_is_not_asked_for_at_every_request(clock, fetched, monkeypatch):
+    token = DelegationToken(HDFS, 1000, lambda text: None)
+    token.value()
+    asked = []
+
+    def hang(file_system, seconds):
+        asked.append(clock[0])
+        clock[0] += seconds
+        msg = "hdfs fetchdt: takes too long"
+        raise StorageError(msg)
+
+    monkeypatch.setattr(tokens, "_fetch", hang)
+    clock[0] += 600
+    seen = [token.value() for _ in range(5)]
+    clock[0] += 100
+    seen.append(token.value())
+
+    assert (set(seen), len(asked)) == ({"1"}, 2)
 
 
 def test_a_token_that_cannot_be_cancelled_ends_by_itself(fetched):
@@ -207,6 +256,29 @@ def test_a_client_that_fails_or_is_not_there_is_named(tmp_path, monkeypatch):
     program(tmp_path / "bin", "hdfs-client-of-nobody", "exit 0")
     with pytest.raises(StorageError, match="cannot be run: No such file"):  # not what lies in the current directory
         run_client("hdfs-client-of-nobody", "x")
+
+
+@pytest.mark.parametrize(
+    "torn", [b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", b'HTTP/1.0 200 OK\r\n\r\n{"FileSta'], ids=["short", "no length"]
+)
+def test_an_answer_that_breaks_off_is_asked_for_again(torn, monkeypatch):
+    monkeypatch.setattr(webhdfs, "read_conf", dict)
+    whole = b'HTTP/1.0 200 OK\r\n\r\n{"FileStatus": {"type": "FILE", "length": 7}}'
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        server.settimeout(20)
+
+        def answer():
+            for text in (torn, whole):
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(1 << 16)
+                    connection.sendall(text)
+
+        answered = pool.submit(answer)
+        size = HdfsStorage(uri := f"webhdfs://127.0.0.1:{server.getsockname()[1]}/logs/a.tsv").size(uri)
+
+        answered.result(60)
+    assert size == 7
 
 
 def test_what_asks_for_kerberos_and_where_the_web_is():
