@@ -148,7 +148,9 @@ class MRSolve(ALSJob):
         """Initialise or solve a block whose fixed side is here; runs in a thread."""
         plays = PlaysBlock.unpack(record.payload, checked=record.checked)
         if self.options.init:
-            n_observed = sum_rows((plays.strengths > 0) | self.weights.explicit, plays.indptr, np.int64)
+            n_observed = np.diff(plays.indptr)
+            if not self.weights.explicit and not plays.strengths.all():
+                n_observed = sum_rows(plays.strengths > 0, plays.indptr, np.int64)
             rows = np.flatnonzero(n_observed)
             return self.packed(record.block, plays, rows, self.initialised(plays, rows, n_observed[rows]))
         return self.solved(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,21 @@ class Dataset:
     path: str
     form: str
     entries: tuple[Entry, ...]
+
+    @classmethod
+    def of(cls, kind: str, path: str, form: str, entries: Iterable[Entry]) -> Dataset:
+        """Build the data set of a raw file.
+
+        Raises
+        ------
+        DamagedDataError
+            If a block came twice.
+        """
+        ordered = tuple(sorted(entries, key=lambda e: e.block))
+        if len({e.block for e in ordered}) != len(ordered):
+            msg = f"{path}: a block came twice; parts of two attempts are mixed"
+            raise DamagedDataError(msg)
+        return cls(kind, path, form, ordered)
 
     @property
     def n_bytes(self) -> int:
@@ -173,21 +188,38 @@ class Writer:
         self._file.write(payload)
 
     def close(self) -> Dataset:
-        """Finish the file.
-
-        Raises
-        ------
-        DamagedDataError
-            If a block came twice.
-        """
+        """Finish the file; DamagedDataError if a block came twice."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        entries = sorted(self._entries, key=lambda e: e.block)
-        if len({e.block for e in entries}) != len(entries):
-            msg = f"{self.path}: a block came twice; parts of two attempts are mixed"
-            raise DamagedDataError(msg)
-        return Dataset(self.kind, self.path, self.form, tuple(entries))
+        return Dataset.of(self.kind, self.path, self.form, self._entries)
 
 
-__all__ = ["LINES", "SHARDS", "Dataset", "Entry", "Writer", "deal", "read_parts", "shard_arguments"]
+def lay(kind: str, directory: str, records: Sequence[Record]) -> Dataset:
+    """Lay checked records down in a raw file of a directory: where one task has written them all, its file becomes that."""
+    path = os.path.join(directory, f"{kind}.raw")
+    places = [record.place for record in records if record.place is not None]
+    shard = _shard_of(places, os.path.join(os.path.abspath(directory), SHARDS))
+    if not shard or len(places) != len(records):
+        with Writer(kind, path) as writer:
+            for record in records:
+                writer.add(record.block, record.payload, record.crc)
+            return writer.close()
+    with open(shard, "rb") as file:
+        os.fsync(file.fileno())
+    os.rename(shard, path)
+    found = zip(records, places, strict=True)
+    return Dataset.of(kind, path, REFERENCES, (Entry(record.block, *place[:3]) for record, place in found))
+
+
+def _shard_of(places: Sequence[Reference], directory: str) -> str:
+    """Find the file of a directory that some buffers fill, one after the other; empty if there is none."""
+    path, end = places[0].path if places else "", 0
+    for place in places:
+        if place.path != path or place.offset != end:
+            return ""
+        end += place.length
+    return path if os.path.dirname(path) == directory and os.path.getsize(path) == end else ""
+
+
+__all__ = ["LINES", "SHARDS", "Dataset", "Entry", "Writer", "deal", "lay", "read_parts", "shard_arguments"]

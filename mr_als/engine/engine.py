@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
-from mr_als.engine.datasets import SHARDS, Dataset, Writer, read_parts, shard_arguments
+from mr_als.engine.datasets import SHARDS, Dataset, lay, read_parts, shard_arguments
 from mr_als.engine.launch import run_job
 from mr_als.engine.outputs import scratch
 from mr_als.engine.parts import SUCCESS, Parts, read_reports
@@ -218,10 +218,10 @@ class Engine:
             if not self.on_cluster:  # Hadoop and Spark have written it
                 storage_of(output).create(os.path.join(output, SUCCESS), b"")
             return keep(output, parts, job.kinds, job.written)
+        shards = sum(storage_of(directory).sizes(os.path.join(directory, SHARDS)).values())
         laid = lay_down(parts, directory, job.kinds, job.written)
-        shards = storage_of(directory).sizes(os.path.join(directory, SHARDS)).values()
         kept = sum(len(record.payload) for record in laid.reports) + sum(data.n_bytes for data in laid.data.values())
-        laid = laid._replace(shuffled=sum(shards) - kept)
+        laid = laid._replace(shuffled=shards - kept)
         for name in ("output", SHARDS, FETCHED):
             storage_of(directory).remove(os.path.join(directory, name))
         return laid
@@ -256,15 +256,11 @@ class Engine:
 
 def lay_down(parts: Sequence[str], directory: str, kinds: Sequence[str], written: Callable[[Record], Written | None]) -> Output:
     """Lay the records of each kind down in a raw file, and check them against the reports."""
-    reports = []
-    with contextlib.ExitStack() as files:
-        writers = {kind: files.enter_context(Writer(kind, os.path.join(directory, f"{kind}.raw"))) for kind in kinds}
-        for record in read_parts(parts, REFERENCES):
-            if record.kind in writers:
-                writers[record.kind].add(record.block, record.payload, record.crc)
-            else:
-                reports.append(record)
-        data = {kind: writer.close() for kind, writer in writers.items()}
+    reports: list[Record] = []
+    records: dict[str, list[Record]] = {kind: [] for kind in kinds}
+    for record in read_parts(parts, REFERENCES):
+        records.get(record.kind, reports).append(record)
+    data = {kind: lay(kind, directory, records[kind]) for kind in kinds}
     found = [Written(kind, e.block, e.length, e.crc) for kind in kinds for e in data[kind].entries]
     reported = [block for record in reports if (block := written(record)) is not None]
     if differing := set(found) ^ set(reported):

@@ -9,10 +9,13 @@
 5. `sys.stderr` of a task is binary inline, and `print` in a task lands in its output: `text_std` cures both.
 6. In a file option, mrjob takes what stands behind a # for another name of the file; to us it is part of the path.
 7. A signal while it makes or removes its scratch directory leaves that: `remove_scratch`.
+8. The inline and local runners copy each file of a job, though all its tasks only read it: large ones are linked.
+9. To add an option, `argparse` asks how wide the terminal is, and mrjob adds hundreds a job: it is asked once.
 """
 
 from __future__ import annotations
 
+import argparse
 import bz2
 import contextlib
 import importlib
@@ -26,6 +29,7 @@ import types
 import warnings
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -80,6 +84,7 @@ with _stand_ins(), warnings.catch_warnings():
     import mrjob.inline
     import mrjob.job
     import mrjob.local
+    import mrjob.options
     import mrjob.runner
     import mrjob.sim
     import mrjob.util
@@ -116,6 +121,29 @@ mrjob.cat.gunzip_stream = lambda readable, bufsize=0: _members(readable, lambda:
 mrjob.cat.bunzip2_stream = lambda readable, bufsize=0: _members(readable, bz2.BZ2Decompressor)
 mrjob.job.parse_legacy_hash_path = lambda kind, path, must_name=None: {"path": path, "name": None, "type": kind}
 mrjob.sim.SimMRJobRunner._pick_mapper_split_size = lambda self, input_paths, step_num: 1 << 62
+
+# bytes from which a file is linked and not copied: no script has them
+_LARGE = 1 << 20
+
+
+def _bring(path: str, target: str) -> None:
+    """Bring a file to where a job's tasks look for it."""
+    if os.path.getsize(path) < _LARGE:
+        shutil.copy(path, target)
+    else:
+        os.symlink(os.path.abspath(path), target)
+
+
+def _make_executable(path: str, recursive: bool = False, make: Any = mrjob.sim._chmod_u_rx) -> None:
+    """Leave alone what a link names: it belongs to others."""
+    if not os.path.islink(path):
+        make(path, recursive)
+
+
+mrjob.sim.shutil = _module("shutil", copy=_bring)
+mrjob.sim._chmod_u_rx = _make_executable
+_formatter = partial(argparse.HelpFormatter, width=shutil.get_terminal_size().columns - 2)
+mrjob.job.ArgumentParser = mrjob.options.ArgumentParser = partial(argparse.ArgumentParser, formatter_class=_formatter)
 
 
 @contextlib.contextmanager

@@ -40,19 +40,19 @@ _CODES = {np.dtype(name): code for code, name in enumerate(_DTYPES)}
 
 def pack(arrays: Sequence[Array]) -> bytes:
     """Pack one-dimensional arrays into one checked buffer."""
-    return b"".join(_whole(arrays))
+    return b"".join(pack_in_pieces(arrays))
 
 
 def pack_spilled(arrays: Sequence[Array]) -> Buffer:
     """Pack arrays likewise; a large buffer is one of a temporary file, memory-mapped."""
     spill = Spill()
-    for piece in _whole(arrays):
+    for piece in pack_in_pieces(arrays):
         spill.write(piece)
     return spill.buffer()
 
 
-def _whole(arrays: Sequence[Array]) -> list[Any]:
-    """Encode arrays as the parts of a packed buffer."""
+def pack_in_pieces(arrays: Sequence[Array]) -> list[Any]:
+    """Pack arrays likewise, but leave the pieces of the buffer, most of them the arrays' own bytes, for others to join."""
     heads = np.array([(_CODES[a.dtype.newbyteorder("<")], a.size) for a in arrays], "<u8").reshape(-1, 2)
     body: list[Any] = [np.array([len(arrays)], "<u8").tobytes(), heads.tobytes()]
     for a in arrays:

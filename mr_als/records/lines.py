@@ -26,7 +26,7 @@ import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from mr_als.errors import DamagedDataError
 from mr_als.records.spill import Buffer, Spill, checksum, let_go, write_all
@@ -50,12 +50,14 @@ class Record(NamedTuple):
     """One decoded record: its kind, its block number and the packed buffer.
 
     crc : checksum of the payload, with which it was compared; None if it came as lines, which have none
+    place : the reference that it came as; None if it came as lines
     """
 
     kind: str
     block: int
     payload: Buffer
     crc: int | None = None
+    place: Reference | None = None
 
     @property
     def checked(self) -> bool:
@@ -268,22 +270,27 @@ class Shards:
 
 
 class ShardWriter:
-    """Append buffers to a raw file of this task alone, and give the references to them that travel instead."""
+    """Append buffers to raw files of this task alone, one for each kind, and give the references that travel instead."""
 
     def __init__(self, directory: str) -> None:
-        self._path = os.path.join(directory, f"{uuid.uuid4().hex}.raw")
-        # unbuffered: whoever reads a reference finds its bytes
-        self._file = open(self._path, "xb", buffering=0)  # noqa: SIM115  (closed by `close`)
+        self._path = os.path.join(directory, uuid.uuid4().hex)
+        self._files: dict[str, IO[bytes]] = {}
 
     def write(self, kind: str, block: int, payload: Buffer) -> tuple[bytes, tuple[bytes, bytes]]:
         """Write one record and return its pair, as `LineProtocol` defines it."""
-        reference = Reference(self._file.tell(), len(payload), checksum(payload), self._path)
-        write_all(self._file, payload)
+        path = f"{self._path}-{kind}.raw"
+        if kind not in self._files:
+            # unbuffered: whoever reads a reference finds its bytes
+            self._files[kind] = open(path, "xb", buffering=0)  # noqa: SIM115  (closed by `close`)
+        file = self._files[kind]
+        reference = Reference(file.tell(), len(payload), checksum(payload), path)
+        write_all(file, payload)
         return kind.encode(), (number_field(block, 0, 1), reference.text())
 
     def close(self) -> None:
-        """Close the file, at the end of the task."""
-        self._file.close()
+        """Close the files, at the end of the task."""
+        for file in self._files.values():
+            file.close()
 
 
 class Reader:
@@ -304,7 +311,7 @@ class Reader:
         if self._form == BUFFERS:
             return Record(kind.decode(), int(value[0].split(b".")[0]), value[1])
         reference = Reference.parse(value[1])
-        return Record(kind.decode(), int(value[0].split(b".")[0]), self._shards(reference), reference.crc)
+        return Record(kind.decode(), int(value[0].split(b".")[0]), self._shards(reference), reference.crc, reference)
 
     def finish(self) -> None:
         """Check that nothing was left half read."""

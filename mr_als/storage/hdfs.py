@@ -79,9 +79,10 @@ class HdfsStorage(Expanding):
         self.write(scratch, data)
         return scratch
 
-    def write(self, path: str, data: bytes) -> None:
-        """Write a file; it may be seen half written."""
-        self._create(path, lambda: io.BytesIO(data))
+    def write(self, path: str, *data: Any) -> None:
+        """Write a file of some pieces; it may be seen half written."""
+        whole = b"".join(data)
+        self._create(path, lambda: io.BytesIO(whole))
 
     def upload(self, local: str, path: str) -> None:
         """Write a file with the content of a local one."""

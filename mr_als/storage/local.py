@@ -65,9 +65,10 @@ class LocalStorage:
             raise
         return scratch
 
-    def write(self, path: str, data: bytes) -> None:
-        """Write a file; it may be seen half written."""
-        Path(path).write_bytes(data)
+    def write(self, path: str, *data: Any) -> None:
+        """Write a file of some pieces; it may be seen half written."""
+        with open(path, "wb") as file:
+            file.writelines(data)
 
     def upload(self, local: str, path: str) -> None:
         """Write a file with the content of a local one."""

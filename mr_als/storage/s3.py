@@ -68,10 +68,10 @@ class S3Storage(Expanding):
         """Write an object in place of what is there; readers see the old or the new one, never a mixture."""
         self.write(path, data)
 
-    def write(self, path: str, data: bytes) -> None:
-        """Write an object."""
+    def write(self, path: str, *data: Any) -> None:
+        """Write an object of some pieces."""
         with _told(path):
-            self._fs.pipe_file(self._key(path), data)
+            self._fs.pipe_file(self._key(path), b"".join(data))
 
     def upload(self, local: str, path: str) -> None:
         """Write an object with the content of a local file."""

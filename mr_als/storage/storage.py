@@ -28,8 +28,8 @@ class Storage(Protocol):
     def replace(self, path: str, data: bytes) -> None:
         """Write a file in place of what is there; readers see the old or the new one, never a mixture."""
 
-    def write(self, path: str, data: bytes) -> None:
-        """Write a file; it may be seen half written."""
+    def write(self, path: str, *data: Any) -> None:
+        """Write a file of some pieces, buffers or arrays of bytes; it may be seen half written."""
 
     def upload(self, local: str, path: str) -> None:
         """Write a file with the content of one on this machine."""

@@ -31,6 +31,7 @@ class MREcho(ALSJob):
         super().configure_args()
         self.add_passthru_arg("--fail", default="")
         self.add_file_arg("--word")
+        self.add_passthru_arg("--node", action="store_true")
 
     def mapper_init(self):
         self.n = 0
@@ -48,7 +49,10 @@ class MREcho(ALSJob):
     def mapper_final(self):
         yield b"count", (b"0", b"%d" % self.n)
         if self.options.word:
-            yield b"word", (b"0", pathlib.Path(self.options.word).read_bytes())
+            word = pathlib.Path(self.options.word)
+            yield b"word", (b"0", word.read_bytes())
+            if self.options.node:
+                yield b"node", (b"0", b"%d" % word.stat().st_ino)
 
     def reducer(self, kind, values):
         print("printed in a reducer")
@@ -151,6 +155,20 @@ def test_any_directory_may_hold_inputs_and_files_of_a_job(name, runner, run_echo
     lines = run_echo([str(tmp_path / name / "in")], runner, f"--word={tmp_path / name / 'word'}")
 
     assert lines == [b"count\t0\t1", LINES[0].strip(), b"word\t0\taardvark"]
+
+
+@pytest.mark.parametrize("runner", ["inline", "local"])
+def test_a_large_file_is_no_copy_and_stays_as_it_is(runner, run_echo, tmp_path):
+    """mrjob alone copies it, and makes the copy executable."""
+    (tmp_path / "in").write_bytes(LINES[0])
+    (tmp_path / "word").write_bytes(bytes(range(65, 91)) * 100_000)
+    before = (tmp_path / "word").stat()
+
+    lines = run_echo([str(tmp_path / "in")], runner, f"--word={tmp_path / 'word'}", "--node")
+
+    assert b"node\t0\t%d" % before.st_ino in lines
+    assert b"word\t0\t" + bytes(range(65, 91)) * 100_000 in lines
+    assert (tmp_path / "word").stat().st_mode == before.st_mode
 
 
 @pytest.mark.parametrize("runner", ["inline", "local"])

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from mr_als.engine import parts as engine_parts
-from mr_als.engine.datasets import Dataset, Writer, read_parts
+from mr_als.engine.datasets import SHARDS, Dataset, Writer, lay, read_parts
 from mr_als.engine.engine import Written
 from mr_als.engine.parts import SUCCESS, Parts, read_reports
 from mr_als.errors import DamagedDataError
-from mr_als.records.lines import LINES, Record, end_line, write_lines
+from mr_als.records.lines import LINES, REFERENCES, Reader, Record, ShardWriter, end_line, write_lines
 from mr_als.records.spill import checksum
 from mr_als.storage.local import LocalStorage
 
@@ -207,3 +207,69 @@ def test_a_raw_file_of_another_size_or_none_is_refused(laid):
     path.unlink()
     with pytest.raises(DamagedDataError, match=rf"factors\.raw: -1 bytes where the manifest says {laid.n_bytes}"):
         laid.check()
+
+
+@pytest.fixture
+def tasks_write(tmp_path):
+    """Write blocks as tasks do, each list of blocks in a task of its own; return the records, and the files by their nodes."""
+    (tmp_path / SHARDS).mkdir()
+
+    def write(*tasks, directory=tmp_path / SHARDS):
+        pairs = []
+        for blocks in tasks:
+            writer = ShardWriter(str(directory))
+            for block in blocks:
+                pairs.append(writer.write("factors", block, payload(block)))
+                writer.write("stats", block, b"report")
+            writer.close()
+        reader = Reader(REFERENCES)
+        return [reader.add(*pair) for pair in pairs], {path.stat().st_ino: path for path in directory.glob("*-factors.raw")}
+
+    return write
+
+
+def test_the_file_of_a_task_that_wrote_all_blocks_becomes_the_raw_file(tasks_write, tmp_path):
+    records, (node,) = tasks_write((2, 0, 1))
+
+    laid = lay("factors", str(tmp_path), records)
+
+    assert read(laid) == [(n, payload(n)) for n in range(3)]
+    assert Path(laid.path).stat().st_ino == node
+    laid.check()
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_file_of_more_than_the_blocks_is_left_and_they_are_copied(lost, tasks_write, tmp_path):
+    records, (node,) = tasks_write((2, 0, 1))
+    del records[lost]
+
+    laid = lay("factors", str(tmp_path), records)
+
+    assert [block for block, _ in read(laid)] == sorted({2, 0, 1} - {(2, 0, 1)[lost]})
+    assert Path(laid.path).stat().st_ino != node
+    laid.check()
+
+
+def test_files_of_several_tasks_are_copied_together(tasks_write, tmp_path):
+    records, files = tasks_write((2, 0), (1,))
+
+    laid = lay("factors", str(tmp_path), records)
+
+    assert read(laid) == [(n, payload(n)) for n in range(3)]
+    assert all(path.exists() for path in files.values())
+    laid.check()
+
+
+def test_a_file_that_lies_elsewhere_is_never_moved(tasks_write, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    records, files = tasks_write((0, 1), directory=tmp_path / "elsewhere")
+
+    assert read(lay("factors", str(tmp_path), records)) == [(n, payload(n)) for n in range(2)]
+    assert all(path.exists() for path in files.values())
+
+
+def test_a_block_that_a_task_wrote_twice_is_refused(tasks_write, tmp_path):
+    records, _ = tasks_write((2, 0, 2))
+
+    with pytest.raises(DamagedDataError, match=r"factors\.raw: a block came twice; parts of two attempts are mixed"):
+        lay("factors", str(tmp_path), records)

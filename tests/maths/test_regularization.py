@@ -78,6 +78,17 @@ def test_a_pass_multiplies_by_the_scaled_matrix(confidence, scaling, kernel):
     assert (done.loss.rows, done.loss.observed) == (90, np.count_nonzero(plays))
 
 
+def test_rows_of_any_length_are_multiplied(kernel):
+    """Small whole numbers, whose sums are exact: the observations are added up in fours, and then what is left."""
+    plays = np.tril(np.ones((14, 13)), -1)
+    vectors = np.arange(13 * RANK, dtype=np.float32).reshape(13, RANK)
+    weights = Weights("linear", 1.0, regularization_scaling="none")
+
+    done = multiply_block(Observed(*csr(plays)), vectors, RANK, 13, weights, Method(kernel=kernel, threads=2))
+
+    np.testing.assert_array_equal(done.factors, 2.0 * plays @ vectors)
+
+
 def test_a_pass_is_a_half_near_zero(kernel):
     """What a half solves, over what a pass gives, is 1 / lambda as the fixed vectors go to zero."""
     plays, weights = random_plays(), Weights(alpha=4.0, regularization=0.05)

@@ -11,8 +11,9 @@ before x was rounded: at the minimum that makes a difference of the rounding's s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,10 +54,7 @@ def solve_flat(problem: Problem, factors: Array) -> Sums:
             arrays = *_gathered(problem, rows, levels), *_method(problem, rows)
         solve_rows(*arrays, w[rows], sums[rows], solved[rows])
 
-    groups = (rows for rows in _groups(problem.indptr, min(GROUP, most)) if _count(problem.indptr, rows) <= most)
-    with ThreadPoolExecutor(problem.method.threads) as pool:
-        for _ in pool.map(solve_group, groups):
-            pass  # raises what a thread raised
+    _share(solve_group, problem, most)
     project(w, problem.basis.T, out=factors)
     left_over = np.flatnonzero(~solved & (degrees > 0))
     total = Sums(*(float(s) for s in sums.sum(axis=0)))
@@ -78,10 +76,7 @@ def multiply_flat(problem: Problem, factors: Array) -> None:
         indptr, indices, vectors, level, _, target, _ = _gathered(problem, rows, levels)
         multiply(indptr, indices, vectors, level, target, problem.regularization[rows], factors[rows])
 
-    groups = (rows for rows in _groups(problem.indptr, min(GROUP, most)) if _count(problem.indptr, rows) <= most)
-    with ThreadPoolExecutor(problem.method.threads) as pool:
-        for _ in pool.map(multiply_group, groups):
-            pass  # raises what a thread raised
+    _share(multiply_group, problem, most)
     multiply_padded(problem, np.flatnonzero(np.diff(problem.indptr) > most), factors)
 
 
@@ -93,6 +88,27 @@ def _kernels() -> Any:
         msg = f"--kernel numba: numba {reason}; pip install 'numba>=0.59', or use --kernel numpy"
         raise UsageError(msg) from None
     return kernels
+
+
+def _share(work: Callable[[slice], None], problem: Problem, most: int) -> None:
+    """Do the work for all groups of at most `most` observations, on all threads: who is done with one takes the next."""
+    groups = (rows for rows in _groups(problem.indptr, min(GROUP, most)) if _count(problem.indptr, rows) <= most)
+    lock = Lock()
+
+    def work_off() -> None:
+        while True:
+            with lock:
+                rows = next(groups, None)
+            if rows is None:
+                return
+            work(rows)
+
+    # the caller is one of them
+    with ThreadPoolExecutor(max(1, problem.method.threads - 1)) as pool:
+        others = [pool.submit(work_off) for _ in range(1, problem.method.threads)]
+        work_off()
+    for other in others:
+        other.result()  # raises what a thread raised
 
 
 def _groups(indptr: Array, size: int) -> Iterator[slice]:

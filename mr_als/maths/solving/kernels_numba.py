@@ -39,9 +39,9 @@ _ZERO = np.float32(0.0)
 _FLOOR = 1e-13
 # observations summed together before they are added to a longer sum: keeps the rounding of long sums small
 _BLOCK = 1024
-# observations whose vectors are asked for ahead, and the numbers of a cache line: they lie anywhere, so waiting for one
-# after the other would take longer than all of the arithmetic
-_AHEAD, _LINE = 16, 16
+# observations whose vectors are asked for ahead, by who solves and by who only adds up, and the numbers of a cache line: they
+# lie anywhere, so waiting for one after the other would take longer than all of the arithmetic
+_AHEAD, _FAR, _LINE = 16, 32, 16
 # a multiple of every vector register's length: sums over so many numbers leave no rest
 _LANES = 16
 # sums may be reordered and fused, but NaN stays NaN
@@ -169,20 +169,43 @@ def _solve_exactly(
 def _multiply(
     indptr: Array, indices: Array, vectors: Array, level: Array, target: Array, divisor: Array, x: Array,
 ) -> None:  # fmt: skip
-    rank, last = vectors.shape[1], len(indices) - 1
-    total = np.empty(rank, np.float64)
+    total = np.empty(vectors.shape[1], np.float64)
     for row in range(len(divisor)):
         total[:] = 0.0
-        for i in range(indptr[row], indptr[row + 1]):
-            ahead = np.int64(indices[min(i + _AHEAD, last)])
-            for j in range(0, rank, _LINE):
-                prefetch(vectors, ahead, j)
+        first, end = indptr[row], indptr[row + 1]
+        fours = end - (end - first) % 4
+        for i in range(first, fours, 4):
+            _add_four(vectors, indices, level, target, i, total)
+        for i in range(fours, end):
+            _ask_for(vectors, indices, i + _FAR)
             t, y = target[level[i]], vectors[indices[i]]
-            for j in range(rank):
+            for j in range(len(total)):
                 total[j] += t * y[j]
-        if indptr[row + 1] > indptr[row]:
-            for j in range(rank):
+        if end > first:
+            for j in range(len(total)):
                 x[row, j] = total[j] / divisor[row]
+
+
+@_inner
+def _add_four(vectors: Array, indices: Array, level: Array, target: Array, i: int, total: Array) -> None:
+    """Add t y of the observations i to i + 3, one after the other, so that the sum is that of single ones."""
+    for k in range(4):
+        _ask_for(vectors, indices, i + k + _FAR)
+    t0, t1, t2, t3 = target[level[i]], target[level[i + 1]], target[level[i + 2]], target[level[i + 3]]
+    y0, y1, y2, y3 = vectors[indices[i]], vectors[indices[i + 1]], vectors[indices[i + 2]], vectors[indices[i + 3]]
+    for j in range(len(total)):
+        part = total[j] + t0 * y0[j]
+        part += t1 * y1[j]
+        part += t2 * y2[j]
+        total[j] = part + t3 * y3[j]
+
+
+@_inner
+def _ask_for(vectors: Array, indices: Array, i: int) -> None:
+    """Ask for the vector of observation i, or of the last one, before it is needed."""
+    ahead = np.int64(indices[min(i, len(indices) - 1)])
+    for j in range(0, vectors.shape[1], _LINE):
+        prefetch(vectors, ahead, j)
 
 
 @_inner
@@ -207,9 +230,7 @@ def _gather(
     n, rank = len(level), len(right)
     for i in range(n):
         # beyond the row's end, too: the next row's vectors come while this one is solved
-        ahead = np.int64(indices[min(first + i + _AHEAD, len(indices) - 1)])
-        for j in range(0, rank, _LINE):
-            prefetch(vectors, ahead, j)
+        _ask_for(vectors, indices, first + i + _AHEAD)
         y, zi = vectors[indices[first + i]], z[i]
         for j in range(rank):
             zi[j] = y[j] * scale[j]

@@ -121,9 +121,14 @@ class Weights(WeightOptions):
         120.0
         """
         total = 0.0
+        # most strengths are numbers of plays of a byte or two: there are fewer of these than pairs
+        small = strengths.dtype.kind == "u" and strengths.dtype.itemsize <= 2 and len(strengths) > 0
+        known = self.terms(np.arange(int(strengths.max()) + 1.0)).excess if small else None
         for start in range(0, len(strengths), _CHUNK):
             part = strengths[start : start + _CHUNK]
-            total += float(self.terms(part[part > 0]).excess.sum())
+            counted = part > 0
+            part = part if counted.all() else part[counted]
+            total += float((self.terms(part).excess if known is None else known[part]).sum())
         return total
 
     def row_regularization(self, n_observed: Array, n_fixed: int) -> Array:

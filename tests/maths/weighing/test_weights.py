@@ -52,3 +52,19 @@ def test_regularization_of_a_row(scaling, expected):
 def test_refuses_what_makes_no_sense_by_name(wrong):
     with pytest.raises(UsageError, match=f"{next(iter(wrong))} must be .* got"):
         Weights(**wrong)
+
+
+@pytest.mark.parametrize("confidence", ["linear", "log"])
+@pytest.mark.parametrize("zeros", [True, False])
+def test_the_total_excess_of_small_whole_strengths_is_that_of_any(confidence, zeros):
+    """To the last bit: it is summed by another way, but in the same order."""
+    strengths = np.random.default_rng(0).zipf(1.5, 600_000).clip(1, 65535) - np.arange(600_000) % 7 // 6 * zeros
+    weights = Weights(confidence, alpha=3.0, epsilon=0.7)
+
+    of_any = weights.total_excess(strengths.astype(np.float64))
+
+    assert weights.total_excess(strengths.astype(np.uint16)) == of_any
+    assert weights.total_excess(strengths.clip(max=255).astype(np.uint8)) == weights.total_excess(strengths.clip(max=255) + 0.0)
+    assert weights.total_excess(np.zeros(0, np.uint8)) == 0.0
+    expected = sum(float((weights.confidence_of(part) - 1.0).sum()) for part in (strengths[:300_000], strengths[300_000:]))
+    assert of_any == pytest.approx(expected, rel=1e-12)
