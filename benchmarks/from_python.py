@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import numpy as np
 from common import ALPHA, read_counts, report
-from scipy.sparse import csr_array
+from scipy.sparse import coo_matrix, csr_matrix
 
 import mr_als
 from mr_als.options import InputOptions
@@ -27,10 +27,10 @@ from mr_als.preparing.arrays import Arrays
 from mr_als.preparing.prepare import prepare
 
 
-def read(path: str) -> csr_array:
-    """Read a counts file into a CSR matrix of plays, float32."""
+def read(path: str) -> csr_matrix:
+    """Read a counts file into a CSR matrix of plays, float32, as the peer does."""
     users, items, plays, n_users, n_items = read_counts(path)
-    return csr_array((plays.astype(np.float32), (users, items)), shape=(n_users, n_items))
+    return coo_matrix((plays.astype(np.float32), (users, items)), shape=(n_users, n_items)).tocsr()
 
 
 def blocks(path: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mr_als.errors import DamagedDataError
+from mr_als.records.blocks import Packed
 from mr_als.records.lines import LINES, REFERENCES, Reader, Record, Reference, Shards, write_lines
 from mr_als.records.spill import Buffer, checksum
 from mr_als.storage.places import storage_of
@@ -169,10 +170,15 @@ def records_of(name: str, lines: Iterable[bytes], form: str = LINES, kind: str =
 
 
 class Writer:
-    """Lay records of one kind down in a raw file; `close` gives the data set, in block order. In a `with`, it never stays open."""
+    """Lay records of one kind down in a raw file; `close` gives the data set, in block order. In a `with`, it never stays open.
 
-    def __init__(self, kind: str, path: str, form: str = REFERENCES) -> None:
-        self.kind, self.path, self.form = kind, path, form
+    Parameters
+    ----------
+    lasting : whether the file is to be there after a power cut
+    """
+
+    def __init__(self, kind: str, path: str, form: str = REFERENCES, *, lasting: bool = True) -> None:
+        self.kind, self.path, self.form, self._lasting = kind, path, form, lasting
         self._file = open(path, "wb")  # noqa: SIM115  (closed by `close`)
         self._entries: list[Entry] = []
 
@@ -187,10 +193,17 @@ class Writer:
         self._entries.append(Entry(block, self._file.tell(), len(payload), checksum(payload) if crc is None else crc))
         self._file.write(payload)
 
+    def add_packed(self, block: int, packed: Packed, crc: int) -> None:
+        """Append a block that is in parts."""
+        self._entries.append(Entry(block, self._file.tell(), packed.n_bytes, crc))
+        for part in packed.parts:
+            self._file.write(part)
+
     def close(self) -> Dataset:
         """Finish the file; DamagedDataError if a block came twice."""
         self._file.flush()
-        os.fsync(self._file.fileno())
+        if self._lasting:
+            os.fsync(self._file.fileno())
         self._file.close()
         return Dataset.of(self.kind, self.path, self.form, self._entries)
 

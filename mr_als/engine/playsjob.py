@@ -55,8 +55,8 @@ class PlaysJob(ALSJob):
         records = (reader.add(side.encode(), (order.split(b"/")[1], text)) for order, text in values)
         plays = self.merge(keep(record for record in records if record is not None))
         reader.finish()
-        payload, total = finished(plays, self.options.min_user_plays if side == "users" else self.options.min_item_plays)
-        yield from self.write_record(side, int(block), payload)
+        packed, total = finished(plays, self.options.min_user_plays if side == "users" else self.options.min_item_plays)
+        yield from self.write_record(side, int(block), packed.buffer())
         self.reports += self.write_record("total", int(block), json.dumps([side, *total]).encode())
 
     def merge(self, records: Sequence[Record]) -> PlaysBlock:

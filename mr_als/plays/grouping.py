@@ -21,6 +21,9 @@ from mr_als.records.spill import pieces
 
 __all__ = ["Pairs", "Side", "by_columns", "cut_blocks", "merge_sides", "split_blocks", "sum_pairs"]
 
+# elements that are looked up together: places of so many stay in a core's cache
+_CACHED = 1 << 16
+
 
 class Side(NamedTuple):
     """The ids of one side, in any order: their hashes, uint64 (n,), and themselves."""
@@ -146,29 +149,46 @@ def split_blocks(pairs: Pairs, rows: Side, column_hashes: Array, n_blocks: int) 
 
 
 def cut_blocks(
-    indptr: Array, columns: Array, strengths: Array, rows: Side, column_hashes: Array, n_blocks: int, unit: int = 1
+    indptr: Array,
+    columns: Array,
+    strengths: Array,
+    rows: Side,
+    column_hashes: Array,
+    n_blocks: int,
+    unit: int = 1,
+    *,
+    every: bool = False,
 ) -> Iterator[tuple[int, PlaysBlock]]:
-    """Cut plays in CSR form, sorted within each row, likewise; strengths are multiples of `unit`, which is one of 2^-16."""
+    """Cut plays in CSR form, sorted within each row, likewise; strengths are multiples of `unit`, which is one of 2^-16.
+
+    Parameters
+    ----------
+    every : whether each column is known to occur
+    """
     blocks = block_of(rows.hashes, n_blocks)
     edges = [*np.flatnonzero(np.diff(blocks, prepend=-1)).tolist(), len(blocks)]
     for start, end in pairwise(edges):
         part = slice(indptr[start], indptr[end])
-        used, indices = _dictionary(columns[part], len(column_hashes))
+        if every and len(edges) == 2:
+            hashes, indices = column_hashes, columns.astype(smallest_type(max(len(column_hashes) - 1, 0)))
+        else:
+            used, indices = _dictionary(columns[part], len(column_hashes))
+            hashes = column_hashes[used]
         ids = rows.ids.take(np.arange(start, end))
         own = indptr[start : end + 1] - indptr[start]
-        yield int(blocks[start]), PlaysBlock(rows.hashes[start:end], ids, own, indices, column_hashes[used], strengths[part], unit)
+        yield int(blocks[start]), PlaysBlock(rows.hashes[start:end], ids, own, indices, hashes, strengths[part], unit)
 
 
 def _dictionary(columns: Array, n_columns: int) -> tuple[Array, Array]:
     """Find the distinct columns, ascending, and each column's place among them."""
     seen = np.zeros(n_columns, bool)
-    for part in pieces(len(columns)):
+    for part in pieces(len(columns), _CACHED):
         seen[columns[part]] = True
     used = np.flatnonzero(seen)
     place = np.zeros(n_columns, smallest_type(max(len(used) - 1, 0)))
     place[used] = np.arange(len(used))
     places = np.empty(len(columns), place.dtype)
-    for part in pieces(len(columns)):
+    for part in pieces(len(columns), _CACHED):
         places[part] = place[columns[part]]
     return used, places
 

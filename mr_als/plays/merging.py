@@ -14,9 +14,9 @@ import numpy as np
 
 from mr_als.maths.array import Array
 from mr_als.plays.grouping import Side, firsts, merge_sides, sum_pairs
-from mr_als.records.blocks import STRENGTH_BITS, STRENGTH_UNIT, PlaysBlock, smallest_type
+from mr_als.records.blocks import STRENGTH_BITS, STRENGTH_UNIT, Packed, PlaysBlock, smallest_type
 from mr_als.records.csr import row_of, sum_rows
-from mr_als.records.spill import PIECE, Buffer, Spill, checksum, let_go, pieces
+from mr_als.records.spill import PIECE, Spill, let_go, pieces
 
 __all__ = ["at_least", "finished", "merge_blocks"]
 
@@ -162,15 +162,16 @@ def at_least(plays: PlaysBlock, threshold: float) -> PlaysBlock:
     )  # fmt: skip
 
 
-def finished(plays: PlaysBlock, threshold: float) -> tuple[Buffer, list[int]]:
+def finished(plays: PlaysBlock, threshold: float) -> tuple[Packed, list[int]]:
     """Leave out rows whose plays sum to less than `threshold`, and pack the block.
 
     Returns
     -------
-    the buffer, and what is reported of it: rows, pairs, units, columns, pairs and units before the threshold, bytes, checksum
+    the packed block, and what is reported of it: rows, pairs, units, columns, pairs and units before the threshold, bytes, checksum
     """
     made_of = [len(plays.indices), plays.total_units]
-    plays = at_least(plays, threshold)
-    payload = plays.pack()
-    total = [len(plays.hashes), len(plays.indices), plays.total_units, len(plays.columns), *made_of]
-    return payload, [*total, len(payload), checksum(payload)]
+    kept = at_least(plays, threshold)
+    units = made_of[1] if kept is plays else kept.total_units
+    packed = kept.packed()
+    total = [len(kept.hashes), len(kept.indices), units, len(kept.columns), *made_of]
+    return packed, [*total, packed.n_bytes, packed.crc]

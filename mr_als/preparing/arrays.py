@@ -10,29 +10,24 @@ from __future__ import annotations
 import json
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
-from mr_als.engine.datasets import Dataset, Writer
-from mr_als.engine.engine import Engine, Output
+from mr_als.engine.engine import Engine
 from mr_als.errors import UsageError
 from mr_als.options import TASK_MEMORY, InputOptions, PlanOptions
 from mr_als.planning.choices import choose_blocks, fitting_blocks, given_or
 from mr_als.planning.sizes import counted
-from mr_als.plays.merging import finished
-from mr_als.plays.pairs import merged_blocks
 from mr_als.preparing.batches import batches_of, is_matrix
 from mr_als.preparing.became import check_lines, check_usable, tell_lines
 from mr_als.preparing.collecting import Collected, collect_batches, collect_matrix
-from mr_als.preparing.ingesting import add_up, clean, new_attempt
+from mr_als.preparing.ingesting import clean, new_attempt
+from mr_als.preparing.laying import first_choice
+from mr_als.preparing.laying import lay_down as laid_down
 from mr_als.preparing.plays import FORMAT, Plays, read_plays
 from mr_als.preparing.prepare import Source, same
 from mr_als.progress import Progress
-from mr_als.records.blocks import SIDES
-from mr_als.records.lines import REFERENCES, Record
+from mr_als.records.lines import REFERENCES
 from mr_als.storage.places import scheme_of, storage_of
 
 __all__ = ["Arrays"]
@@ -102,10 +97,10 @@ class Arrays(Source):
         def lay_down(blocks: list[int]) -> dict[str, Any]:
             clean(directory)
             attempt, base = new_attempt(directory)
-            return {**_lay_down(found, base, blocks, options), "attempt": attempt, "blocks": blocks}
+            return {**laid_down(found, base, blocks, options, lasting=self._lasting), "attempt": attempt, "blocks": blocks}
 
-        least = choose_blocks(0, plan.task_memory)
-        info = lay_down([*given_or((least, least), options)])
+        first = first_choice(found, plan.task_memory)
+        info = lay_down([*given_or((first, first), options)])
         if said := check_lines(info, options, os.path.join(directory, "bad-lines.tsv"), storage):
             progress.say(f"prepare: {said}")
         tell_lines(info, options, progress, "prepare")
@@ -121,29 +116,3 @@ class Arrays(Source):
         info["seconds"] = time.monotonic() - started
         storage.replace(os.path.join(directory, "plays.json"), json.dumps({"format": FORMAT, **info}, indent=1).encode())
         return read_plays(directory, engine)
-
-
-def _lay_down(found: Collected, base: str, blocks: list[int], options: InputOptions) -> dict[str, Any]:
-    """Write the blocks of both sides; give what `plays.json` says of them, and the bytes of a log with the same plays."""
-
-    def write(side: str, n_blocks: int, least: float) -> tuple[Dataset, list[Record], int]:
-        reports, n_bytes = [], 0
-        with Writer(side, os.path.join(base, f"{side}.raw")) as writer:
-            for block, plays in merged_blocks(found.tables, side, n_blocks, options.duplicates):
-                # of a line with a digit of plays: `user TAB item TAB 1 LF`
-                n_bytes += int(np.diff(plays.indptr) @ (plays.ids.lengths.astype(np.int64) + 2))
-                payload, total = finished(plays, least)
-                writer.add(block, payload, total[-1])
-                reports.append(Record("total", block, json.dumps([side, *total]).encode()))
-            return writer.close(), reports, n_bytes
-
-    with ThreadPoolExecutor(2) as pool:
-        tasks = [
-            pool.submit(write, *each) for each in zip(SIDES, blocks, (options.min_user_plays, options.min_item_plays), strict=True)
-        ]
-        done = [task.result() for task in tasks]
-    reports = [*done[0][1], *done[1][1], Record("bad", 0, json.dumps(found.report).encode())]
-    return {
-        **add_up(Output({side: one[0] for side, one in zip(SIDES, done, strict=True)}, reports)),
-        "n_bytes": done[0][2] + done[1][2],
-    }

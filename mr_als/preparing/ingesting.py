@@ -20,7 +20,7 @@ from mr_als.planning.sizes import counted
 from mr_als.preparing.became import check_lines, check_usable, tell_lines
 from mr_als.preparing.inputs import Understood, check_engine, find_layouts, log_arguments
 from mr_als.preparing.log_files import Logs, by_archive, place_of
-from mr_als.preparing.reading import attempts_read
+from mr_als.preparing.plays import attempts_read
 from mr_als.progress import Progress
 from mr_als.records.blocks import SIDES, STRENGTH_UNIT
 from mr_als.records.lines import REFERENCES, Record

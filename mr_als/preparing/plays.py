@@ -1,15 +1,24 @@
-"""A plays directory, opened: two data sets of the same plays, and what `plays.json` says of them."""
+"""A plays directory, opened: two data sets of the same plays, and what `plays.json` says of them; and who reads it.
+
+<directory>/readers/<attempt>.<reader>/lock    held while the reader lives; it ends with the reader, however that ends
+
+The files that a training has open stay until it is done, however often more plays are added.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from mr_als import __version__
 from mr_als.engine.engine import Data, Engine
-from mr_als.errors import BadInputError, DamagedDataError
+from mr_als.engine.runs import lock_of
+from mr_als.errors import BadInputError, BusyError, DamagedDataError, MRALSError, UsageError
 from mr_als.planning.sizes import Sizes, counted
 from mr_als.records.blocks import SIDES
 from mr_als.storage.ours import NUMBER, wrong_fields
@@ -91,3 +100,39 @@ def check_ratings(plays: Plays, directory: str) -> None:
             "say which one counts, --duplicates last (by timestamp) or --duplicates mean"
         )
         raise BadInputError(msg)
+
+
+@contextlib.contextmanager
+def reading(directory: str, plays: Plays) -> Iterator[None]:
+    """Keep the files of opened plays while in the `with` block.
+
+    Between opening and here they stay for another reason: a sum is kept until the next but one. Who may not write to the
+    directory keeps nothing, and reads it all the same.
+    """
+    mark = os.path.join(_readers(directory), f"{plays.info['attempt']}.{uuid.uuid4().hex[:8]}")
+    with contextlib.ExitStack() as until_done:
+        with contextlib.suppress(MRALSError):
+            storage = storage_of(directory)
+            storage.make_directory(mark)
+            until_done.callback(storage.remove, mark)
+            until_done.enter_context(lock_of(mark))
+        yield
+
+
+def attempts_read(directory: str) -> set[str]:
+    """Return the attempts that somebody reads; the marks of the dead are removed."""
+    storage, found = storage_of(directory), set[str]()
+    for name in storage.names(_readers(directory)):
+        mark = os.path.join(_readers(directory), name)
+        try:
+            with contextlib.suppress(UsageError), lock_of(mark):  # it may go at this moment
+                pass
+        except BusyError:
+            found.add(name.partition(".")[0])
+        else:
+            storage.remove(mark)
+    return found
+
+
+def _readers(directory: str) -> str:
+    return os.path.join(directory, "readers")

@@ -21,7 +21,7 @@ from mr_als.errors import DamagedDataError
 from mr_als.maths.array import Array
 from mr_als.records.csr import row_of
 from mr_als.records.ids import Ids, block_of
-from mr_als.records.spill import Buffer, Spill, checksum, let_go, pieces
+from mr_als.records.spill import Buffer, Spill, checksum, joined_checksum, let_go, pieces
 
 # kinds of the plays, by the side whose rows they are
 SIDES = ("users", "items")
@@ -38,31 +38,55 @@ _DTYPES = ("<u1", "<u2", "<u4", "<u8", "<i8", "<f4", "<f8")
 _CODES = {np.dtype(name): code for code, name in enumerate(_DTYPES)}
 
 
+class Packed(NamedTuple):
+    """A packed buffer in parts, most of which are views of the arrays; its size, and the checksum that it begins with."""
+
+    parts: list[Any]
+    n_bytes: int
+    inner: int
+
+    @classmethod
+    def of(cls, arrays: Sequence[Array]) -> Packed:
+        """Pack one-dimensional arrays; they must stay as they are."""
+        body, inner = _body(arrays), 0
+        for piece in body:
+            inner = checksum(piece, inner)
+        parts = [_MAGIC + np.array([inner], "<u4").tobytes(), *body]
+        return cls(parts, sum(map(len, parts)), inner)
+
+    @property
+    def crc(self) -> int:
+        """The checksum of the whole buffer; what is in it is not read again."""
+        head = self.parts[0]
+        return joined_checksum(checksum(head), self.inner, self.n_bytes - len(head))
+
+    def buffer(self) -> Buffer:
+        """Return the buffer; a large one is one of a temporary file, memory-mapped."""
+        spill = Spill()
+        for piece in self.parts:
+            spill.write(piece)
+        return spill.buffer()
+
+
 def pack(arrays: Sequence[Array]) -> bytes:
     """Pack one-dimensional arrays into one checked buffer."""
-    return b"".join(pack_in_pieces(arrays))
+    return b"".join(Packed.of(arrays).parts)
 
 
 def pack_spilled(arrays: Sequence[Array]) -> Buffer:
     """Pack arrays likewise; a large buffer is one of a temporary file, memory-mapped."""
-    spill = Spill()
-    for piece in pack_in_pieces(arrays):
-        spill.write(piece)
-    return spill.buffer()
+    return Packed.of(arrays).buffer()
 
 
-def pack_in_pieces(arrays: Sequence[Array]) -> list[Any]:
-    """Pack arrays likewise, but leave the pieces of the buffer, most of them the arrays' own bytes, for others to join."""
+def _body(arrays: Sequence[Array]) -> list[Any]:
+    """Encode arrays as the parts of a packed buffer, behind its checksum."""
     heads = np.array([(_CODES[a.dtype.newbyteorder("<")], a.size) for a in arrays], "<u8").reshape(-1, 2)
     body: list[Any] = [np.array([len(arrays)], "<u8").tobytes(), heads.tobytes()]
     for a in arrays:
         # a view: what a task holds of a block is large, so it is copied once, by whoever joins the parts
         data = np.ascontiguousarray(a).astype(a.dtype.newbyteorder("<"), copy=False).view(np.uint8)
         body += [data, b"\0" * (-len(data) % 8)]
-    crc = 0
-    for piece in body:
-        crc = checksum(piece, crc)
-    return [_MAGIC, np.array([crc], "<u4").tobytes(), *body]
+    return body
 
 
 def unpack(buffer: Buffer, *, checked: bool = False) -> list[Array]:
@@ -132,13 +156,17 @@ class PlaysBlock(NamedTuple):
 
     def pack(self) -> Buffer:
         """Encode as a packed buffer; whole plays and few columns take few bytes."""
+        return self.packed().buffer()
+
+    def packed(self) -> Packed:
+        """Encode likewise, in parts."""
         strengths, unit = self.strengths, self.unit
         # units are a power of two, and shifts a tenth of the cost of divisions
         if unit == 1 and not int(np.bitwise_or.reduce(strengths, initial=0)) & (STRENGTH_UNIT - 1):
             strengths, unit = strengths >> STRENGTH_BITS, STRENGTH_UNIT
         degrees, indices = _smallest(np.diff(self.indptr)), _smallest(self.indices)
         head = [np.array([unit], "<i8"), self.hashes, self.ids.lengths, self.ids.words]
-        return pack_spilled([*head, degrees, indices, self.columns, _smallest(strengths)])
+        return Packed.of([*head, degrees, indices, self.columns, _smallest(strengths)])
 
     @classmethod
     def unpack(cls, buffer: Buffer, *, checked: bool = False) -> PlaysBlock:

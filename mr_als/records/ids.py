@@ -54,6 +54,8 @@ class Ids(NamedTuple):
         >>> Ids.of_numbers(np.array([7, -12, 1234567890])).to_list()
         [b'7', b'-12', b'1234567890']
         """
+        if not len(numbers) or (numbers.min() >= 0 and numbers.max() < 10**8):
+            return cls(*_digits(numbers.astype(np.uint64)))
         text = numbers.astype("S24")  # at most 20 digits, filled up with zero bytes as ids are
         lengths = np.char.str_len(text)
         words = text.view("<u8").reshape(-1, 3)
@@ -101,6 +103,23 @@ class Ids(NamedTuple):
         text = self.words.astype("<u8", copy=False).tobytes()
         starts = (8 * self.starts[:-1]).tolist()
         return [text[start : start + length] for start, length in zip(starts, self.lengths.tolist(), strict=True)]
+
+
+def _digits(numbers: Array) -> tuple[Array, Array]:
+    """Write numbers below 10^8, uint64 (n,), in decimal: how many digits each has, uint32, and these, padded with zeros."""
+    u = np.uint64
+    lengths = np.searchsorted(10 ** np.arange(1, 8, dtype=u), numbers, side="right").astype(np.uint32) + np.uint32(1)
+    empty = u(8) - lengths.astype(u)
+    left = numbers * (u(10) ** np.arange(8, dtype=u))[empty]
+    # eight digits at once: halves of a word are divided by 10^4, their halves by 10^2, and those by 10; a product is a division,
+    # exact for such numbers (10486 / 2^20 is 1/100, 103 / 2^10 is 1/10). The first digit is the lowest byte
+    high = left // u(10**4)
+    left = high | (left - high * u(10**4)) << u(32)
+    high = (left * u(10486)) >> u(20) & u(0x0000007F_0000007F)
+    left = high | (left - high * u(100)) << u(16)
+    high = (left * u(103)) >> u(10) & u(0x000F000F_000F000F)
+    text = (high | (left - high * u(10)) << u(8)) | u(0x30303030_30303030)
+    return lengths, text & (u(2**64 - 1) >> (u(8) * empty))
 
 
 def ragged(starts: Array, ends: Array) -> Array:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from mr_als.maths.array import Array
 
-__all__ = ["LARGE", "PIECE", "Spill", "checksum", "file_checksum", "let_go", "pieces", "write_all"]
+__all__ = ["LARGE", "PIECE", "Spill", "checksum", "file_checksum", "joined_checksum", "let_go", "pieces", "write_all"]
 
 Buffer = bytes | memoryview
 
@@ -107,6 +107,31 @@ def checksum(buffer: Buffer, crc: int = 0) -> int:
         if len(view) > LARGE:
             let_go(view)
     return crc
+
+
+def joined_checksum(one: int, other: int, length: int) -> int:
+    """Compute the crc32 of a buffer and another one behind it, of `length` bytes, from the checksums of both.
+
+    As polynomials modulo 2, it is one x^(8 length) + other, modulo that of crc32: the power is made by squaring.
+
+    >>> joined_checksum(checksum(b"to"), checksum(b"gether"), 6) == checksum(b"together")
+    True
+    """
+    # the highest bit is the coefficient of 1, the next that of x; then x, x^2, x^4 ...
+    power, square, n = 1 << 31, 1 << 30, 8 * length
+    while n:
+        power = _times(power, square) if n & 1 else power
+        square, n = _times(square, square), n >> 1
+    return _times(power, one) ^ other
+
+
+def _times(a: int, b: int) -> int:
+    """Multiply two polynomials of degree below 32 modulo that of crc32."""
+    product = 0
+    for bit in range(31, -1, -1):
+        product ^= b if a >> bit & 1 else 0
+        b = b >> 1 ^ (0xEDB88320 if b & 1 else 0)
+    return product
 
 
 def file_checksum(path: str) -> int:

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 from mr_als.errors import UsageError
@@ -18,6 +19,8 @@ HANDED = "MR_ALS_HADOOP_CONF"
 USER = "HADOOP_USER_NAME"
 # beginnings of their names
 ADDRESSES = ("fs.defaultFS", "dfs.nameservices", "dfs.ha.namenodes", "dfs.namenode.http", "dfs.namenode.rpc", "dfs.http.policy")
+# schemes of URIs, and of the web addresses where theirs are; hdfs:// has them in the configuration
+WEB_SCHEMES = {"webhdfs": "http", "swebhdfs": "https"}
 FILES = ("core-site.xml", "hdfs-site.xml", "yarn-site.xml", "mapred-site.xml")
 
 
@@ -95,3 +98,22 @@ def _replaced(value: str, values: dict[str, str], depth: int = 20) -> str:
             break
         value = new
     return value
+
+
+def web_addresses(authority: str, conf: dict[str, str], uri_scheme: str = "hdfs") -> list[str]:
+    """List the web addresses of the NameNode, or of each NameNode of a high-availability pair."""
+    policy = "https" if conf.get("dfs.http.policy", "HTTP_ONLY") == "HTTPS_ONLY" else "http"
+    scheme = WEB_SCHEMES.get(uri_scheme, policy)
+    key, port = ("dfs.namenode.https-address", 9871) if scheme == "https" else ("dfs.namenode.http-address", 9870)
+    pair = conf.get(f"dfs.ha.namenodes.{authority}")
+    if pair:
+        names = [f"{key}.{authority}.{node.strip()}" for node in pair.split(",")]
+        return [f"{scheme}://{conf[name]}" for name in names if name in conf]
+    if uri_scheme in WEB_SCHEMES:
+        return [f"{scheme}://{authority}" if ":" in authority else f"{scheme}://{authority}:{port}"]
+    host = authority.rsplit(":", 1)[0]
+    is_default = urlsplit(conf.get("fs.defaultFS", "")).netloc == authority
+    address = conf.get(key, "") if is_default else ""
+    web_host, _, web_port = address.partition(":")
+    # 0.0.0.0 is where the NameNode listens, not where it is
+    return [f"{scheme}://{host if web_host in ('', '0.0.0.0') else web_host}:{web_port or port}"]

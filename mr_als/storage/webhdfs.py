@@ -23,7 +23,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from mr_als.errors import StorageError, UsageError
 from mr_als.storage.hadoop_client import is_secure
-from mr_als.storage.hadoop_conf import read_conf
+from mr_als.storage.hadoop_conf import WEB_SCHEMES, read_conf, web_addresses
 from mr_als.storage.tls import tls_context
 from mr_als.storage.tokens import token_of
 
@@ -33,9 +33,7 @@ _PATIENCE = 60.0  # seconds
 # the kind of error of what is not there
 MISSING = "FileNotFoundException"
 _REDIRECTS = (301, 302, 303, 307)
-# schemes of URIs, and of the web addresses where theirs are; hdfs:// has them in the configuration
-_WEB_SCHEMES = {"webhdfs": "http", "swebhdfs": "https"}
-SCHEMES = ("hdfs", *_WEB_SCHEMES)
+SCHEMES = ("hdfs", *WEB_SCHEMES)
 # leads to the cluster through a gateway, such as https://gateway:8443/gateway/default
 _GATEWAY = "MR_ALS_WEBHDFS"
 
@@ -90,7 +88,7 @@ class WebHdfs:
             raise UsageError(msg)
         gateway = os.environ.get(_GATEWAY, "").rstrip("/")
         # what else has an address of its own may be HttpFS
-        self._may_rename = not gateway and scheme not in _WEB_SCHEMES
+        self._may_rename = not gateway and scheme not in WEB_SCHEMES
         self._addresses = [gateway] if gateway else web_addresses(self.authority, conf, scheme)
         self._user = os.environ.get("HADOOP_USER_NAME") or getpass.getuser()
         self._token = token_of(f"{scheme}://{self.authority}", conf, self._cancel) if is_secure(conf) else None
@@ -226,25 +224,6 @@ def path_of(uri: str) -> str:
     ('/logs', '/')
     """
     return "/" + uri.split("://", 1)[-1].partition("/")[2].strip("/")
-
-
-def web_addresses(authority: str, conf: dict[str, str], uri_scheme: str = "hdfs") -> list[str]:
-    """List the web addresses of the NameNode, or of each NameNode of a high-availability pair."""
-    policy = "https" if conf.get("dfs.http.policy", "HTTP_ONLY") == "HTTPS_ONLY" else "http"
-    scheme = _WEB_SCHEMES.get(uri_scheme, policy)
-    key, port = ("dfs.namenode.https-address", 9871) if scheme == "https" else ("dfs.namenode.http-address", 9870)
-    pair = conf.get(f"dfs.ha.namenodes.{authority}")
-    if pair:
-        names = [f"{key}.{authority}.{node.strip()}" for node in pair.split(",")]
-        return [f"{scheme}://{conf[name]}" for name in names if name in conf]
-    if uri_scheme in _WEB_SCHEMES:
-        return [f"{scheme}://{authority}" if ":" in authority else f"{scheme}://{authority}:{port}"]
-    host = authority.rsplit(":", 1)[0]
-    is_default = urlsplit(conf.get("fs.defaultFS", "")).netloc == authority
-    address = conf.get(key, "") if is_default else ""
-    web_host, _, web_port = address.partition(":")
-    # 0.0.0.0 is where the NameNode listens, not where it is
-    return [f"{scheme}://{host if web_host in ('', '0.0.0.0') else web_host}:{web_port or port}"]
 
 
 def _remote_error(answer: urllib.error.HTTPError) -> RemoteError:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mr_als.maths.array import Array
 from mr_als.maths.solving.normal_equations import eigenbasis, project
 from mr_als.options import LoopOptions
-from mr_als.records.blocks import FactorBlock, pack_in_pieces
+from mr_als.records.blocks import FactorBlock, Packed
 from mr_als.records.factor_lines import pack_factor_lines
 from mr_als.storage.storage import Storage
 from mr_als.training.half import Half
@@ -45,7 +45,7 @@ def write_fixed(
         hashes, vectors = _projected(fixed, basis)
         arrays += [hashes, vectors.ravel()]
     path = os.path.join(directory, "fixed.bin")
-    storage.write(path, *pack_in_pieces(arrays))
+    storage.write(path, *Packed.of(arrays).parts)
     return ["--fixed", path]
 
 

@@ -21,9 +21,8 @@ from mr_als.planning.choices import Choices, choose
 from mr_als.planning.plan import expect
 from mr_als.planning.words import choices_in_words
 from mr_als.preparing.log_files import fingerprint
-from mr_als.preparing.plays import Plays, check_ratings, sizes_of
+from mr_als.preparing.plays import Plays, check_ratings, reading, sizes_of
 from mr_als.preparing.prepare import Source, fingerprint_of, prepare
-from mr_als.preparing.reading import reading
 from mr_als.preparing.summing import identify, open_plays
 from mr_als.progress import Progress
 from mr_als.records.lines import LINES

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from mr_als.errors import UsageError
+from mr_als.storage.hadoop_conf import web_addresses
 from mr_als.storage.places import storage_of
-from mr_als.storage.webhdfs import web_addresses
 from tests.storage.storage_promises import StoragePromises
 
 pytestmark = pytest.mark.hadoop

@@ -14,6 +14,7 @@ from mr_als.errors import BadInputError, UsageError
 from mr_als.options import InputOptions, PlanOptions
 from mr_als.preparing import collecting
 from mr_als.preparing.arrays import Arrays
+from mr_als.preparing.ingesting import new_attempt
 from mr_als.preparing.prepare import prepare
 from mr_als.progress import Progress
 from mr_als.records.lines import LINES
@@ -77,6 +78,47 @@ def test_options_do_to_a_matrix_what_they_do_to_a_log(inputs, pairs, tmp_path):
     ours = laid_down(matrix_of(pairs), tmp_path / "arrays", inputs)
 
     assert bytes_of(ours) == bytes_of(prepare(log_of(pairs, tmp_path), str(tmp_path / "log"), inputs))
+
+
+@pytest.mark.parametrize("inputs", [InputOptions(), *options()], ids=["auto", "blocks", "salt", "thresholds"])
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_a_matrix_is_cut_in_stripes_to_the_blocks_that_it_has_as_a_whole(index, inputs, pairs, tmp_path, monkeypatch):
+    whole = laid_down(matrix_of(pairs), tmp_path / "whole", inputs)
+    monkeypatch.setattr("mr_als.plays.matrix.TOGETHER", 1)
+    monkeypatch.setattr("mr_als.preparing.laying.THREADS", 3)
+    matrix = matrix_of(pairs)
+    matrix.indices, matrix.indptr = matrix.indices.astype(index), matrix.indptr.astype(index)
+
+    ours = laid_down(matrix, tmp_path / "stripes", inputs)
+
+    assert bytes_of(ours) == bytes_of(whole)
+    for side in ("users", "items"):  # in block order, whichever was ready first
+        entries = ours.info[side]["entries"]
+        assert [block for block, *_ in entries] == sorted(block for block, *_ in entries)
+        assert [offset for _, offset, *_ in entries] == sorted(offset for _, offset, *_ in entries)
+
+
+def test_columns_without_plays_cost_nothing(pairs, tmp_path):
+    users, items, plays = pairs
+    far = items.astype(np.int64) * 10_000_000  # beyond 2^30 of them, a list of which would take gigabytes
+    matrix = csr_array((plays, (users, far)), shape=(N_USERS, N_ITEMS * 10_000_000))
+
+    ours = laid_down(matrix, tmp_path / "arrays")
+
+    log = log_of((users, far, plays), tmp_path)
+    assert bytes_of(ours) == bytes_of(prepare(log, str(tmp_path / "log"), InputOptions(columns="user,item,plays")))
+
+
+def test_of_a_matrix_the_number_of_blocks_is_known_before_any_is_made(pairs, tmp_path, monkeypatch):
+    monkeypatch.setattr("mr_als.planning.choices.LOG_BYTES_PER_BLOCK", 2000)
+    made = []
+    monkeypatch.setattr("mr_als.preparing.arrays.new_attempt", lambda where: made.append(where) or new_attempt(where))
+
+    ours = laid_down(matrix_of(pairs), tmp_path / "arrays")
+
+    table = laid_down(list(zip(*(column.tolist() for column in pairs), strict=True)), tmp_path / "tuples")
+    assert ours.info["blocks"] == table.info["blocks"] > [4, 4]
+    assert made == [str(tmp_path / "arrays"), *[str(tmp_path / "tuples")] * 2]
 
 
 def test_parts_of_plays_and_zeros_are_those_of_a_log(pairs, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -86,6 +88,15 @@ def test_a_plays_block_comes_back_as_it_was(block):
     assert found.pack() == block.pack()
     assert found.total_units == block.total_units == sum(block.strengths.tolist())
     assert found.amounts.tolist() == (block.strengths / STRENGTH_UNIT).tolist()
+
+
+@given(plays_blocks())
+def test_a_block_in_parts_says_what_its_buffer_is(block):
+    packed = block.packed()
+
+    buffer = bytes(packed.buffer())
+    assert (packed.n_bytes, packed.crc) == (len(buffer), zlib.crc32(buffer))
+    assert b"".join(packed.parts) == buffer
 
 
 @given(st.integers(0, 5), st.integers(1, 4), st.integers(1, 20), st.data())

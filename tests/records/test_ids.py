@@ -28,6 +28,14 @@ def test_pieces_of_a_text_are_the_ids_in_it(names):
     assert np.array_equal(ids.words, Ids.of(names).words)
 
 
+@given(st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-1, 10**8) | st.integers(0, 8).map(lambda n: 10**n - 1)))
+def test_whole_numbers_are_their_decimal_digits(numbers):
+    ids = Ids.of_numbers(np.array(numbers, np.int64))
+
+    assert ids.to_list() == [b"%d" % number for number in numbers]
+    assert np.array_equal(ids.words, Ids.of(b"%d" % number for number in numbers).words)
+
+
 @given(st.lists(NAMES, min_size=1), st.data())
 def test_take_gives_the_ids_at_the_rows_in_their_order(names, data):
     rows = data.draw(st.lists(st.integers(0, len(names) - 1)))

@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 from mr_als.records import spill
 from mr_als.records.csr import row_of, row_starts, sum_rows
 from mr_als.records.lines import LINES, REFERENCES, Reader, ShardWriter, keep, write_lines
-from mr_als.records.spill import Spill, checksum, let_go
+from mr_als.records.spill import Spill, checksum, joined_checksum, let_go
+
+
+@given(st.binary(max_size=40), st.binary(max_size=300))
+def test_checksums_of_two_buffers_give_that_of_both(one, other):
+    assert joined_checksum(checksum(one), checksum(other), len(other)) == zlib.crc32(one + other)
 
 
 @given(st.lists(st.binary(max_size=40), max_size=8), st.sampled_from([0, 1, 30, 1000]), st.sampled_from([3, 1 << 20]))

@@ -19,9 +19,10 @@ from mr_als.engine import lease
 from mr_als.errors import StorageError, UsageError
 from mr_als.storage import tls, tokens, webhdfs
 from mr_als.storage.hadoop_client import is_secure, kerberos_trouble, run_client
+from mr_als.storage.hadoop_conf import web_addresses
 from mr_als.storage.hdfs import HdfsStorage
 from mr_als.storage.tokens import DelegationToken, read_token, token_of
-from mr_als.storage.webhdfs import MISSING, web_addresses
+from mr_als.storage.webhdfs import MISSING
 
 HDFS = "hdfs://namenode:8020"
 
