@@ -6,7 +6,16 @@ import argparse
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from mr_als.commands.shared import add_command, add_engine, add_options, engine_of, print_json, print_text, progress_of
+from mr_als.commands.shared import (
+    add_command,
+    add_engine,
+    add_options,
+    engine_of,
+    mrjob_arguments,
+    print_json,
+    print_text,
+    progress_of,
+)
 from mr_als.errors import UsageError
 from mr_als.options import LARGEST, ClusterOptions, InputOptions, PlanOptions, SolverOptions, WeightOptions, from_namespace, memory
 
@@ -55,7 +64,8 @@ def add(subparsers: Any) -> None:
         add_options(parser, title, kind)
     add_options(parser, "assumptions about the cluster", ClusterOptions)
     add_engine(parser)
-    parser.set_defaults(run=run)
+    # to know whether it was given: on Spark it is another one
+    parser.set_defaults(run=run, job_seconds=None)
 
 
 def _many(text: str) -> int:
@@ -78,13 +88,13 @@ def run(args: argparse.Namespace) -> int:
     from mr_als.engine.runners.runner import runner_of
     from mr_als.options import Training
     from mr_als.planning.choices import choose
-    from mr_als.planning.plan import make_plan, plan_of_weights
+    from mr_als.planning.plan import LASTING_SECONDS, make_plan, plan_of_weights
     from mr_als.planning.words import plan_in_words
 
     options = Training(**{name: from_namespace(kind, args) for name, (_, kind) in GROUPS.items()})
     sizes, known = _sizes(args, options)
     runner = runner_of(args.runner)
-    choices = choose(sizes, options.plan, runner.compiled_work)
+    choices = choose(sizes, options.plan, runner.compiled_from(mrjob_arguments(args)))
     # what is measured is measured here, wherever the training is to run, and without that there: no cluster is needed to plan
     here = engine_of(args) if runner.runs_here else Engine()
     measured = None
@@ -93,6 +103,8 @@ def run(args: argparse.Namespace) -> int:
 
         progress.say("measuring this machine: training a smaller copy of the data")
         measured = calibrate(sizes, options, here, choices.join, choices.kernel)
+    if args.job_seconds is None:
+        args.job_seconds = LASTING_SECONDS if runner.lasting else ClusterOptions.job_seconds
     cluster = from_namespace(ClusterOptions, args)
     found = make_plan(sizes, known, choices, here, measured, cluster, runner.lasting) | {
         "weights": plan_of_weights(sizes, options.weights)

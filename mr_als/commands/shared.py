@@ -150,15 +150,25 @@ def engine_of(args: argparse.Namespace) -> Engine:
     """
     from mr_als.engine.engine import Engine
 
+    given, paths = mrjob_arguments(args), [*_paths(args)]
+    runner_of(args.runner).check_master(args.master, paths, given)
+    return Engine.of(args.runner, given, paths)
+
+
+def mrjob_arguments(args: argparse.Namespace) -> list[str]:
+    """List what mrjob is told of the options that name an engine and configure it.
+
+    Raises
+    ------
+    UsageError
+        If an mrjob.conf is missing.
+    """
     for path in args.conf_path:
         if not Path(path).is_file():
             msg = f"-c {path}: no such file; expected an mrjob.conf"
             raise UsageError(msg)
-    paths = [*_paths(args)]
     extra = [word for path in args.conf_path for word in ("-c", path)] + [word for text in args.jobconf for word in ("-D", text)]
-    runner_of(args.runner).check_master(args.master, paths, extra)
-    extra += ["--spark-master", args.master] if args.master else []
-    return Engine.of(args.runner, extra, paths)
+    return [*extra, *(["--spark-master", args.master] if args.master else [])]
 
 
 def _paths(args: argparse.Namespace) -> Iterator[str]:

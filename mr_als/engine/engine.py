@@ -124,7 +124,7 @@ class Engine:
     @property
     def compiled_work(self) -> float:
         """Pairs x rank from which compiled code saves more than loading it costs; nobody knows what is installed on a cluster."""
-        return math.inf if self.on_cluster else self.how.compiled_work
+        return math.inf if self.on_cluster else self.how.compiled_from(self.mrjob_arguments)
 
     @property
     def threads(self) -> int:
@@ -185,7 +185,7 @@ class Engine:
             storage.remove(place)
 
     def stage(self, paths: Sequence[str], directory: str) -> list[str]:
-        """Return paths by which tasks see files: on a cluster, those of this machine are copied into `directory` there."""
+        """Return paths by which tasks see files: on a cluster, those of this machine alone are copied into `directory` there."""
         if not self.on_cluster:
             return list(paths)
         names = Counter(os.path.basename(path) for path in paths)
@@ -193,7 +193,8 @@ class Engine:
         for number, path in enumerate(paths):
             # logs of many days may have one name
             place = directory if names[name := os.path.basename(path)] == 1 else os.path.join(directory, f"{number:05d}")
-            seen.append(os.path.join(place, name) if scheme_of(path) == "file" else path)
+            alone = scheme_of(path) == "file" and not self.how.sees(path)
+            seen.append(os.path.join(place, name) if alone else path)
         for path, copy in zip(paths, seen, strict=True):
             if copy != path:
                 storage_of(directory).upload(path, copy)

@@ -54,10 +54,10 @@ def choose_kernel(kernel: str, compiled_work: float, pairs: int, rank: int) -> s
     return "numba" if pairs * rank >= compiled_work and find_spec("numba") else "numpy"
 
 
-def blocks_that_fit(sizes: Sizes, join: str, kernel: str, budget: int) -> tuple[int, int]:
+def blocks_that_fit(sizes: Sizes, join: str, kernel: str, budget: int, lasting: bool = False) -> tuple[int, int]:
     """Find numbers of blocks that keep a half's tasks within `budget`: doubled until they do, unchanged if none do."""
     finer = sizes
-    while largest_task_of_a_half(finer, join, kernel, budget) > budget:
+    while largest_task_of_a_half(finer, join, kernel, budget, lasting) > budget:
         if min(finer.blocks) > max(sizes.rows):
             return sizes.blocks
         more = (2 * finer.blocks[0], 2 * finer.blocks[1])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from mr_als.engine.spark.shuffle import HELD, at_once
 from mr_als.maths.solving.problem import GATHERED
 from mr_als.options import ClusterOptions
 from mr_als.planning.sizes import Sizes, vector_bytes
@@ -101,8 +102,9 @@ def moving_seconds(moved: HalfBytes, join: str, nodes: int, cluster: ClusterOpti
     }
 
 
-# resident bytes, measured: Python with mrjob and NumPy; numba and what it compiled; chunks of log lines while they are parsed
-PYTHON, NUMBA, PARSING = 55e6, 165e6, 43e6
+# resident bytes, measured: Python with mrjob and NumPy; numba and what it compiled; chunks of log lines while they are parsed;
+# what PySpark adds to a worker
+PYTHON, NUMBA, PARSING, PYSPARK = 55e6, 165e6, 43e6, 19e6
 # bytes a pair: in the table of a map task, while a piece is merged, of a block that is being merged, while a block is solved,
 # while a block is published
 TABLED, MERGED, KEPT_MERGED, SOLVED, PUBLISHED = 65, 95, 11, 10, 30
@@ -136,13 +138,32 @@ def task_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int = 
     if join == "broadcast":
         found["half, map task"] = solving + fixed
     else:
-        columns = max(n / blocks + more for n, blocks, more in zip(sizes.vectors, sizes.blocks, sizes.excess, strict=True))
+        columns = _most_columns(sizes)
         found["half, map task"] = PYTHON + SENT * written
         # what has come is mapped, a little at a time, and laid in the order of the columns: in a file if it is too much
         laid = columns * vector if columns * vector <= budget / 4 else 0
         found["half, reduce task"] = solving + min(columns * (8 + vector), RESIDENT) + laid
     published = sizes.pairs / sizes.blocks[0] + sizes.excess[0]
     return {**found, "driver": PYTHON + max(COPIES * fixed, PUBLISHED * published)}
+
+
+def worker_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int = 1) -> dict[str, float]:
+    """Estimate the same where the tasks are Spark's, on a cluster: each core has one worker, which sorts what it then reduces."""
+    found = task_memory(sizes, join, kernel, budget, tasks)
+    # what is sent at a time, and its frame; what comes to a partition, as far as it does not wait in a file
+    frames, came = 2 * at_once(budget), {
+        "prepare, reduce task": max(size / n for size, n in zip(sizes.play_bytes, sizes.blocks, strict=True)),
+        "half, reduce task": _most_columns(sizes) * (8 + 4 * sizes.rank),
+    }  # fmt: skip
+    for name in found.keys() - {"driver"}:
+        shuffles = join == "shuffle" or name.startswith("prepare")
+        found[name] += PYSPARK + frames * shuffles + min(came.get(name, 0.0), budget / HELD)
+    return found
+
+
+def _most_columns(sizes: Sizes) -> float:
+    """Estimate the vectors that the block needs which needs most."""
+    return max(n / blocks + more for n, blocks, more in zip(sizes.vectors, sizes.blocks, sizes.excess, strict=True))
 
 
 def _most_pairs(sizes: Sizes) -> float:
@@ -161,9 +182,10 @@ def _block_bytes(sizes: Sizes, join: str, budget: int) -> float:
     return SOLVED * _most_pairs(sizes) + ANSWERED * _written(sizes, join) + gathered
 
 
-def largest_task_of_a_half(sizes: Sizes, join: str, kernel: str, budget: int) -> float:
-    """Estimate the resident bytes of the largest task of a half."""
-    return max(n_bytes for name, n_bytes in task_memory(sizes, join, kernel, budget).items() if name.startswith("half"))
+def largest_task_of_a_half(sizes: Sizes, join: str, kernel: str, budget: int, lasting: bool = False) -> float:
+    """Estimate the resident bytes of the largest task of a half, `lasting` as in `cluster_seconds`."""
+    found = (worker_memory if lasting else task_memory)(sizes, join, kernel, budget)
+    return max(n_bytes for name, n_bytes in found.items() if name.startswith("half"))
 
 
 def process_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int, read_logs: bool, threads: int = 1) -> float:

@@ -6,14 +6,14 @@ import contextlib
 import resource
 import statistics
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mr_als.maths.regularization import EXPLICIT, PASSES, SHARE, mean_excess
 from mr_als.options import ClusterOptions, WeightOptions, share_of_auto
 from mr_als.planning.choices import Choices
-from mr_als.planning.estimate import HALVES, Measured, cluster_seconds, half_bytes, process_memory, task_memory
+from mr_als.planning.estimate import HALVES, Measured, cluster_seconds, half_bytes, process_memory, task_memory, worker_memory
 from mr_als.planning.sizes import Sizes
 from mr_als.planning.words import too_large
 from mr_als.records.lines import REFERENCES
@@ -104,21 +104,21 @@ def make_plan(
     known : where the sizes are from, in words
     lasting : whether plays are to stay in what runs the tasks, as on Spark
     """
-    if lasting and cluster.job_seconds == ClusterOptions.job_seconds:
-        cluster = replace(cluster, job_seconds=LASTING_SECONDS)
     tasks = engine.processes
     chosen = (choices.join, choices.kernel, choices.task_memory)
     found: dict[str, Any] = {
         "users": sizes.rows[0], "items": sizes.rows[1], "pairs": sizes.pairs, "known": known, "rank": sizes.rank,
         "blocks": list(sizes.blocks), "join": choices.join, "why": choices.why, "kernel": choices.kernel, "runner": engine.runner,
         "halves": {name: half_bytes(sizes, side, choices.join)._asdict() for side, name in enumerate(HALVES)},
-        "memory": task_memory(sizes, *chosen, tasks or 1),
+        "memory": (worker_memory if lasting else task_memory)(sizes, *chosen, tasks or 1),
         "memory_of_this_machine": process_memory(sizes, *chosen, tasks, True, engine.threads),
-        "too_large": too_large(sizes, *chosen),
+        "too_large": too_large(sizes, *chosen, lasting),
         "cluster": asdict(cluster),
     }  # fmt: skip
     if lasting:
-        found["executors"] = {"plays": sum(sizes.play_bytes), "vectors": max(half["copied"] for half in found["halves"].values())}
+        worker = max(n_bytes for name, n_bytes in found["memory"].items() if name != "driver")
+        vectors = max(half["copied"] for half in found["halves"].values())
+        found["executors"] = {"plays": sum(sizes.play_bytes), "vectors": vectors, "worker": worker}
     return found if measured is None else found | _time(found["halves"], sizes, choices.join, measured, cluster, lasting)
 
 

@@ -12,18 +12,19 @@ from mr_als.planning.sizes import Sizes
 from mr_als.progress import size
 
 
-def choices_in_words(sizes: Sizes, choices: Choices, plays: str = "") -> list[str]:
+def choices_in_words(sizes: Sizes, choices: Choices, plays: str = "", lasting: bool = False) -> list[str]:
     """Say what was chosen for a run, what it will take, and what to do if a task cannot hold it.
 
     Parameters
     ----------
     plays : the plays directory that was given, if one was
+    lasting : whether the tasks are those of Spark, on a cluster
     """
     lines = [
         f"join: {choices.join}, {choices.why}; kernel: {choices.kernel}",
         f"plan: {in_words(sizes, choices.join, choices.expected)}",
     ]
-    advice = too_large(sizes, choices.join, choices.kernel, choices.task_memory)
+    advice = too_large(sizes, choices.join, choices.kernel, choices.task_memory, lasting)
     if plays:
         advice = advice.replace("--user-blocks", f"mr-als prepare --plays {shlex.quote(plays)} --replan --user-blocks")
     return [*lines, advice] if advice else lines
@@ -40,13 +41,13 @@ def in_words(sizes: Sizes, join: str, expected: Mapping[str, float]) -> str:
     return f"{sizes.blocks[0]} blocks of users and {sizes.blocks[1]} of items; " + "; ".join(halves) + memory
 
 
-def too_large(sizes: Sizes, join: str, kernel: str, budget: int) -> str:
-    """Say what to do if tasks will take more than `--task-memory`; else nothing."""
-    need = largest_task_of_a_half(sizes, join, kernel, budget)
+def too_large(sizes: Sizes, join: str, kernel: str, budget: int, lasting: bool = False) -> str:
+    """Say what to do if tasks will take more than `--task-memory`; else nothing. Those of Spark are `lasting` ones."""
+    need = largest_task_of_a_half(sizes, join, kernel, budget, lasting)
     if need <= budget:
         return ""
     too_much = f"a task will take about {size(need)}, more than --task-memory {budget >> 20}M"
-    if (blocks := blocks_that_fit(sizes, join, kernel, budget)) == sizes.blocks:
+    if (blocks := blocks_that_fit(sizes, join, kernel, budget, lasting)) == sizes.blocks:
         return f"{too_much}, however small the blocks are: raise it" + (", or --join shuffle" * (join == "broadcast"))
     return f"{too_much}, because blocks have many rows; smaller ones fit: --user-blocks {blocks[0]} --item-blocks {blocks[1]}"
 
@@ -79,6 +80,7 @@ def plan_in_words(plan: dict[str, Any]) -> str:
     if "executors" in plan:
         lines += ["", "all executors of Spark together", _row("  plays, in memory or on disk", size(plan["executors"]["plays"]))]
         lines += [_row("  each: the fixed side, mapped", size(plan["executors"]["vectors"]))] * bool(plan["executors"]["vectors"])
+        lines += [_row("  each core: a Python worker", size(plan["executors"]["worker"]))]
     lines += [f"  {plan['too_large']}"] * bool(plan["too_large"]) + [""]
     lines += _time_in_words(plan) if "measured" in plan else ["time      not measured"]
     return "\n".join(lines) + "\n"

@@ -75,7 +75,8 @@ class HdfsStorage(Expanding):
 
     def _scratch(self, path: str, data: bytes) -> str:
         self._web.check_rename(path)
-        scratch = f"{path}.{uuid.uuid4().hex[:8]}.new"
+        folder, _, name = path.rpartition("/")
+        scratch = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}.new"  # who lists logs or parts leaves it out
         self.write(scratch, data)
         return scratch
 

@@ -152,7 +152,7 @@ def _choices_of(run: Run, plays: Plays, options: Training, engine: Engine, progr
     begun = next((record for name in BEGINNINGS if (record := run.record(name))), {"kernel": ""})
     choices = choose(sizes, options.plan, engine.compiled_work, begun["kernel"])
     choices = replace(choices, expected=expect(sizes, choices, engine, not given))
-    for line in choices_in_words(sizes, choices, given):
+    for line in choices_in_words(sizes, choices, given, engine.how.lasting and engine.on_cluster):
         progress.say(line)
     return choices
 

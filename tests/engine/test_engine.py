@@ -10,6 +10,7 @@ import pytest
 from mr_als.cli import main
 from mr_als.engine import engine as engines
 from mr_als.engine.engine import Engine, Job
+from mr_als.engine.runners import spark
 from mr_als.evaluating.split import split
 from mr_als.options import InputOptions, SplitOptions
 from mr_als.preparing.prepare import prepare
@@ -103,6 +104,18 @@ def test_files_of_one_name_are_copied_to_places_of_their_own(monkeypatch):
 
     assert seen == ["hdfs:///d/00000/part-0.tsv", "hdfs:///d/00001/part-0.tsv", "hdfs:///d/part-1.tsv"]
     assert [copy for _, copy in cluster.uploaded] == seen
+
+
+def test_files_that_executors_see_are_not_copied_through_the_driver(monkeypatch):
+    """Logs on NFS with a model in HDFS; what the driver wrote on its own disk is copied."""
+    cluster = Elsewhere()
+    monkeypatch.setattr(engines, "storage_of", lambda path: cluster)
+    monkeypatch.setattr(spark, "_file_system", lambda path: "nfs4" if path.startswith("/shared") else "ext4")
+
+    seen = Engine("spark", "lines").stage(["/shared/day1.tsv", "/tmp/fixed.bin", "hdfs:///day2.tsv"], "hdfs:///d")
+
+    assert seen == ["/shared/day1.tsv", "hdfs:///d/fixed.bin", "hdfs:///day2.tsv"]
+    assert [copy for _, copy in cluster.uploaded] == ["hdfs:///d/fixed.bin"]
 
 
 @pytest.mark.parametrize(("worth", "tasks"), [(1, 64), (engines.WORTH_A_TASK, 1)])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 import subprocess
 import sys
 import threading
+import tracemalloc
 from concurrent.futures import Future
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,8 +21,9 @@ from mr_als.api.fit import fit
 from mr_als.engine.launch import load_job
 from mr_als.engine.runners import spark
 from mr_als.engine.spark import jobs, session
+from mr_als.engine.spark.shuffle import Frames, in_order, partition_of
 from mr_als.engine.spark.submit import main as submit
-from mr_als.engine.spark.tasks import Step, in_order
+from mr_als.engine.spark.tasks import Laid, Step
 from mr_als.errors import UsageError
 from mr_als.logs.logs import ByteRange, chunks
 from mr_als.records.lines import Reference
@@ -29,7 +33,7 @@ from mr_als.storage.local import LocalStorage
 
 
 def sent(*keys):
-    return [((key[:1], key[1:]), None) for key in keys]
+    return [((key[:1], key[1:]), b"") for key in keys]
 
 
 @pytest.mark.parametrize(
@@ -42,7 +46,54 @@ def sent(*keys):
     ],
 )
 def test_plays_that_lie_in_a_partition_come_before_the_vectors_of_their_block(lay, came, expected):
-    assert list(in_order([*((item,) for item in sent(*lay)), *sent(*came)])) == sent(*expected)
+    assert list(in_order([*sent(*lay), *sent(*came)], 1 << 20)) == sent(*expected)
+
+
+@pytest.mark.parametrize("room", [0, 3000, 1 << 20])
+def test_what_came_to_a_partition_is_sorted_whether_memory_holds_it_or_not(room):
+    came = [((b"%08d" % (n * 7 % 50), b"%d" % (n % 3)), bytes([n]) * (n * 13 % 97)) for n in range(100)]
+
+    assert list(in_order(came, room)) == sorted(came, key=itemgetter(0))
+
+
+def test_a_partition_holds_no_more_of_what_came_than_it_may():
+    tracemalloc.start()
+    try:
+        total = sum(len(value) for _, value in in_order(((sent(b"%03d" % n)[0][0], bytes(1 << 20)) for n in range(64)), 4 << 20))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert total == 64 << 20
+    assert peak < 8 << 20
+
+
+def test_what_is_sent_goes_in_frames_that_are_small_whatever_the_size_of_a_record():
+    """The records of a task, of which PySpark would hold ten a partition at least."""
+    records = [((b"%08d" % (n % 3), b"%d" % n), bytes(1 << 20)) for n in range(60)]
+
+    packed = [*Frames(3, 4 << 20, pickle.dumps).pack(iter(records))]
+
+    found = [(int.from_bytes(number, "big"), pickle.loads(frame)) for number, frame in zip(packed[::2], packed[1::2], strict=True)]
+    assert max(map(len, packed)) < 3 << 20
+    assert all(partition_of(key) == number for number, frame in found for key, _ in frame)
+    assert sorted(item for _, frame in found for item in frame) == sorted(records)
+
+
+def test_blocks_that_lie_in_a_partition_are_mapped_before_what_was_sent_there_is_read():
+    lying = [Laid((b"%08d" % n, b"users"), b"plays %d" % n) for n in (4, 1)]
+    came = sent(b"11", b"12")
+
+    found = list(Passing("mr_solve", (), "").mapped_there(iter([*lying, *came])))
+
+    assert found == [(laid.key, laid.payload) for laid in lying] + came
+
+
+class Passing(Step):
+    """Maps nothing, but sends all on."""
+
+    def map_to_send(self, pairs):
+        return (((numbered[:8], kind), payload) for kind, (numbered, payload) in pairs)
 
 
 @pytest.mark.parametrize("step", [7, 64, 1000, 5000, 1 << 20])

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 
 import pytest
 
 import mr_als
 from mr_als import cli
 from mr_als.engine.engine import Engine
+from mr_als.engine.spark.shuffle import AT_ONCE, HELD
 from mr_als.options import ClusterOptions, InputOptions, PlanOptions, SolverOptions, Training
 from mr_als.planning.choices import blocks_that_fit, kernel_for
 from mr_als.planning.estimate import (
+    PYSPARK,
     Measured,
     cluster_seconds,
     half_bytes,
     largest_task_of_a_half,
     process_memory,
     task_memory,
+    worker_memory,
 )
 from mr_als.planning.sizes import distinct, guess_sizes
 from mr_als.planning.words import too_large
 from mr_als.preparing.plays import sizes_of
 from mr_als.preparing.prepare import prepare
+from mr_als.progress import size
 from mr_als.training.calibrate import DENSEST, calibrate, lines_of, shape_of_copy
 from tests.toy import options, run, write
 
@@ -200,6 +206,58 @@ def test_no_cluster_is_needed_to_plan_for_one_whose_tasks_have_no_compiler(capsy
 
     plan = json.loads(capsys.readouterr().out)
     assert (plan["kernel"], plan["runner"]) == ("numpy", "inline")
+
+
+@pytest.mark.parametrize(("on", "kernel"), [(["local[4]"], "numba"), (["yarn"], "numpy"), (["spark://host:7077"], "numpy")])
+def test_on_spark_compiled_code_is_planned_where_tasks_run_on_this_machine(on, kernel, monkeypatch, capsys):
+    monkeypatch.setattr("mr_als.planning.choices.find_spec", lambda name: object())
+    sizes = ["--users", "1M", "--items", "1M", "--pairs", "100M", "-r", "spark", "--no-measure", "--json", "-q"]
+
+    assert cli.main(["plan", *sizes, "--master", *on]) == 0
+    assert json.loads(capsys.readouterr().out)["kernel"] == kernel
+    assert cli.main(["plan", *sizes, "-D", f"spark.master={on[0]}"]) == 0
+
+    assert json.loads(capsys.readouterr().out)["kernel"] == kernel
+    assert (Engine("spark", mrjob_arguments=("--spark-master", *on)).compiled_work < math.inf) == (kernel == "numba")
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [([], 1), (["--job-seconds", "40"], 40), (["--job-seconds", "7"], 7), (["-r", "hadoop"], 40)]
+)
+def test_the_seconds_of_a_job_that_are_given_hold_even_if_they_are_the_usual_ones(given, seconds, capsys):
+    sizes = ["--users", "1K", "--items", "1K", "--pairs", "9K", "-r", "spark", "--no-measure", "--json", "-q"]
+
+    assert cli.main(["plan", *sizes, *given]) == 0
+
+    assert json.loads(capsys.readouterr().out)["cluster"]["job_seconds"] == seconds
+
+
+def test_a_worker_of_spark_holds_what_it_sends_and_what_comes_to_it_besides():
+    """It sorts vectors and solves the block; what a share of its memory cannot hold is in a file."""
+    budget = 1 << 30
+    few, many = (guess_sizes(rows, rows, 10 * rows, (8, 8), 64) for rows in (10**5, 10**6))
+
+    for sizes, came in ((few, few.vectors[1] / 8 * 264), (many, budget / HELD)):
+        task, worker = (found(sizes, "shuffle", "numpy", budget) for found in (task_memory, worker_memory))
+        assert worker["driver"] == task["driver"]
+        assert worker["half, map task"] - task["half, map task"] == pytest.approx(PYSPARK + 2 * AT_ONCE)
+        assert worker["half, reduce task"] - task["half, reduce task"] == pytest.approx(PYSPARK + 2 * AT_ONCE + came, rel=0.1)
+
+
+def test_the_plan_for_spark_says_what_a_worker_takes_and_what_to_do_if_it_is_too_much(capsys):
+    sizes = ["--users", "1M", "--items", "1M", "--pairs", "2M", "--user-blocks", "4", "--item-blocks", "4", "--no-measure", "-q"]
+    plan = ["plan", *sizes, "--join", "shuffle", "--task-memory", "256M", "-r", "spark"]
+
+    assert cli.main(plan) == 0
+    said = capsys.readouterr().out
+    assert cli.main([*plan, "--json"]) == 0
+
+    found = json.loads(capsys.readouterr().out)
+    assert found["executors"]["worker"] == max(n for name, n in found["memory"].items() if name != "driver") > 256 << 20
+    assert re.search(rf"each core: a Python worker +{size(found['executors']['worker'])}", said)
+    blocks = re.search(r"more than --task-memory 256M.*(--user-blocks \d+) (--item-blocks \d+)", said)
+    assert cli.main([*plan, *" ".join(blocks.groups()).split()]) == 0
+    assert "more than --task-memory" not in capsys.readouterr().out
 
 
 def test_a_plan_is_the_same_whether_plays_are_counted_or_prepared(log, plays, capsys):

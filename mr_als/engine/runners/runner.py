@@ -79,6 +79,10 @@ class Runner:
         """Return how many tasks to split a job into, as many as run at a time where that is known."""
         raise NotImplementedError
 
+    def compiled_from(self, given: Sequence[str]) -> float:
+        """Return the pairs x rank from which tasks use compiled code, for the user's mrjob arguments."""
+        return self.compiled_work
+
     def works_there(self, given: Sequence[str], paths: Sequence[str]) -> bool:
         """Say whether tasks read and write the files of a cluster, for the user's mrjob arguments and what they are given."""
         return bool(self.place)
@@ -108,6 +112,10 @@ class Runner:
             where = f"{path} is on this machine, and -r {self.name} works on the files of a cluster"
             msg = f"{where}; give a URI such as {self.uri(path)}"
             raise UsageError(msg)
+
+    def sees(self, path: str) -> bool:
+        """Say whether tasks on a cluster see the file at a path of this machine, so that they need no copy."""
+        return False
 
     def uri(self, path: str) -> str:
         """Return a URI that could stand for a path."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import re
 import tempfile
@@ -43,6 +44,10 @@ class Spark(Runner):
         found = re.fullmatch(r"local\[(\d+)(?:,\d+)?\]", master)
         return int(found[1]) if found else 1 if master == "local" else os.cpu_count() or 1
 
+    def compiled_from(self, given: Sequence[str]) -> float:
+        """Return how much work compiled code is worth: on this machine alone, as nobody knows what is installed elsewhere."""
+        return self.compiled_work if session.is_local(session.master_of(given)) else math.inf
+
     def works_there(self, given: Sequence[str], paths: Sequence[str]) -> bool:
         """Say whether tasks get their data from HDFS or S3: where anything lies there, unless they run on this machine."""
         return not session.is_local(session.master_of(given)) and any(scheme_of(path) != "file" for path in paths)
@@ -68,12 +73,16 @@ class Spark(Runner):
         shared = [] if any(scheme_of(path) != "file" for path in paths) else [tempfile.gettempdir()]
         for path in (*paths, *shared):
             kind = _file_system(os.path.abspath(path)) if scheme_of(path) == "file" else ""
-            if kind and kind not in _SHARED and not kind.startswith("fuse."):
+            if kind and not _is_shared(kind):
                 msg = (
                     f"{path} is on the {kind} file system of this machine, which tasks on {master} do not see; name places in HDFS "
                     "or S3, or directories on a file system that all machines share, such as NFS, and set TMPDIR to one"
                 )
                 raise UsageError(msg)
+
+    def sees(self, path: str) -> bool:
+        """Say whether a file system that all machines share holds a path: `check_master` has seen to it that they do."""
+        return _is_shared(_file_system(os.path.abspath(path)))
 
     def run(self, call: Call, job_class: type[Any]) -> list[str]:
         """Run a job in the session, which the first one makes.
@@ -102,6 +111,11 @@ class Spark(Runner):
     def let_go(self) -> None:
         """Take the plays out of the executors."""
         jobs.let_go()
+
+
+def _is_shared(kind: str) -> bool:
+    """Say whether machines share file systems of a type."""
+    return kind in _SHARED or kind.startswith("fuse.")
 
 
 def _file_system(path: str) -> str:

@@ -18,7 +18,8 @@ from mr_als.engine.logjob import LogJob
 from mr_als.engine.parts import SUCCESS, Parts
 from mr_als.engine.runners.runner import Call
 from mr_als.engine.spark.session import aside
-from mr_als.engine.spark.tasks import ATTEMPT, Files, Step, partition_of, to_pairs
+from mr_als.engine.spark.shuffle import dealt
+from mr_als.engine.spark.tasks import ATTEMPT, Files, Step, to_pairs
 from mr_als.logs.streams import COMPRESSED
 from mr_als.records.lines import BUFFERS, REFERENCES, Reference
 from mr_als.storage.hadoop_conf import to_hand
@@ -70,7 +71,7 @@ def build_here(context: Any, call: Call, job_class: type[Any], *, with_reducer: 
     step = Step(call.name, tuple(call.arguments), call.output)
     lines = [line for path in call.inputs for line in Path(path).read_bytes().split(b"\n") if line]
     rdd = context.parallelize(lines, max(1, min(len(lines), SLICES * call.tasks))).mapPartitions(step.read_lines)
-    return _reduced(rdd, step, call.reduces) if with_reducer else rdd.mapPartitionsWithIndex(step.map_to_part)
+    return _reduced(rdd, step, call) if with_reducer else rdd.mapPartitionsWithIndex(step.map_to_part)
 
 
 def build_there(context: Any, call: Call, job_class: type[Any], *, with_reducer: bool) -> Any:
@@ -83,28 +84,30 @@ def build_there(context: Any, call: Call, job_class: type[Any], *, with_reducer:
     if reads_logs:
         ranges = ranges_of(call.inputs, context.defaultParallelism, getattr(call.data[0], "sizes", {}))
         rdd = context.parallelize(ranges, len(ranges)).mapPartitions(step.read_lines)
-        return _reduced(rdd, step, call.reduces)
+        return _reduced(rdd, step, call)
     first, *others = call.data
     if not (job_class.LASTING and isinstance(first, Parts)):
         rdd = context.parallelize(call.inputs, len(call.inputs)).mapPartitions(Files(surroundings).read)
-        return _reduced(rdd, step, call.reduces) if with_reducer else rdd.mapPartitionsWithIndex(step.map_to_part)
-    blocks = laid(context, first, surroundings)
+        return _reduced(rdd, step, call) if with_reducer else rdd.mapPartitionsWithIndex(step.map_to_part)
+    blocks = laid(context, first, surroundings, call.task_memory)
     if not with_reducer:
-        return blocks.mapPartitions(to_pairs, preservesPartitioning=True).mapPartitionsWithIndex(step.map_to_part)
+        return blocks.mapPartitions(to_pairs).mapPartitionsWithIndex(step.map_to_part)
     paths = [path for data in others for path in data.write_input("", 0)]
     sent = context.parallelize(paths, len(paths)).mapPartitions(Files(surroundings).read).mapPartitions(step.map_to_send)
-    stay = blocks.mapPartitions(to_pairs, preservesPartitioning=True).mapPartitions(step.map_to_stay, preservesPartitioning=True)
-    sent = sent.repartitionAndSortWithinPartitions(blocks.getNumPartitions(), partition_of)
-    return stay.union(sent).mapPartitionsWithIndex(step.reduce_to_part)
+    # one partitioner: what is sent comes to where the blocks lie, to one worker of Python, which sorts and reduces it
+    met = blocks.union(dealt(sent, blocks.getNumPartitions(), call.task_memory))
+    assert met.getNumPartitions() == blocks.getNumPartitions()
+    return met.mapPartitionsWithIndex(step.reduce_with_laid)
 
 
-def _reduced(pairs: Any, step: Step, reduces: int) -> Any:
-    """Map pairs, send them to `reduces` partitions, and reduce them."""
-    sent = pairs.mapPartitions(step.map_to_send).repartitionAndSortWithinPartitions(max(1, reduces), partition_of)
-    return sent.mapPartitionsWithIndex(step.reduce_to_part)
+def _reduced(pairs: Any, step: Step, call: Call) -> Any:
+    """Map pairs, send them to the partitions of a job's reducers, and reduce them."""
+    return dealt(pairs.mapPartitions(step.map_to_send), max(1, call.reduces), call.task_memory).mapPartitionsWithIndex(
+        step.reduce_to_part
+    )
 
 
-def laid(context: Any, data: Parts, surroundings: tuple[tuple[str, str], ...]) -> Any:
+def laid(context: Any, data: Parts, surroundings: tuple[tuple[str, str], ...], task_memory: int) -> Any:
     """Return the blocks of parts where they stay: each in a partition of its number, read when they are first asked for."""
     from pyspark import StorageLevel
 
@@ -112,9 +115,8 @@ def laid(context: Any, data: Parts, surroundings: tuple[tuple[str, str], ...]) -
     if name not in _laid:
         let_go(*name[:2])
         paths = data.write_input("", 0)
-        read = context.parallelize(paths, len(paths)).mapPartitions(Files(surroundings, data.kind).read_sent)
-        placed = read.repartitionAndSortWithinPartitions(len(data.entries), partition_of)
-        _laid[name] = placed.persist(StorageLevel.MEMORY_AND_DISK)
+        read = context.parallelize(paths, len(paths)).mapPartitions(Files(surroundings, data.kind).read_laid)
+        _laid[name] = dealt(read, len(data.entries), task_memory).persist(StorageLevel.MEMORY_AND_DISK)
     return _laid[name]
 
 

@@ -6,24 +6,30 @@ On a cluster a task reads and writes HDFS or S3 itself; buffers travel as they a
 
 from __future__ import annotations
 
-import heapq
 import os
-import re
 import socket
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
-from itertools import chain
 from typing import Any, NamedTuple
 
-Pair = tuple[bytes, tuple[bytes, Any]]
-# what is shuffled: (key, order), by which it is sorted, and the value's other half
-Sent = tuple[tuple[bytes, bytes], Any]
+from mr_als.engine.spark.shuffle import HELD, Key, Sent, in_order, local_directory
 
-_NUMBER = re.compile(rb"(\d+)$")
 # before the name of a part that may not count: readers leave such files out
 ATTEMPT = "."
+Pair = tuple[bytes, tuple[bytes, Any]]
+
+
+class Laid(NamedTuple):
+    """A block that lies in the partition of its number.
+
+    key : (number, kind)
+    """
+
+    key: Key
+    payload: bytes
 
 
 class Step(NamedTuple):
@@ -67,23 +73,37 @@ class Step(NamedTuple):
         for key, (order, value) in self.job("mapper").mapped(pairs):
             yield (key, order), value
 
-    def map_to_stay(self, pairs: Iterable[Pair]) -> Iterator[tuple[Sent]]:
-        """Map pairs that lie already where they would be sent; they are marked, as they come before what is sent there."""
-        for sent in self.map_to_send(pairs):
-            yield (sent,)
-
     def map_to_part(self, number: int, pairs: Iterable[Pair]) -> Iterator[str]:
         """Map the pairs of a partition, without a reducer; return the part file."""
         job = self.job("mapper")
         _, write = job.pick_protocols(0, "mapper")
         yield self.write_part(number, (write(*pair) for pair in job.mapped(pairs)))
 
-    def reduce_to_part(self, number: int, sent: Iterable[Any]) -> Iterator[str]:
-        """Reduce what was sent to a partition, sorted, and what lay there already; return the part file."""
+    def reduce_to_part(self, number: int, sent: Iterable[Sent]) -> Iterator[str]:
+        """Reduce what was sent to a partition; return the part file."""
         job = self.job("reducer")
         _, write = job.pick_protocols(0, "reducer")
-        pairs = ((key, (order, value)) for (key, order), value in in_order(sent))
+        pairs = ((key, (order, value)) for (key, order), value in in_order(sent, job.options.task_memory // HELD))
         yield self.write_part(number, (write(*pair) for pair in job.reduced(pairs)))
+
+    def reduce_with_laid(self, number: int, came: Iterable[Any]) -> Iterator[str]:
+        """Reduce likewise the blocks that lie in a partition, which come first, and what was sent there."""
+        return self.reduce_to_part(number, self.mapped_there(came))
+
+    def mapped_there(self, came: Iterable[Any]) -> Iterator[Sent]:
+        """Map blocks where they lie, which is where they would be sent, and then yield what was sent."""
+        items, others = iter(came), list[Sent]()
+
+        def lying() -> Iterator[Laid]:
+            for item in items:
+                if not isinstance(item, Laid):
+                    others.append(item)
+                    return
+                yield item
+
+        yield from self.map_to_send(to_pairs(lying()))
+        yield from others
+        yield from items
 
     def write_part(self, number: int, lines: Iterable[bytes]) -> str:
         """Write what one attempt makes of a part; return its path, which no reader takes for a part yet (`jobs.keep`).
@@ -94,25 +114,21 @@ class Step(NamedTuple):
         from mr_als.storage.places import scheme_of, storage_of
 
         path = os.path.join(self.output, f"{ATTEMPT}part-{number:05d}.{uuid.uuid4().hex[:8]}")
-        if scheme_of(path) != "file":
-            storage_of(path).write(path, b"".join(line + b"\n" for line in lines))
+        if scheme_of(path) == "file":
+            write_file(path, lines)
             return path
-        with open(path, "wb") as file:
-            for line in lines:
-                file.write(line)
-                file.write(b"\n")
+        with tempfile.TemporaryDirectory(prefix="mr-als-", dir=local_directory()) as place:
+            write_file(os.path.join(place, "part"), lines)
+            storage_of(path).upload(os.path.join(place, "part"), path)
         return path
 
 
-def in_order(sent: Iterable[Any]) -> Iterator[Sent]:
-    """Merge what lay in a partition, which comes first and is held, with what was sent there; both are sorted."""
-    found = iter(sent)
-    lay: list[Sent] = []
-    for item in found:
-        if len(item) > 1:
-            return heapq.merge(lay, chain([item], found), key=lambda pair: pair[0])
-        lay += item
-    return iter(lay)
+def write_file(path: str, lines: Iterable[bytes]) -> None:
+    """Write lines, of which memory holds one at a time."""
+    with open(path, "wb") as file:
+        for line in lines:
+            file.write(line)
+            file.write(b"\n")
 
 
 class Files(NamedTuple):
@@ -121,28 +137,35 @@ class Files(NamedTuple):
     surroundings: tuple[tuple[str, str], ...]
     kind: str = ""
 
-    def read(self, paths: Iterable[str]) -> Iterator[Pair]:
-        """Read the records of part files as pairs."""
+    def records(self, paths: Iterable[str]) -> Iterator[Any]:
+        """Read the records of part files."""
         from mr_als.engine.datasets import records_of
-        from mr_als.records.lines import number_field
         from mr_als.storage.places import storage_of
 
         os.environ.update(self.surroundings)
         for path in paths:
             with storage_of(path).open(path) as file:
-                for record in records_of(path, file, kind=self.kind):
-                    yield record.kind.encode(), (number_field(record.block, 0, 1), bytes(record.payload))
+                yield from records_of(path, file, kind=self.kind)
 
-    def read_sent(self, paths: Iterable[str]) -> Iterator[Sent]:
-        """Read them as what is sent to the partitions of their blocks."""
-        for kind, (numbered, payload) in self.read(paths):
-            yield (numbered.split(b".")[0], kind), (numbered, payload)
+    def read(self, paths: Iterable[str]) -> Iterator[Pair]:
+        """Read them as pairs."""
+        from mr_als.records.lines import number_field
+
+        for record in self.records(paths):
+            yield record.kind.encode(), (number_field(record.block, 0, 1), bytes(record.payload))
+
+    def read_laid(self, paths: Iterable[str]) -> Iterator[Laid]:
+        """Read them as what lies in the partitions of their blocks."""
+        for record in self.records(paths):
+            yield Laid((b"%08d" % record.block, record.kind.encode()), bytes(record.payload))
 
 
-def to_pairs(sent: Iterable[Sent]) -> Iterator[Pair]:
-    """Turn what `Files.read_sent` read into pairs."""
-    for (_, kind), value in sent:
-        yield kind, value
+def to_pairs(laid: Iterable[Laid]) -> Iterator[Pair]:
+    """Turn what `Files.read_laid` read into pairs."""
+    from mr_als.records.lines import number_field
+
+    for (number, kind), payload in laid:
+        yield kind, (number_field(int(number), 0, 1), payload)
 
 
 def here(path: str, kept: frozenset[str]) -> str:
@@ -170,16 +193,6 @@ def here(path: str, kept: frozenset[str]) -> str:
             fetch(path, f"{copy}.new")
             os.replace(f"{copy}.new", copy)
     return copy
-
-
-def partition_of(key: tuple[bytes, bytes]) -> int:
-    """Return the number at the end of a key, by which keys are dealt to partitions: a block's neighbours go elsewhere.
-
-    >>> partition_of((b"users.00000012", b"")), partition_of((b"bad", b""))
-    (12, 0)
-    """
-    found = _NUMBER.search(key[0])
-    return int(found[1]) if found else 0
 
 
 def lacking(_: Iterable[Any]) -> Iterator[tuple[str, str]]:
