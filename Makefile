@@ -18,7 +18,9 @@ PIP = PYTHONWARNINGS='ignore:Editable installation' $(BIN)/python -m pip --disab
 PYTEST = $(BIN)/python -m pytest $(ARGS)
 # on all cores; what starts a cluster of its own does not
 PARALLEL = --numprocesses auto --dist worksteal
-ENGINES = hadoop or spark or faults or emr or s3 or postgres or secure
+ENGINES = hadoop or spark or faults or emr or s3 or gs or azure or postgres or secure
+# Go may be where its own installer puts it
+GO = $(or $(shell command -v go),/usr/local/go/bin/go)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-hadoop test-secure test-spark test-faults test-emr test-postgres check lint format docs hadoop bench clean
@@ -46,14 +48,14 @@ test-hadoop: $(VENV)/.done-spark $(VENV)/.done-aws ## on a real single-node Hado
 test-secure: $(VENV)/.done-test ## on a Hadoop with Kerberos and TLS, started for it; needs JDK 17, Maven and MIT Kerberos
 	$(PYTEST) -m secure tests/secure
 
-test-spark: $(VENV)/.done-spark $(VENV)/.done-oldest-spark $(VENV)/.done-aws ## on Spark, started for it, and on clusters of it over HDFS; needs JDK 17 and Maven
+test-spark: $(VENV)/.done-spark $(VENV)/.done-oldest-spark $(VENV)/.done-aws $(VENV)/.done-clouds ## on Spark, started for it, and on clusters of it over HDFS; needs JDK 17, Maven, Go and npm
 	MR_ALS_HADOOP_NAME=hadoop-spark MR_ALS_OLDEST_SPARK=$(VENV)/oldest-spark $(PYTEST) -m 'spark and not faults' tests
 
 test-faults: $(VENV)/.done-test ## break that Hadoop in all ways; needs JDK 17 and Maven, and most of an hour
 	$(PYTEST) -m faults tests
 
-test-emr: $(VENV)/.done-aws ## EMR and S3 against a local stand-in of AWS
-	$(PYTEST) -m 'emr or s3' tests
+test-emr: $(VENV)/.done-aws $(VENV)/.done-clouds ## EMR and S3, Google Cloud Storage and Azure against local stand-ins; needs Go and npm
+	$(PYTEST) -m '(emr or s3 or gs or azure) and not spark' tests
 
 test-postgres: $(VENV)/.done-test ## nights of training that end in a table; needs PostgreSQL, as Debian's package
 	$(PYTEST) -m postgres tests
@@ -121,6 +123,14 @@ $(VENV)/.done-oldest-spark: $(VENV)/.done-test
 
 $(VENV)/.done-aws: $(VENV)/.done-test
 	@$(PIP) install --editable '.[emr]' --group aws
+	@touch $@
+
+# stand-ins of clouds: Google's in Go, Azure's for Node.js
+$(VENV)/.done-clouds: $(VENV)/.done-test
+	@command -v npm >/dev/null && command -v $(GO) >/dev/null || { echo 'the stand-ins of clouds need Go and npm' >&2; exit 1; }
+	@$(PIP) install --editable '.[gs,azure]' --group aws
+	@GOBIN=$(abspath $(BIN)) $(GO) install github.com/fsouza/fake-gcs-server@v1.56.1
+	@npm install --silent --no-fund --no-audit --prefix $(VENV)/azurite azurite@3.37.0
 	@touch $@
 
 $(VENV)/.done-bench: $(VENV)/.done-test

@@ -57,7 +57,7 @@ FROM_HDFS = ON_HADOOP + "engines_of_one_machine_read_and_write_hdfs"
 TRAINED_ON_HADOOP = ON_HADOOP + "with_the_shuffle_join_the_same_plan_gives_the_same_bytes_as_inline"
 KILLED_ON_HADOOP = ON_HADOOP + "a_killed_driver_is_followed_by_one_that_ends_its_job_and_goes_on_to_the_same_bytes"
 KILLED_HERE = "tests/training/test_resume.py::test_a_run_killed_at_a_crash_point_goes_on_to_the_same_bytes"
-FROM_S3 = "tests/emr/test_s3_models.py::test_training_from_and_to_s3_ends_with_the_bytes_of_a_disk"
+FROM_CLOUDS = "tests/clouds/test_models.py::test_training_from_and_to_a_cloud_ends_with_the_bytes_of_a_disk"
 
 # feature -> engine -> test
 HELD = {
@@ -68,12 +68,13 @@ HELD = {
     "logs: Parquet, JSON arrays": {"spark": SPLIT_ON_SPARK},
     "logs, plays and model on this machine": {"spark": ON_SPARK + "the_broadcast_join_gives_the_bytes_of_inline"},
     "logs and model in S3": {
-        "inline": FROM_S3,
-        "local": FROM_S3,
+        "inline": FROM_CLOUDS,
+        "local": FROM_CLOUDS,
         "hadoop": ON_HADOOP + "a_cluster_that_reaches_s3_trains_from_and_to_it",
         "emr": TRAINED_ON_EMR,
         "spark": ON_SPARK + "logs_and_model_in_s3_give_the_bytes_of_a_disk",
     },
+    "logs and model in Google Cloud Storage, Azure": {"inline": FROM_CLOUDS, "local": FROM_CLOUDS, "spark": FROM_CLOUDS},
     "logs and model in HDFS": {"inline": FROM_HDFS, "local": FROM_HDFS, "hadoop": TRAINED_ON_HADOOP, "spark": ON_SPARKS_CLUSTER},
     "`--join shuffle`": {"hadoop": TRAINED_ON_HADOOP, "emr": TRAINED_ON_EMR, "spark": KILLED_ON_SPARK},
     "`--join broadcast`": {
@@ -155,6 +156,9 @@ def make_logs(feature, place):
 
 def commands(feature, model, place):
     """Build the command lines of a feature, without an engine."""
+    if "Azure" in feature:
+        azure = "abfss://c@a.dfs.core.windows.net"
+        return [["train", "gs://b/logs", "--model", "hdfs:///m"], ["recommend", "--model", "s3://b/m", "--output", f"{azure}/out"]]
     logs = make_logs(feature, place)
     if "`split`" in feature:
         return [["split", *logs, "--train", f"{place}/train", "--test", f"{place}/test"]]

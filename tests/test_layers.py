@@ -70,6 +70,11 @@ EXTRAS = {
     "pyspark",
     "s3fs",
     "botocore",
+    "gcsfs",
+    "google",
+    "adlfs",
+    "azure",
+    "aiohttp",
     "pandas",
     "implicit",
     "voyager",
@@ -282,4 +287,4 @@ def test_importing_the_package_loads_nothing_heavy():
 def test_a_task_does_without_libraries_that_take_long_to_load(path):
     code = f"import runpy; runpy.run_path({str(path)!r}, run_name='job')"
 
-    assert loaded_by(code) & {"scipy", "s3fs", "pandas", "polars", "pyarrow", "pyspark", "boto3"} == set()
+    assert loaded_by(code) & {"scipy", "s3fs", "gcsfs", "adlfs", "pandas", "polars", "pyarrow", "pyspark", "boto3"} == set()

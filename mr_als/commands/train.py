@@ -17,7 +17,9 @@ times their squared lengths. Users and items are solved in turn, each by one Map
 stops changing.
 
 To resume a run that was interrupted or killed, give the same command again. The model appears in one step at the end;
-until then, an older one in DIR stays readable."""
+until then, an older one in DIR stays readable.
+
+LOGS and the DIR of the model may be URIs: hdfs://, s3://, gs:// or abfss://."""
 
 EXAMPLE = """\
   mr-als train sample_logs --model model

@@ -1,4 +1,4 @@
-"""Files by path or URI, for the driver: local, HDFS, S3. A new storage is a file here, and a line of `places`.
+"""Files by path or URI, for the driver: local, HDFS, clouds. A new storage is a file here, and a line of `places`.
 
 May touch errors alone.
 """

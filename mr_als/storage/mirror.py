@@ -1,4 +1,4 @@
-"""The copy that this machine keeps of a directory elsewhere, in S3 or HDFS.
+"""The copy that this machine keeps of a directory elsewhere, in HDFS or a cloud.
 
     <cache>/mr_als/models/<digest of the URI>/generations/<run>/  fetched once, or written here to be published
     <cache>/mr_als/models/<digest of the URI>/work/               an unfinished run of an engine whose tasks see local files only

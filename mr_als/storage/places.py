@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from mr_als.errors import UsageError
+from mr_als.storage.clouds import azure, gcs, s3
 from mr_als.storage.hdfs import HdfsStorage
 from mr_als.storage.local import LocalStorage
-from mr_als.storage.s3 import S3Storage
 from mr_als.storage.storage import Storage, scheme_of
 from mr_als.storage.webhdfs import SCHEMES
 
 __all__ = ["scheme_of", "storage_of"]
+
+_CLOUDS = {s3.S3Storage: s3.SCHEMES, gcs.GcsStorage: gcs.SCHEMES, azure.AzureStorage: azure.SCHEMES}
 
 
 def storage_of(path: str) -> Storage:
@@ -25,7 +27,8 @@ def storage_of(path: str) -> Storage:
         return LocalStorage()
     if scheme in SCHEMES:
         return HdfsStorage(path)
-    if scheme in ("s3", "s3a", "s3n"):
-        return S3Storage(path)
-    msg = f"{path}: {scheme}:// is not supported; use a local path, hdfs:// or s3://"
+    for storage, schemes in _CLOUDS.items():
+        if scheme in schemes:
+            return storage(path)
+    msg = f"{path}: {scheme}:// is not supported; use a local path, hdfs://, s3://, gs:// or abfss://"
     raise UsageError(msg)

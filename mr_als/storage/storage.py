@@ -50,7 +50,7 @@ class Storage(Protocol):
         """Return the size in bytes, -1 if there is no such file."""
 
     def identify(self, path: str) -> list[int]:
-        """Return what changes when a file does, such as size and time of change; BadInputError if there is none."""
+        """Return what changes when a file does: size, time of change (elsewhere in ms), or more; BadInputError if there is none."""
 
     def remove(self, path: str) -> None:
         """Remove a file or a directory with all in it, if it is there."""

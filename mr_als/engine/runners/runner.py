@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 
 from mr_als.errors import UsageError
 from mr_als.options import TASK_MEMORY
+from mr_als.storage.clouds import azure, gcs
 from mr_als.storage.storage import scheme_of
 
-__all__ = ["RUNNERS", "Call", "Runner", "runner_of"]
+__all__ = ["RUNNERS", "Call", "Runner", "check_reach", "runner_of"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ class Runner:
         UsageError
             If not.
         """
+        if self.place:
+            check_reach(paths, f"-r {self.name}")
         if not master:
             return
         msg = f"--master {master} goes with -r spark, not with -r {self.name}"
@@ -149,6 +152,20 @@ class Runner:
     def parts(self, output: str) -> list[str]:
         """List the parts that a job wrote, in the order of their names."""
         return sorted(str(path) for path in Path(output).glob("part-*"))
+
+
+def check_reach(paths: Iterable[str], who: str) -> None:
+    """Check that tasks on a cluster reach the files at some paths.
+
+    Raises
+    ------
+    UsageError
+        If one is in a cloud of which only the engines of one machine know.
+    """
+    for path in paths:
+        if scheme_of(path) in (*azure.SCHEMES, *gcs.SCHEMES):
+            msg = f"{path}: {who} does not support {scheme_of(path)}://; use -r inline or -r local, or copy the files to HDFS or S3"
+            raise UsageError(msg)
 
 
 class Known(NamedTuple):

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mr_als.engine.runners.runner import Call, Runner
+from mr_als.engine.runners.runner import Call, Runner, check_reach
 from mr_als.engine.spark import jobs, session
 from mr_als.errors import JobFailedError, MRALSError, UsageError
 from mr_als.records.lines import LINES
@@ -64,6 +64,7 @@ class Spark(Runner):
         if session.is_local(master):
             return
         paths = list(paths)
+        check_reach(paths, f"-r spark on {master}")
         if any(scheme_of(path) in SCHEMES for path in paths) and is_secure(read_conf()):
             msg = (
                 f"Spark's tasks on {master} have no Kerberos ticket, for which the HDFS here asks; use -r hadoop, or -r spark "
