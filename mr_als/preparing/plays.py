@@ -8,27 +8,29 @@ The files that a training has open stay until it is done, however often more pla
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mr_als import __version__
 from mr_als.engine.engine import Data, Engine
 from mr_als.engine.runs import lock_of
 from mr_als.errors import BadInputError, BusyError, DamagedDataError, MRALSError, UsageError
 from mr_als.planning.sizes import Sizes, counted
 from mr_als.records.blocks import SIDES
-from mr_als.storage.ours import NUMBER, wrong_fields
+from mr_als.storage.ours import NUMBER, Kind, parsed
 from mr_als.storage.places import storage_of
 
-# of plays.json and the files that it names; version 0.1.0 named none
+# of plays.json and the files that it names
 FORMAT = 1
 # what readers rely on
-FIELDS = {"attempt": str, "n_users": int, "n_items": int, "pairs": int, "plays": NUMBER, "blocks": [int], "repeated": NUMBER}
-FIELDS |= {"options": {"salt": int, "duplicates": str}, "counts": {"lines": int}, "bad": {"counts": dict}, "lines": dict}
+_FIELDS: dict[str, Any] = {
+    "attempt": str, "n_users": int, "n_items": int, "pairs": int, "plays": NUMBER, "blocks": [int], "repeated": NUMBER,
+    "users": dict, "items": dict, "options": {"salt": int, "duplicates": str}, "counts": {"lines": int}, "bad": {"counts": dict},
+    "lines": dict,
+}  # fmt: skip
+_KIND = Kind(FORMAT, _FIELDS, "prepare the plays again", DamagedDataError, unnamed=True)
 
 
 @dataclass(frozen=True)
@@ -52,33 +54,25 @@ def read_plays(directory: str, engine: Engine = Engine()) -> Plays:
     DamagedDataError
         If it is none, or of another format, or a file is missing or has another size.
     """
-    found = storage_of(directory).read(os.path.join(directory, "plays.json"))
+    file = os.path.join(directory, "plays.json")
+    found = storage_of(directory).read(file)
     if found is None:
         msg = f"{directory}: no plays.json in it, so it is not a finished plays directory; make one with `mr-als prepare`"
         raise DamagedDataError(msg)
+    info = parsed(found, file, _KIND)
+    base = os.path.join(directory, info["attempt"])
     try:
-        info = json.loads(found)
-        if (form := info.get("format", FORMAT)) != FORMAT:
-            msg = (
-                f"{directory}/plays.json has format {form!r}, and mr_als {__version__} reads format {FORMAT}; use the version that "
-                "wrote it, or prepare the plays again"
-            )
-            raise DamagedDataError(msg)
-        if wrong := wrong_fields(info, FIELDS):
-            raise ValueError(", ".join(wrong[:3]))
-        base = os.path.join(directory, info["attempt"])
         users, items = (engine.load(info[side], base) for side in SIDES)
-        plays = Plays(users, items, info["n_users"], info["n_items"], info["pairs"], info["plays"], info)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        msg = f"{directory}/plays.json is damaged ({error!r}); prepare the plays again"
+        msg = f"{file} cannot be read ({error!r}): damaged, {_KIND.remedy}"
         raise DamagedDataError(msg) from None
     for data in (users, items):
         try:
             data.check_sizes()
         except DamagedDataError as error:
-            msg = f"{error}; prepare the plays again"
+            msg = f"{error}; {_KIND.remedy}"
             raise DamagedDataError(msg) from None
-    return plays
+    return Plays(users, items, info["n_users"], info["n_items"], info["pairs"], info["plays"], info)
 
 
 def sizes_of(plays: Plays, rank: int) -> Sizes:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from mr_als.engine.runs import crash_point
 from mr_als.errors import DamagedDataError, UsageError
 from mr_als.logs.meaning.columns import differ
 from mr_als.options import InputOptions, flag_of
-from mr_als.storage.ours import NUMBER, wrong_fields
+from mr_als.storage.ours import NUMBER, Kind, parsed
 from mr_als.storage.places import storage_of
 
 __all__ = [
@@ -32,22 +32,21 @@ __all__ = [
 ]
 
 FORMAT = 1
-# what readers rely on, of all and of each segment
-FIELDS: dict[str, Any] = {
-    "dropped": dict,
+# what readers rely on, of each segment or run and of all
+_SEGMENT: dict[str, Any] = {
+    "attempt": str, "n_users": int, "n_items": int, "pairs": int, "plays": NUMBER, "blocks": [int], "inputs": dict,
+    "users": dict, "items": dict, "bad": {"counts": dict}, "counts": {"lines": int}, "lines": dict, "others": dict,
+}  # fmt: skip
+_FIELDS: dict[str, Any] = {
     "options": {"salt": int, "duplicates": str, "user_blocks": str, "item_blocks": str}
     | {"min_user_plays": NUMBER, "min_item_plays": NUMBER},
+    "ratings": bool,
+    "blocks": [int, ...],
+    "each": [_SEGMENT, ...],
+    "runs": [_SEGMENT, ...],
+    "dropped": dict,
 }
-SEGMENT = {"attempt": str, "n_users": int, "n_items": int, "pairs": int, "plays": NUMBER, "blocks": [int], "inputs": dict}
-SEGMENT |= {
-    "users": dict,
-    "items": dict,
-    "bad": {"counts": dict},
-    "counts": {"lines": int},
-    "lines": dict,
-    "others": dict,
-}
-LISTS: dict[str, Any] = {"each": SEGMENT, "blocks": int}
+_KIND = Kind(FORMAT, _FIELDS, "prepare the logs again, into another directory", DamagedDataError)
 # what the sum is asked, not the segments
 THRESHOLDS = ("min_user_plays", "min_item_plays")
 BLOCKS = ("user_blocks", "item_blocks")
@@ -117,25 +116,8 @@ def read_segments(directory: str) -> Segments | None:
     path = os.path.join(directory, "segments.json")
     if (found := storage_of(directory).read(path)) is None:
         return None
-    try:
-        info = json.loads(found)
-        version = info.pop("format")
-        if version == FORMAT and (wrong := _wrong(info)):
-            raise ValueError(", ".join(wrong[:3]))
-        segments = Segments(**info) if version == FORMAT else None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        msg = f"{path} is damaged ({error!r}); prepare the logs again, into another directory"
-        raise DamagedDataError(msg) from None
-    if segments is None:
-        msg = f"{path} has format {version}, and this mr_als reads {FORMAT}; use the version that wrote it, or prepare again"
-        raise DamagedDataError(msg)
-    return segments
-
-
-def _wrong(info: dict[str, Any]) -> list[str]:
-    """List the fields that are of another kind than readers rely on; there may be no segments."""
-    lists = {name: [kind] for name, kind in LISTS.items() if info[name] != []}
-    return wrong_fields(info, {**FIELDS, **lists})
+    info = parsed(found, path, _KIND)
+    return Segments(**{one.name: info[one.name] for one in fields(Segments)})
 
 
 def write_segments(directory: str, segments: Segments, step: str) -> None:

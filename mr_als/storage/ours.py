@@ -18,15 +18,18 @@ class Kind(NamedTuple):
     """One of our files, as its readers know it.
 
     format : what this version writes and reads
-    fields : what readers rely on: name -> type, types, the fields of an object, or a list of one of these: one or more of it
+    fields : what readers rely on: name -> type, types, the fields of an object, or a list of one of these: one or more of it,
+        with `...` behind it none or more
     remedy : what to do where it cannot be read
     error : what is raised then
+    unnamed : whether version 0.1.0 wrote it without its format, which was 1
     """
 
     format: int
     fields: Mapping[str, Any]
     remedy: str
     error: type[MRALSError]
+    unnamed: bool = False
 
 
 def parsed(data: bytes, file: str, kind: Kind) -> dict[str, Any]:
@@ -42,6 +45,8 @@ def parsed(data: bytes, file: str, kind: Kind) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         msg = f"{file} cannot be read (no JSON: {error}): torn, or of another program; {kind.remedy}"
         raise kind.error(msg) from None
+    if kind.unnamed and isinstance(info, dict):
+        info = {"format": 1, **info}
     if not isinstance(info, dict) or "format" not in info:
         what = f"fields {', '.join(map(repr, list(info)[:3]))}" if isinstance(info, dict) else type(info).__name__
         msg = f"{file} cannot be read (no format in it, but {what}): of another program; {kind.remedy}"
@@ -64,6 +69,8 @@ def wrong_fields(found: Mapping[str, Any], fields: Mapping[str, Any], within: st
 
     >>> wrong_fields({"rank": "many", "history": [{}]}, {"rank": int, "seed": int, "history": [{"half": int}]})
     ["rank is 'many'", 'no seed', 'no history[0].half']
+    >>> wrong_fields({"each": [], "blocks": []}, {"each": [dict, ...], "blocks": [int]})
+    ['blocks is []']
     """
     wrong = []
     for name, kind in fields.items():
@@ -74,8 +81,8 @@ def wrong_fields(found: Mapping[str, Any], fields: Mapping[str, Any], within: st
 def _wrong(value: Any, kind: Any, name: str) -> list[str]:
     if isinstance(kind, Mapping) and isinstance(value, dict):
         return wrong_fields(value, kind, f"{name}.")
-    if isinstance(kind, list) and isinstance(value, list) and value:
+    if isinstance(kind, list) and isinstance(value, list) and (value or kind[-1] is ...):
         return [text for n, one in enumerate(value) for text in _wrong(one, kind[0], f"{name}[{n}]")]
-    if not isinstance(kind, (Mapping, list)) and isinstance(value, kind) and not isinstance(value, bool):
+    if not isinstance(kind, (Mapping, list)) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return []
     return [f"{name} is {value!r:.40}"]

@@ -73,7 +73,7 @@ def test_prepare_prints_its_totals_as_json(logs, tmp_path, capsys):
     ("damage", "text"),
     [
         (lambda plays: (plays / "plays.json").unlink(), "no plays.json"),
-        (lambda plays: (plays / "plays.json").write_text("{"), "plays.json is damaged"),
+        (lambda plays: (plays / "plays.json").write_text("{"), "plays.json cannot be read (no JSON"),
         (lambda plays: next(plays.glob("attempt-*/users.raw")).write_bytes(b"x"), "1 bytes where the manifest says"),
     ],
 )

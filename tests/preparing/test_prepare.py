@@ -355,7 +355,7 @@ def test_a_torn_plays_file_is_damaged_and_made_again(torn, log, tmp_path):
     prepare([path], str(directory), OPTIONS)
     (directory / "plays.json").write_bytes(torn)
 
-    with pytest.raises(DamagedDataError, match=r"plays\.json is damaged .*prepare the plays again"):
+    with pytest.raises(DamagedDataError, match=r"plays\.json cannot be read \(.*prepare the plays again"):
         read_plays(str(directory))
     assert prepare([path], str(directory), OPTIONS).plays > 0
 
@@ -367,7 +367,7 @@ def test_a_plays_file_that_lacks_a_field_is_damaged(missing, log, tmp_path):
     del info[missing]
     (tmp_path / "plays" / "plays.json").write_text(json.dumps(info))
 
-    with pytest.raises(DamagedDataError, match=f"damaged .*{missing}"):
+    with pytest.raises(DamagedDataError, match=rf"cannot be read \(no {missing}.*\): damaged"):
         read_plays(str(tmp_path / "plays"))
 
 
@@ -509,7 +509,7 @@ def test_a_plays_file_with_fields_of_other_kinds_is_damaged_and_made_again(field
 
     code, _, err = cli("train", "--plays", directory, "--model", tmp_path / "model", "-q")
     assert (code, len(err.splitlines())) == (1, 1)
-    assert "plays.json is damaged" in err
-    assert "prepare the plays again" in err
+    assert "plays.json cannot be read (" in err
+    assert ": damaged, prepare the plays again" in err
     # the same plays are given as they are: what is damaged is none
     assert prepare([path], str(directory), OPTIONS).plays > 0

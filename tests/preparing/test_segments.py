@@ -609,9 +609,15 @@ def test_an_unfinished_run_sees_what_was_added_but_not_that_some_were_added_up(l
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda place: (place / "segments.json").write_text('{"format": 1, "each'), "segments.json is damaged .* prepare the logs"),
-        (lambda place: (place / "segments.json").write_text('{"format": 2}'), "has format 2, and this mr_als reads 1"),
-        (lambda place: (place / "segments.json").write_text("[]"), "segments.json is damaged"),
+        (
+            lambda place: (place / "segments.json").write_text('{"format": 1, "each'),
+            "segments.json cannot be read .*torn.* prepare the logs",
+        ),
+        (
+            lambda place: (place / "segments.json").write_text('{"format": 2}'),
+            r"has format 2, and mr_als .* reads format 1; use the version",
+        ),
+        (lambda place: (place / "segments.json").write_text("[]"), r"segments.json cannot be read \(no format in it, but list"),
         (lambda place: next(place.glob("attempt-*/users.raw")).write_bytes(b"?"), "it held .*: prepare all logs again"),
         (lambda place: (place / "plays.json").write_text("{"), ""),
         (lambda place: (place / "plays.json").unlink(), ""),
@@ -678,4 +684,5 @@ def test_segments_with_fields_of_other_kinds_are_damaged(fields, tmp_path, cli):
         code, _, err = cli(*command, "--plays", tmp_path / "plays", "-q")
 
         assert (code, len(err.splitlines())) == (1, 1), command
-        assert "segments.json is damaged" in err
+        assert "segments.json cannot be read (" in err
+        assert ": damaged, prepare the logs again" in err
