@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import re
 import sys
+import threading
 import uuid
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from mr_als import engine, errors
 from mr_als.engine.mrjob_fixes import remove_scratch
 from mr_als.engine.runners.runner import Call, runner_of
 from mr_als.errors import JobFailedError, MRALSError
+
+# a program may train in several threads
+_loading = threading.RLock()
 
 
 def load_job(name: str) -> type[Any]:
@@ -28,6 +32,11 @@ def load_job(name: str) -> type[Any]:
     JobFailedError
         If the file is missing from the installation.
     """
+    with _loading:
+        return _load(name)
+
+
+def _load(name: str) -> type[Any]:
     qualified = f"mr_als_job_{name}"
     if qualified not in sys.modules:
         package = Path(engine.__file__).resolve().parents[1]
@@ -95,11 +104,12 @@ def _label(call: Call) -> str:
 
 
 class _Causes(logging.Handler):
-    """Keeps what mrjob logs, from a level on: the traceback of a failed task is in it."""
+    """Keeps what mrjob logs in this thread, from a level on: the traceback of a failed task is in it."""
 
     def __init__(self, level: int) -> None:
         super().__init__(level)
-        self.text = ""
+        self.text, self._thread = "", threading.get_ident()
+        self.addFilter(lambda record: record.thread == self._thread)
 
     def emit(self, record: logging.LogRecord) -> None:
         self.text = (self.text + record.getMessage() + "\n")[-(1 << 18) :]

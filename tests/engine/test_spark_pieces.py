@@ -20,10 +20,12 @@ import pytest
 from mr_als.api.fit import fit
 from mr_als.engine.launch import load_job
 from mr_als.engine.runners import spark
+from mr_als.engine.runners.runner import Call
 from mr_als.engine.spark import jobs, session
 from mr_als.engine.spark.shuffle import Frames, in_order, partition_of
 from mr_als.engine.spark.submit import main as submit
-from mr_als.engine.spark.tasks import Laid, Step
+from mr_als.engine.spark.tasks import Laid, Step, lacking
+from mr_als.engine.spark.turns import Turns
 from mr_als.errors import UsageError
 from mr_als.logs.logs import ByteRange, chunks
 from mr_als.records.lines import Reference
@@ -242,6 +244,105 @@ def test_executors_forget_plays_that_nobody_will_read_again(monkeypatch):
 
     assert forgotten == [0, 2, 1]
     assert kept == {}
+
+
+def test_executors_keep_plays_on_which_another_thread_trains(monkeypatch):
+    forgotten, started, over = [], threading.Event(), threading.Event()
+    kept = {("app", f"plays{n}", "users"): SimpleNamespace(unpersist=partial(forgotten.append, n)) for n in range(2)}
+    context, data = SimpleNamespace(applicationId="app"), [SimpleNamespace(directory=f"plays{n}", kind="users") for n in range(2)]
+    monkeypatch.setattr(jobs, "_laid", kept)
+    monkeypatch.setattr(jobs, "_users", {})
+
+    def train():
+        jobs.use(context, data[0])
+        started.set()
+        over.wait(60)
+
+    other = threading.Thread(target=train)
+    other.start()
+    assert started.wait(60)
+    jobs.use(context, data[1])
+    jobs.let_go()
+    assert forgotten == [1]
+    over.set()
+    other.join()
+    jobs.let_go()
+
+    assert forgotten == [1, 0]
+
+
+def test_who_needs_another_session_waits_until_nobody_uses_the_one_that_is_there():
+    turns, there, seen = Turns(), ["none"], []
+    inside, leave = threading.Event(), threading.Event()
+
+    def using(wanted, act):
+        with turns.using(lambda: there[0] == wanted, lambda: there.__setitem__(0, wanted)):
+            act()
+            seen.append((wanted, there[0]))
+
+    first = threading.Thread(target=using, args=("a", lambda: inside.set() or leave.wait(60)))
+    first.start()
+    assert inside.wait(60)
+    using("a", lambda: None)
+    waiting = threading.Thread(target=using, args=("b", lambda: None))
+    waiting.start()
+    waiting.join(0.2)
+    assert there == ["a"]
+    leave.set()
+    waiting.join(60)
+    first.join(60)
+
+    assert seen == [("a", "a"), ("a", "a"), ("b", "b")] or seen == [("a", "a"), ("b", "b"), ("a", "b")]
+
+
+def lent(**others):
+    conf = SimpleNamespace(getAll=lambda: [("spark.executorEnv.GIVEN", "1")])
+    known = {"master": "yarn", "pythonExec": "python3.11", "environment": {"SET": "2"}, "getConf": lambda: conf}
+    return SimpleNamespace(**known | others)
+
+
+def asked(**others):
+    return session.Wanted("", (), (), "", ())._replace(**others)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (asked(environment=(("GIVEN", "2"),)), "cmdenv GIVEN: 2, of mrjob's configuration, has no effect"),
+        (asked(environment=(("SET", "2"), ("OTHER", "x"))), "cmdenv OTHER: x, of mrjob's configuration, has no effect"),
+        (asked(python="venv/bin/python"), "python_bin: venv/bin/python, of mrjob's configuration, has no effect"),
+        (asked(properties=(("spark.x", "1"),)), "-D spark.x=1 has no effect"),
+    ],
+)
+def test_what_a_session_of_the_program_cannot_give_is_refused(wanted, said):
+    with pytest.raises(UsageError, match=f"has a Spark session already, on yarn, in which {said}; leave it out, or give it where"):
+        session._check_lent(lent(), wanted)
+
+
+def test_what_a_session_of_the_program_gives_already_may_be_asked_for(monkeypatch):
+    sent = []
+    context = lent(applicationId="theirs", addPyFile=sent.append, defaultParallelism=1)
+    monkeypatch.setattr(session, "_lent", lambda: context)
+    monkeypatch.setattr(session, "_zip", lambda: "package.zip")
+    monkeypatch.setattr(session, "_check_workers", lambda context, needed: sent.append(sorted(needed)))
+    wanted = asked(environment=(("GIVEN", "1"), ("SET", "2")), python="python3.11", files=("mine.py",))
+
+    for needed in (session.NEEDED, session.NEEDED, (*session.NEEDED, "s3fs")):
+        assert session.session(wanted, needed=needed) is context
+
+    assert sorted(sent[:2]) == ["mine.py", "package.zip"]
+    assert sent[2:] == [["mrjob", "numpy"], ["s3fs"]]
+
+
+def test_workers_are_asked_for_what_reads_the_storage_of_the_job():
+    calls = [Call("mr_solve", [f"{place}/part-0"], f"{place}/out") for place in ("s3a://b", "hdfs:///b")]
+
+    assert [spark._needed(call, there) for call in calls for there in (True, False)] == [
+        ["numpy", "mrjob", "s3fs"],
+        *[["numpy", "mrjob"]] * 3,
+    ]
+    assert next(what for _, what in lacking(["numpy", "no_such_module"], ())).endswith("lacks no_such_module")
+    assert list(lacking(["numpy", "mrjob"], ())) == []
 
 
 def test_logs_are_cut_into_a_range_a_core_and_compressed_ones_are_whole():

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from mr_als.cli import main
 from mr_als.engine.spark import session
-from tests.toy import options, run, toy_lines, write
+from tests.toy import generation_bytes, options, run, toy_lines, write
 
 pytestmark = pytest.mark.spark
 
@@ -103,6 +104,28 @@ def test_workers_whose_python_lacks_a_package_are_told_at_the_start(logs, tmp_pa
     assert re.search(
         r"\nmr-als: a worker on \S+ cannot run a task: .* lacks numpy and mrjob; set PYSPARK_PYTHON to one", done.stderr
     )
+
+
+def test_trainings_in_threads_of_one_program_end_with_the_bytes_of_each_alone(tmp_path):
+    """Two use one session at the same time, and the third, which asks for another, waits for its turn."""
+    masters = ("local[2]", "local[2]", "local[1]")
+    logs = [write(tmp_path / f"{n}.tsv", toy_lines()[n:]) for n in range(3)]
+    said = []
+    for n, log in enumerate(logs):
+        assert main(["train", log, "--model", str(tmp_path / f"alone-{n}"), *PLAN]) == 0
+
+    def one(n):
+        said.append(main(["train", logs[n], "--model", str(tmp_path / f"m-{n}"), *PLAN, "-r", "spark", "--master", masters[n]]))
+
+    threads = [threading.Thread(target=one, args=(n,)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert said == [0, 0, 0]
+    for n in range(3):
+        assert generation_bytes(tmp_path / f"m-{n}") == generation_bytes(tmp_path / f"alone-{n}")
 
 
 def test_ctrl_c_ends_spark_too_and_says_nothing_of_java(logs, tmp_path):

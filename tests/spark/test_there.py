@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,3 +63,19 @@ def test_a_core_has_one_python_worker(logs, tmp_path):
     train([logs], str(tmp_path / "m"), options("shuffle", iterations=1, blocks=4), engine=THERE)
 
     assert 1 <= len(workers()) <= 2
+
+
+def test_trainings_in_threads_keep_their_plays_in_the_executors(logs, tmp_path):
+    """Each reads its own; what one lays out does not push out what the other needs."""
+    session.stop()
+    chosen, others = options("shuffle", iterations=2), write(tmp_path / "others.tsv", toy_lines()[5:])
+    for name, log in (("a", logs), ("b", others)):
+        run([log], tmp_path / f"inline-{name}", chosen)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(
+            pool.map(lambda given: train([given[1]], str(tmp_path / given[0]), chosen, engine=THERE), (("a", logs), ("b", others)))
+        )
+
+    for name in ("a", "b"):
+        assert arrays_of(str(tmp_path / name)) == arrays_of(str(tmp_path / f"inline-{name}"))

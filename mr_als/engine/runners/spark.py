@@ -15,6 +15,7 @@ from mr_als.engine.runners.runner import Call, Runner, check_reach
 from mr_als.engine.spark import jobs, session
 from mr_als.errors import JobFailedError, MRALSError, UsageError
 from mr_als.records.lines import LINES
+from mr_als.storage import s3
 from mr_als.storage.hadoop_client import is_secure
 from mr_als.storage.hadoop_conf import read_conf
 from mr_als.storage.places import scheme_of
@@ -96,8 +97,9 @@ class Spark(Runner):
             If a task failed; its traceback is logged.
         """
         try:
-            context = session.session(session.wanted(call.given), call.task_memory)
-            return jobs.run_step(context, call, job_class, there=f"--input={LINES}" in call.arguments)
+            there = f"--input={LINES}" in call.arguments
+            with session.in_session(session.wanted(call.given), call.task_memory, _needed(call, there)) as context:
+                return jobs.run_step(context, call, job_class, there=there)
         except MRALSError:
             raise
         except Exception as error:
@@ -112,6 +114,12 @@ class Spark(Runner):
     def let_go(self) -> None:
         """Take the plays out of the executors."""
         jobs.let_go()
+
+
+def _needed(call: Call, there: bool) -> list[str]:
+    """List the modules that the tasks of a job import: to read and write S3 themselves, one more."""
+    in_s3 = there and any(scheme_of(path) in s3.SCHEMES for path in (*call.inputs, call.output))
+    return [*session.NEEDED, *["s3fs"] * in_s3]
 
 
 def _is_shared(kind: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,9 @@ HANDED = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION")
 
 # blocks that stay in the executors of a session, by the directory and the kind of their parts
 _laid: dict[tuple[str, str, str], Any] = {}
+# the threads that train on them
+_users: dict[tuple[str, str, str], set[threading.Thread]] = {}
+_changing = threading.RLock()
 
 
 def run_step(context: Any, call: Call, job_class: type[Any], *, there: bool) -> list[str]:
@@ -46,6 +50,8 @@ def run_step(context: Any, call: Call, job_class: type[Any], *, there: bool) -> 
         context.setJobGroup(group, f"mr-als {call.name}", interruptOnCancel=True)
         return sorted(build(context, call, job_class, with_reducer=with_reducer).collect())
 
+    if there and _lasts(job_class, call):
+        use(context, call.data[0])
     storage_of(call.output).make_directory(call.output)
     parts = keep(call.output, aside(run, lambda: context.cancelJobGroup(group)))
     if there:
@@ -86,7 +92,7 @@ def build_there(context: Any, call: Call, job_class: type[Any], *, with_reducer:
         rdd = context.parallelize(ranges, len(ranges)).mapPartitions(step.read_lines)
         return _reduced(rdd, step, call)
     first, *others = call.data
-    if not (job_class.LASTING and isinstance(first, Parts)):
+    if not _lasts(job_class, call):
         rdd = context.parallelize(call.inputs, len(call.inputs)).mapPartitions(Files(surroundings).read)
         return _reduced(rdd, step, call) if with_reducer else rdd.mapPartitionsWithIndex(step.map_to_part)
     blocks = laid(context, first, surroundings, call.task_memory)
@@ -107,24 +113,45 @@ def _reduced(pairs: Any, step: Step, call: Call) -> Any:
     )
 
 
+def _lasts(job_class: type[Any], call: Call) -> bool:
+    """Say whether the first input of a job stays in the executors."""
+    return bool(job_class.LASTING) and isinstance(call.data[0], Parts)
+
+
+def use(context: Any, data: Parts) -> None:
+    """Note that this thread trains on some blocks, and no longer on those of another directory."""
+    name = (context.applicationId, data.directory, data.kind)
+    with _changing:
+        let_go(*name[:2])
+        _users.setdefault(name, set()).add(threading.current_thread())
+
+
 def laid(context: Any, data: Parts, surroundings: tuple[tuple[str, str], ...], task_memory: int) -> Any:
     """Return the blocks of parts where they stay: each in a partition of its number, read when they are first asked for."""
     from pyspark import StorageLevel
 
     name = (context.applicationId, data.directory, data.kind)
-    if name not in _laid:
-        let_go(*name[:2])
-        paths = data.write_input("", 0)
-        read = context.parallelize(paths, len(paths)).mapPartitions(Files(surroundings, data.kind).read_laid)
-        _laid[name] = dealt(read, len(data.entries), task_memory).persist(StorageLevel.MEMORY_AND_DISK)
-    return _laid[name]
+    with _changing:
+        if name not in _laid:
+            paths = data.write_input("", 0)
+            read = context.parallelize(paths, len(paths)).mapPartitions(Files(surroundings, data.kind).read_laid)
+            _laid[name] = dealt(read, len(data.entries), task_memory).persist(StorageLevel.MEMORY_AND_DISK)
+        return _laid[name]
 
 
 def let_go(*kept: str) -> None:
-    """Let executors forget the blocks that were laid out, but for those of the application and the directory that are named."""
-    for name in [name for name in _laid if name[:2] != kept]:
-        with contextlib.suppress(Exception):  # those of a session that is over went with it
-            _laid.pop(name).unpersist()
+    """Let executors forget the blocks that were laid out, but for those of the application and the directory that are named.
+
+    What another thread trains on stays.
+    """
+    with _changing:
+        for name in [name for name in _laid if name[:2] != kept]:
+            users = _users.setdefault(name, set())
+            users -= {user for user in users if user is threading.current_thread() or not user.is_alive()}
+            if not users:
+                del _users[name]
+                with contextlib.suppress(Exception):  # those of a session that is over went with it
+                    _laid.pop(name).unpersist()
 
 
 def ranges_of(paths: Sequence[str], cores: int, known: Mapping[str, int]) -> list[bytes]:

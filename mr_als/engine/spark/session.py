@@ -16,9 +16,11 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from functools import cache, lru_cache
+from contextlib import contextmanager
+from functools import cache, lru_cache, partial
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -28,16 +30,19 @@ import mr_als
 from mr_als.engine.mrjob_fixes import load_runner
 from mr_als.engine.spark.submit import write_package
 from mr_als.engine.spark.tasks import lacking
+from mr_als.engine.spark.turns import Turns
 from mr_als.errors import JobFailedError, UsageError
 from mr_als.options import TASK_MEMORY
 
 from mrjob.job import MRJob  # isort: skip  (after mrjob_fixes)
 
-__all__ = ["Wanted", "is_local", "master_of", "session", "stop", "wanted"]
+__all__ = ["Wanted", "in_session", "is_local", "master_of", "session", "stop", "wanted"]
 
 LOCAL = "local[*]"
 # workers that are looked at before anything runs
 MOST_LOOKED_AT = 64
+# what every task imports
+NEEDED = ("numpy", "mrjob")
 ENVIRONMENT = "set PYSPARK_PYTHON to one with mr_als' requirements that is there on every node (docs/engines.md)"
 # megabytes of a JVM beside its heap
 JVM_OVERHEAD = 384
@@ -87,8 +92,9 @@ class Made(NamedTuple):
 _SILENT = logging.NullHandler()
 
 _made: Made | None = None
-# ids of the applications whose workers have the package
-_shipped: set[str] = set()
+# by id of an application: what its workers have been sent, and what they have been asked for
+_shipped: defaultdict[str, set[str]] = defaultdict(set)
+_turns = Turns()
 
 
 def master_of(given: Sequence[str]) -> str:
@@ -132,8 +138,23 @@ def _wanted(given: tuple[str, ...], changed: tuple[int, ...]) -> Wanted:
     return Wanted(options["spark_master"] or master, properties, environment, python, tuple(options["py_files"] or ()))
 
 
-def session(asked: Wanted, task_memory: int = TASK_MEMORY) -> Any:
+@contextmanager
+def in_session(asked: Wanted, task_memory: int = TASK_MEMORY, needed: Iterable[str] = NEEDED) -> Iterator[Any]:
+    """Yield the SparkContext for a job; while other threads run jobs in one that does not serve, wait until they are done."""
+    with _turns.using(lambda: _serves(asked, task_memory), lambda: session(asked, task_memory, needed)) as context:
+        yield context
+
+
+def _serves(asked: Wanted, task_memory: int) -> bool:
+    return _lent() is not None or _made is None or _made.serves(asked, task_memory)
+
+
+def session(asked: Wanted, task_memory: int = TASK_MEMORY, needed: Iterable[str] = NEEDED) -> Any:
     """Return the SparkContext for a job: that of the program, that of the last job, or a new one.
+
+    Parameters
+    ----------
+    needed : modules that its tasks import
 
     Raises
     ------
@@ -144,7 +165,7 @@ def session(asked: Wanted, task_memory: int = TASK_MEMORY) -> Any:
     """
     if (context := _lent()) is not None:
         _check_lent(context, asked)
-        _ship(context)
+        _ship(context, needed, asked.files)
         return context
     if _made is not None and not _made.serves(asked, task_memory):
         stop()
@@ -153,7 +174,7 @@ def session(asked: Wanted, task_memory: int = TASK_MEMORY) -> Any:
         aside(lambda: _make(asked, task_memory))
     assert _made is not None
     if not is_local(_made.context.master):
-        _ship(_made.context)
+        _ship(_made.context, needed)
     return _made.context
 
 
@@ -215,6 +236,10 @@ def _check_lent(context: Any, asked: Wanted) -> None:
     has = dict(context.getConf().getAll())
     others = [f"-D {name}={value}" for name, value in asked.properties if has.get(name) != value]
     others += [f"--master {asked.master}"] if asked.master not in ("", context.master) else []
+    given = {**{name: has.get(f"spark.executorEnv.{name}") for name, _ in asked.environment}, **context.environment}
+    others += [f"cmdenv {name}: {value}, of mrjob's configuration," for name, value in asked.environment if given[name] != value]
+    if asked.python not in ("", context.pythonExec):
+        others += [f"python_bin: {asked.python}, of mrjob's configuration,"]
     if others:
         msg = (
             f"this program has a Spark session already, on {context.master}, in which {others[0]} has no effect; "
@@ -258,16 +283,19 @@ def _make(asked: Wanted, task_memory: int) -> None:
         context.addPyFile(path)
 
 
-def _ship(context: Any) -> None:
-    """Send the package to the workers of a session, once, and see that they can run a task."""
-    if context.applicationId not in _shipped:
-        context.addPyFile(_zip())
-        aside(lambda: _check_workers(context))
-        _shipped.add(context.applicationId)
+def _ship(context: Any, needed: Iterable[str], files: Iterable[str] = ()) -> None:
+    """Send the package and the user's files to the workers of a session, once, and see that they can run a task."""
+    has = _shipped[context.applicationId]
+    for path in {_zip(), *files} - has:
+        context.addPyFile(path)
+        has.add(path)
+    if new := {*needed} - has:
+        aside(lambda: _check_workers(context, new))
+        has |= new
 
 
-def _check_workers(context: Any) -> None:
-    """Look at the workers that are there before anything runs.
+def _check_workers(context: Any, needed: Iterable[str]) -> None:
+    """Look at the workers that are there before anything runs, for modules that they need.
 
     Raises
     ------
@@ -276,7 +304,7 @@ def _check_workers(context: Any) -> None:
     """
     number = min(context.defaultParallelism, MOST_LOOKED_AT)
     try:
-        found = context.parallelize(range(number), number).mapPartitions(lacking).collect()
+        found = context.parallelize(range(number), number).mapPartitions(partial(lacking, sorted(needed, reverse=True))).collect()
     except Exception as error:
         if not (said := told(str(error))):
             raise
@@ -296,7 +324,7 @@ def told(log: str) -> str:
         )
     if found := re.search(r"different version (?:than that in driver )?[^\n]*|PYTHON_VERSION_MISMATCH[^\n]*", log):
         return f"a worker's Python is not that of the driver ({found[0].strip()}); {ENVIRONMENT}"
-    if found := re.search(r"No module named '?(numpy|mrjob)|Cannot run program \"([^\"]*)\"", log):
+    if found := re.search(r"No module named '?(numpy|mrjob|s3fs)|Cannot run program \"([^\"]*)\"", log):
         lacks = f"lacks {found[1]}" if found[1] else f"is missing: there is no {found[2]}"
         return f"a worker's Python {lacks}; {ENVIRONMENT}"
     return ""

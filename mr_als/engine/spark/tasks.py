@@ -195,9 +195,9 @@ def here(path: str, kept: frozenset[str]) -> str:
     return copy
 
 
-def lacking(_: Iterable[Any]) -> Iterator[tuple[str, str]]:
-    """Return the host of a worker and what it lacks to run a task; nothing if it can."""
-    needed = [name for name in ("numpy", "mrjob") if find_spec(name) is None]
+def lacking(modules: Iterable[str], _: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    """Return the host of a worker and what it lacks to run a task, of the modules that this needs; nothing if it can."""
+    needed = [name for name in modules if find_spec(name) is None]
     if sys.version_info < (3, 10):  # noqa: UP036  (a node's may be another one than that of the driver)
         needed.append("Python 3.10 or newer")
     if needed:
