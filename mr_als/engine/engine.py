@@ -96,13 +96,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Engine:
-    """Where the jobs run, in which form they get their records, and in how many tasks."""
+    """Where the jobs run, in which form they get their records, and in how many tasks.
+
+    lasting : whether what they wrote on this machine is to be there after a power cut
+    """
 
     runner: str = "inline"
     form: str = REFERENCES
     tasks: int = 1
     mrjob_arguments: tuple[str, ...] = ()
     owner: str = ""
+    lasting: bool = True
 
     @classmethod
     def of(cls, runner: str, mrjob_arguments: Sequence[str], paths: Sequence[str] = ()) -> Engine:
@@ -218,7 +222,7 @@ class Engine:
             if not self.on_cluster:  # Hadoop and Spark have written it
                 storage_of(output).create(os.path.join(output, SUCCESS), b"")
             return keep(output, parts, job.kinds, job.written)
-        laid = lay_down(parts, directory, job.kinds, job.written)
+        laid = lay_down(parts, directory, job.kinds, job.written, lasting=self.lasting)
         shards = storage_of(directory).sizes(os.path.join(directory, SHARDS)).values()
         kept = sum(len(record.payload) for record in laid.reports) + sum(data.n_bytes for data in laid.data.values())
         laid = laid._replace(shuffled=sum(shards) - kept)
@@ -254,11 +258,14 @@ class Engine:
         return Parts.from_json(manifest, directory) if "parts" in manifest else Dataset.from_json(manifest, directory, self.form)
 
 
-def lay_down(parts: Sequence[str], directory: str, kinds: Sequence[str], written: Callable[[Record], Written | None]) -> Output:
+def lay_down(
+    parts: Sequence[str], directory: str, kinds: Sequence[str], written: Callable[[Record], Written | None], *, lasting: bool = True
+) -> Output:
     """Lay the records of each kind down in a raw file, and check them against the reports."""
     reports = []
     with contextlib.ExitStack() as files:
-        writers = {kind: files.enter_context(Writer(kind, os.path.join(directory, f"{kind}.raw"))) for kind in kinds}
+        paths = {kind: os.path.join(directory, f"{kind}.raw") for kind in kinds}
+        writers = {kind: files.enter_context(Writer(kind, path, lasting=lasting)) for kind, path in paths.items()}
         for record in read_parts(parts, REFERENCES):
             if record.kind in writers:
                 writers[record.kind].add(record.block, record.payload, record.crc)

@@ -97,7 +97,8 @@ class Arrays(Source):
         def lay_down(blocks: list[int]) -> dict[str, Any]:
             clean(directory)
             attempt, base = new_attempt(directory)
-            return {**laid_down(found, base, blocks, options, lasting=self._lasting), "attempt": attempt, "blocks": blocks}
+            lasting = self._lasting and engine.lasting
+            return {**laid_down(found, base, blocks, options, lasting=lasting), "attempt": attempt, "blocks": blocks}
 
         first = first_choice(found, plan.task_memory)
         info = lay_down([*given_or((first, first), options)])
