@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mr_als.api.keywords import FIT, documented, training_of
@@ -84,6 +85,8 @@ def fit(
     chosen, rules = training_of(options, ("plays", "path", "runner", "callback", "progress"))
     source = source_of(plays, lasting=path is not None)
     engine = engine_on(runner, source, tempfile.gettempdir() if path is None else os.fspath(path))
+    # nobody goes on with a run in a temporary directory
+    engine = replace(engine, lasting=path is not None)
     directory = os.fspath(path) if path is not None else tempfile.mkdtemp(prefix="mr-als-model-")
     said = reporting(progress, callback)
     try:

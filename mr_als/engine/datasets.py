@@ -208,18 +208,24 @@ class Writer:
         return Dataset.of(self.kind, self.path, self.form, self._entries)
 
 
-def lay(kind: str, directory: str, records: Sequence[Record]) -> Dataset:
-    """Lay checked records down in a raw file of a directory: where one task has written them all, its file becomes that."""
+def lay(kind: str, directory: str, records: Sequence[Record], *, lasting: bool = True) -> Dataset:
+    """Lay checked records down in a raw file of a directory: where one task has written them all, its file becomes that.
+
+    Parameters
+    ----------
+    lasting : whether the file is to be there after a power cut
+    """
     path = os.path.join(directory, f"{kind}.raw")
     places = [record.place for record in records if record.place is not None]
     shard = _shard_of(places, os.path.join(os.path.abspath(directory), SHARDS))
     if not shard or len(places) != len(records):
-        with Writer(kind, path) as writer:
+        with Writer(kind, path, lasting=lasting) as writer:
             for record in records:
                 writer.add(record.block, record.payload, record.crc)
             return writer.close()
-    with open(shard, "rb") as file:
-        os.fsync(file.fileno())
+    if lasting:
+        with open(shard, "rb") as file:
+            os.fsync(file.fileno())
     os.rename(shard, path)
     found = zip(records, places, strict=True)
     return Dataset.of(kind, path, REFERENCES, (Entry(record.block, *place[:3]) for record, place in found))

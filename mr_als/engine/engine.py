@@ -96,13 +96,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Engine:
-    """Where the jobs run, in which form they get their records, and in how many tasks."""
+    """Where the jobs run, in which form they get their records, and in how many tasks.
+
+    lasting : whether what they wrote on this machine is to be there after a power cut
+    """
 
     runner: str = "inline"
     form: str = REFERENCES
     tasks: int = 1
     mrjob_arguments: tuple[str, ...] = ()
     owner: str = ""
+    lasting: bool = True
 
     @classmethod
     def of(cls, runner: str, mrjob_arguments: Sequence[str], paths: Sequence[str] = ()) -> Engine:
@@ -220,7 +224,7 @@ class Engine:
                 storage_of(output).create(os.path.join(output, SUCCESS), b"")
             return keep(output, parts, job.kinds, job.written)
         shards = sum(storage_of(directory).sizes(os.path.join(directory, SHARDS)).values())
-        laid = lay_down(parts, directory, job.kinds, job.written)
+        laid = lay_down(parts, directory, job.kinds, job.written, lasting=self.lasting)
         kept = sum(len(record.payload) for record in laid.reports) + sum(data.n_bytes for data in laid.data.values())
         laid = laid._replace(shuffled=shards - kept)
         for name in ("output", SHARDS, FETCHED):
@@ -255,13 +259,15 @@ class Engine:
         return Parts.from_json(manifest, directory) if "parts" in manifest else Dataset.from_json(manifest, directory, self.form)
 
 
-def lay_down(parts: Sequence[str], directory: str, kinds: Sequence[str], written: Callable[[Record], Written | None]) -> Output:
+def lay_down(
+    parts: Sequence[str], directory: str, kinds: Sequence[str], written: Callable[[Record], Written | None], *, lasting: bool = True
+) -> Output:
     """Lay the records of each kind down in a raw file, and check them against the reports."""
     reports: list[Record] = []
     records: dict[str, list[Record]] = {kind: [] for kind in kinds}
     for record in read_parts(parts, REFERENCES):
         records.get(record.kind, reports).append(record)
-    data = {kind: lay(kind, directory, records[kind]) for kind in kinds}
+    data = {kind: lay(kind, directory, records[kind], lasting=lasting) for kind in kinds}
     found = [Written(kind, e.block, e.length, e.crc) for kind in kinds for e in data[kind].entries]
     reported = [block for record in reports if (block := written(record)) is not None]
     if differing := set(found) ^ set(reported):

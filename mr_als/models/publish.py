@@ -37,8 +37,10 @@ from mr_als.storage.local import LocalStorage
 from mr_als.storage.mirror import mirror_of, push
 from mr_als.storage.places import scheme_of, storage_of
 
-# ids that are Python objects at a time
+# ids that are written at a time
 NAMES = 1 << 16
+# rows that are converted at a time, to be in the cache when they are written
+TOGETHER = 1 << 15
 
 
 class ArrayFile:
@@ -57,7 +59,8 @@ class ArrayFile:
 
     def add(self, rows: npt.NDArray[Any]) -> None:
         """Append rows."""
-        self._file.write(np.ascontiguousarray(rows, self._dtype).tobytes())
+        for part in pieces(len(rows), TOGETHER):
+            self._file.write(np.ascontiguousarray(rows[part], self._dtype).data)
         self.n += len(rows)
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -174,11 +177,10 @@ def _write_side(
             out("factors", "<f4", solved.factors.shape[1]).add(solved.factors)
             out("hashes", "<u8").add(solved.hashes)
             for part in pieces(len(rows), NAMES):
-                names = [name + b"\n" for name in block.ids.take(rows[part]).to_list()]
-                ids.write(b"".join(names))
-                ends = at + np.cumsum([len(name) for name in names], dtype=np.int64)
-                out("ids_start", "<i8").add(ends)
-                at = int(ends[-1])
+                text, ends = block.ids.take(rows[part]).lines()
+                ids.write(text.data)
+                out("ids_start", "<i8").add(at + ends)
+                at += len(text)
             if item_hashes is not None:
                 if "plays_start" not in files:
                     out("plays_start", "<i8").add(np.zeros(1))

@@ -20,7 +20,7 @@ from mr_als.maths.array import Array
 from mr_als.options import TASK_MEMORY
 from mr_als.plays.grouping import Side, in_hash_order, merge_sides
 from mr_als.plays.table import IdTable, ids_at
-from mr_als.records.blocks import STRENGTH_UNIT, pack, unpack
+from mr_als.records.blocks import STRENGTH_UNIT, Packed, unpack
 from mr_als.records.ids import Ids, block_of
 from mr_als.records.spill import Buffer
 
@@ -49,8 +49,12 @@ class DatedBlock(NamedTuple):
 
     def pack(self) -> bytes:
         """Encode as a packed buffer."""
+        return b"".join(self.packed().parts)
+
+    def packed(self) -> Packed:
+        """Encode likewise, in parts."""
         sides = [array for side in (self.users, self.items) for array in (side.hashes, side.ids.lengths, side.ids.words)]
-        return pack([*sides, self.user.astype("<u4"), self.item.astype("<u4"), self.mark, self.units])
+        return Packed.of([*sides, self.user.astype("<u4"), self.item.astype("<u4"), self.mark, self.units])
 
     @classmethod
     def unpack(cls, buffer: Buffer, *, checked: bool = False) -> DatedBlock:

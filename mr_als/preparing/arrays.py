@@ -45,16 +45,17 @@ class Arrays(Source):
     def __init__(self, plays: Any, *, lasting: bool = True) -> None:
         self._plays, self._lasting = plays, lasting
         self._collected: tuple[tuple[InputOptions, bool], Collected] | None = None
+        self._checksums: list[int] | None = None
 
     def __str__(self) -> str:
         return "plays"
 
     def fingerprint(self, options: InputOptions, *, ratings: bool = False) -> dict[str, Any]:
         """Identify them by their content."""
-        kind, found = type(self._plays).__name__, self.collect(options, ratings=ratings).tables if self._lasting else []
-        blocks = (block.pack() for table in found for _, block in table.blocks("users", 1))
-        # a packed buffer begins with a checksum
-        return {kind: [int.from_bytes(buffer[4:8], "little") for buffer in blocks]}
+        found = self.collect(options, ratings=ratings).tables if self._lasting else []
+        if self._checksums is None:
+            self._checksums = [block.packed().inner for table in found for _, block in table.blocks("users", 1)]
+        return {type(self._plays).__name__: self._checksums}
 
     def collect(self, options: InputOptions, task_memory: int = TASK_MEMORY, *, ratings: bool = False) -> Collected:
         """Read all plays, once for the same options: some can be read only once.
@@ -69,7 +70,7 @@ class Arrays(Source):
                 found = collect_matrix(self._plays, options)
             else:
                 found = collect_batches(batches_of(self._plays, options, ratings=ratings), options, task_memory)
-            self._collected = (options, ratings), found
+            self._collected, self._checksums = ((options, ratings), found), None
         return self._collected[1]
 
     def prepare(
@@ -97,7 +98,8 @@ class Arrays(Source):
         def lay_down(blocks: list[int]) -> dict[str, Any]:
             clean(directory)
             attempt, base = new_attempt(directory)
-            return {**laid_down(found, base, blocks, options, lasting=self._lasting), "attempt": attempt, "blocks": blocks}
+            lasting = self._lasting and engine.lasting
+            return {**laid_down(found, base, blocks, options, lasting=lasting), "attempt": attempt, "blocks": blocks}
 
         first = first_choice(found, plan.task_memory)
         info = lay_down([*given_or((first, first), options)])

@@ -98,6 +98,19 @@ class Ids(NamedTuple):
             equal[group] = (one == other).all(axis=1)
         return equal
 
+    def lines(self) -> tuple[Array, Array]:
+        """Write each id on a line of its own: the text, uint8 (bytes,), and where each line ends in it, int64 (n,).
+
+        >>> text, ends = Ids.of([b"alice", b"bob"]).lines()
+        >>> bytes(text).split(), ends
+        ([b'alice', b'bob'], array([ 6, 10]))
+        """
+        lengths, begin = self.lengths.astype(np.int64), 8 * self.starts[:-1]
+        ends = np.cumsum(lengths + 1)
+        text = np.full(int((lengths + 1).sum()), ord("\n"), np.uint8)
+        text[ragged(ends - 1 - lengths, ends - 1)] = self.words.view(np.uint8)[ragged(begin, begin + lengths)]
+        return text, ends
+
     def to_list(self) -> list[bytes]:
         """List the ids as byte strings."""
         text = self.words.astype("<u8", copy=False).tobytes()

@@ -36,6 +36,14 @@ def test_whole_numbers_are_their_decimal_digits(numbers):
     assert np.array_equal(ids.words, Ids.of(b"%d" % number for number in numbers).words)
 
 
+@given(st.lists(NAMES))
+def test_each_id_is_a_line_of_its_own(names):
+    text, ends = Ids.of(names).lines()
+
+    assert bytes(text) == b"".join(name + b"\n" for name in names)
+    assert ends.tolist() == np.cumsum([len(name) + 1 for name in names]).tolist()
+
+
 @given(st.lists(NAMES, min_size=1), st.data())
 def test_take_gives_the_ids_at_the_rows_in_their_order(names, data):
     rows = data.draw(st.lists(st.integers(0, len(names) - 1)))
