@@ -45,7 +45,15 @@ def join(plays: PlaysBlock, positions: Array | None, found: Array, zeros: bool =
     if not keep.all():
         indices, strengths = indices[keep], strengths[keep]
         indptr = np.concatenate([[0], np.cumsum(sum_rows(keep, indptr, np.int64))])
-    return Observed(indptr, indices if positions is None else positions[indices], strengths)
+    return Observed(indptr, indices if positions is None else _renamed(indices, positions), strengths)
+
+
+def _renamed(indices: Array, positions: Array) -> Array:
+    """Look up the positions at indices; no look is needed where a block has all columns there are, as one of many rows does."""
+    if np.array_equal(positions, np.arange(len(positions))):
+        return indices.astype(positions.dtype, copy=False)
+    renamed: Array = positions[indices]
+    return renamed
 
 
 class Scratch:

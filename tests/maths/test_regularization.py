@@ -24,6 +24,7 @@ from mr_als.maths.regularization import (
     singular_values,
 )
 from mr_als.maths.solve import Fixed, Method, Observed, solve_block
+from mr_als.maths.solving import flat
 from mr_als.maths.solving.normal_equations import eigenbasis, gram_matrix, project
 from mr_als.maths.weighing.weights import Weights
 from mr_als.options import CONFIDENCES, SCALINGS
@@ -78,8 +79,10 @@ def test_a_pass_multiplies_by_the_scaled_matrix(confidence, scaling, kernel):
     assert (done.loss.rows, done.loss.observed) == (90, np.count_nonzero(plays))
 
 
-def test_rows_of_any_length_are_multiplied(kernel):
+@pytest.mark.parametrize("group", [1, 20, flat.LARGE_GROUP])
+def test_rows_of_any_length_are_multiplied(group, kernel, monkeypatch):
     """Small whole numbers, whose sums are exact: the observations are added up in fours, and then what is left."""
+    monkeypatch.setattr(flat, "LARGE_GROUP", group)
     plays = np.tril(np.ones((14, 13)), -1)
     vectors = np.arange(13 * RANK, dtype=np.float32).reshape(13, RANK)
     weights = Weights("linear", 1.0, regularization_scaling="none")

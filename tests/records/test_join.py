@@ -42,6 +42,21 @@ def test_join_keeps_what_has_a_partner_and_was_played(rows, hashes):
         assert found == [(column, float(row[column])) for column in sorted(row) if row[column] and column in hashes]
 
 
+@pytest.mark.parametrize("hashes", [[5, 7, 9], [5, 6, 7, 9], [1, 5, 7, 9], [5, 7, 9, 12], [5, 9, 12]])
+def test_join_names_rows_by_their_places_among_all(hashes):
+    """Also where a block has all of them, and nothing has to be renamed."""
+    columns = np.array([5, 7, 9], np.uint64)
+    plays = PlaysBlock(
+        np.arange(1, dtype=np.uint64), Ids.of([b"x"]), np.array([0, 3]), np.arange(3, dtype=np.uint16), columns,
+        np.ones(3, np.uint8), STRENGTH_UNIT,
+    )  # fmt: skip
+
+    joined = join(plays, *match(columns, np.array(hashes, np.uint64)))
+
+    assert joined.indices.dtype == np.uint32
+    assert joined.indices.tolist() == [hashes.index(column) for column in (5, 7, 9) if column in hashes]
+
+
 @pytest.mark.parametrize("budget", [0, 1, 4096, 20_000])
 def test_a_scratch_file_gives_what_memory_would(budget):
     rng = np.random.default_rng(0)

@@ -27,8 +27,9 @@ from mr_als.maths.weighing.weights import Terms
 
 __all__ = ["multiply_flat", "solve_flat"]
 
-# observations of a group: enough to hide what Python does for each, few enough to share groups evenly
-GROUP = 1 << 15
+# observations of a group, to be solved and to be multiplied: enough to hide what Python does for each, few enough to share
+# groups evenly
+GROUP, LARGE_GROUP = 1 << 15, 1 << 17
 # strengths below are levels of their own if all are whole, as plays are: what they add to the loss is computed once
 LEVELS = 1 << 16
 
@@ -54,7 +55,7 @@ def solve_flat(problem: Problem, factors: Array) -> Sums:
             arrays = *_gathered(problem, rows, levels), *_method(problem, rows)
         solve_rows(*arrays, w[rows], sums[rows], solved[rows])
 
-    _share(solve_group, problem, most)
+    _share(solve_group, problem, GROUP, most)
     project(w, problem.basis.T, out=factors)
     left_over = np.flatnonzero(~solved & (degrees > 0))
     total = Sums(*(float(s) for s in sums.sum(axis=0)))
@@ -76,7 +77,7 @@ def multiply_flat(problem: Problem, factors: Array) -> None:
         indptr, indices, vectors, level, _, target, _ = _gathered(problem, rows, levels)
         multiply(indptr, indices, vectors, level, target, problem.regularization[rows], factors[rows])
 
-    _share(multiply_group, problem, most)
+    _share(multiply_group, problem, LARGE_GROUP, most)
     multiply_padded(problem, np.flatnonzero(np.diff(problem.indptr) > most), factors)
 
 
@@ -90,9 +91,9 @@ def _kernels() -> Any:
     return kernels
 
 
-def _share(work: Callable[[slice], None], problem: Problem, most: int) -> None:
-    """Do the work for all groups of at most `most` observations, on all threads: who is done with one takes the next."""
-    groups = (rows for rows in _groups(problem.indptr, min(GROUP, most)) if _count(problem.indptr, rows) <= most)
+def _share(work: Callable[[slice], None], problem: Problem, size: int, most: int) -> None:
+    """Do the work for all groups, on all threads, but for rows of more than `most` observations: who is done takes the next."""
+    groups = (rows for rows in _groups(problem.indptr, min(size, most)) if _count(problem.indptr, rows) <= most)
     lock = Lock()
 
     def work_off() -> None:
