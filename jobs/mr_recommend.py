@@ -72,24 +72,10 @@ class MRRecommend(ALSJob):
         users = UsersBlock.unpack(record.payload, checked=record.checked)
         n_users, n = len(users.factors), self.options.number
         rows, scores = np.full((n_users, n), -1), np.full((n_users, n), -np.inf, np.float32)
-
-        def improve(tile: ItemsTile, part: slice) -> None:
-            left_out = None
-            if not self.options.include_played:
-                indptr, played = users.played_in(part, tile.first, len(tile))
-                left_out = indptr, tile.places[played]
-            found, values = best_longest_first(
-                users.factors[part], tile.factors, tile.lengths, n, tile.name_at, self.most_scores(), left_out, scores[part, n - 1]
-            )
-            found = tile.rows_at(found)
-            if tile is not self.tiles[0]:
-                found, values = in_order(np.hstack([rows[part], found]), np.hstack([scores[part], values]), n, self.name)
-            rows[part], scores[part] = found, values
-
         parts = [slice(start, min(start + USERS_AT_A_TIME, n_users)) for start in range(0, n_users, USERS_AT_A_TIME)]
         with ThreadPoolExecutor(self.options.threads) as pool:
             for tile in self.tiles:
-                for _ in pool.map(partial(improve, tile), parts):
+                for _ in pool.map(partial(self.improve, users, rows, scores, tile), parts):
                     pass  # raises what a thread raised
                 if len(self.tiles) > 1:
                     tile.release()
@@ -100,6 +86,20 @@ class MRRecommend(ALSJob):
             text = rendered_block(names, rows, scores, self.name)
         if text:
             yield None, text[:-1]
+
+    def improve(self, users: UsersBlock, rows: npt.NDArray[Any], scores: npt.NDArray[Any], tile: ItemsTile, part: slice) -> None:
+        """Put the best items of a tile into the lists of a part of the users, rows and scores (n_users, n), where they belong."""
+        n, left_out = self.options.number, None
+        if not self.options.include_played:
+            indptr, played = users.played_in(part, tile.first, len(tile))
+            left_out = indptr, tile.places[played]
+        found, values = best_longest_first(
+            users.factors[part], tile.factors, tile.lengths, n, tile.name_at, self.most_scores(), left_out, scores[part, n - 1]
+        )
+        found = tile.rows_at(found)
+        if tile is not self.tiles[0]:
+            found, values = in_order(np.hstack([rows[part], found]), np.hstack([scores[part], values]), n, self.name)
+        rows[part], scores[part] = found, values
 
     def most_scores(self) -> int:
         """Compute how many scores a thread may hold."""

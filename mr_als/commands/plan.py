@@ -119,8 +119,6 @@ def run(args: argparse.Namespace) -> int:
 def _sizes(args: argparse.Namespace, options: Training) -> tuple[Sizes, str]:
     """Find the sizes, and say where they are from."""
     from mr_als.engine.engine import Engine
-    from mr_als.planning.choices import choose_blocks, fitting_blocks, given_or
-    from mr_als.planning.sizes import guess_sizes
     from mr_als.preparing.plays import sizes_of
     from mr_als.preparing.prepare import prepare
     from mr_als.preparing.summing import open_plays
@@ -143,7 +141,15 @@ def _sizes(args: argparse.Namespace, options: Training) -> tuple[Sizes, str]:
                 args.logs, work, options.inputs, progress=progress_of(args), plan=options.plan, rank=rank, ratings=ratings
             )
             return sizes_of(plays, rank), "counted in the logs"
-    users, items, pairs = numbers
+    return _guessed(args, options), "as given, spread as plays usually are"
+
+
+def _guessed(args: argparse.Namespace, options: Training) -> Sizes:
+    """Guess the sizes from numbers of users, items and pairs."""
+    from mr_als.planning.choices import choose_blocks, fitting_blocks, given_or
+    from mr_als.planning.sizes import guess_sizes
+
+    users, items, pairs, rank = args.users, args.items, args.pairs, options.solver.rank
     if pairs > users * items:
         msg = f"--pairs {pairs} is more than --users {users} times --items {items}; a pair counts once, however often it was played"
         raise UsageError(msg)
@@ -151,4 +157,4 @@ def _sizes(args: argparse.Namespace, options: Training) -> tuple[Sizes, str]:
     sizes = guess_sizes(users, items, pairs, given_or((auto, auto), options.inputs), rank)
     if (fitting := fitting_blocks(sizes, options.inputs, options.plan)) != sizes.blocks:
         sizes = guess_sizes(users, items, pairs, fitting, rank)
-    return sizes, "as given, spread as plays usually are"
+    return sizes

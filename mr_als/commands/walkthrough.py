@@ -107,22 +107,12 @@ def lesson_of(args: argparse.Namespace) -> Any:
     """
     import numpy as np
 
-    from mr_als.errors import UsageError
     from mr_als.maths.drawing.initial import initial_factors
     from mr_als.records.ids import Ids, hash_ids
     from mr_als.teaching.lesson import Lesson
     from mr_als.teaching.matrix import EXAMPLE, EXAMPLE_FACTORS, read_factors, read_matrix
 
-    if not 1 <= args.rank <= 5:
-        msg = f"--rank {args.rank} is out of range: expected 1 to 5, longer vectors are for `mr-als train`"
-        raise UsageError(msg)
-    for name in ("alpha", "regularization"):
-        if not 1e-6 <= getattr(args, name) <= 1e6:
-            msg = f"--{name} {getattr(args, name)} is out of range: expected a number above 0, from 1e-6 to 1e6"
-            raise UsageError(msg)
-    if not 1 <= args.max_iterations <= 10_000:
-        msg = f"--max-iterations {args.max_iterations} is out of range: expected 1 to 10000"
-        raise UsageError(msg)
+    _check_ranges(args)
     matrix = read_matrix(args.matrix) if args.matrix else EXAMPLE
     if args.initial_factors:
         start = read_factors(args.initial_factors, matrix.items, args.rank)
@@ -134,6 +124,22 @@ def lesson_of(args: argparse.Namespace) -> Any:
         start = initial_factors(hashes, args.seed, "items", args.rank).astype(np.float64).round(1)
     user, item = _index("user", args.user, matrix.users), _index("item", args.item, matrix.items)
     return Lesson(matrix, start, args.alpha, args.regularization, user, item, args.tolerance, args.max_iterations)
+
+
+def _check_ranges(args: argparse.Namespace) -> None:
+    """Raise UsageError if a number is out of range."""
+    from mr_als.errors import UsageError
+
+    if not 1 <= args.rank <= 5:
+        msg = f"--rank {args.rank} is out of range: expected 1 to 5, longer vectors are for `mr-als train`"
+        raise UsageError(msg)
+    for name in ("alpha", "regularization"):
+        if not 1e-6 <= getattr(args, name) <= 1e6:
+            msg = f"--{name} {getattr(args, name)} is out of range: expected a number above 0, from 1e-6 to 1e6"
+            raise UsageError(msg)
+    if not 1 <= args.max_iterations <= 10_000:
+        msg = f"--max-iterations {args.max_iterations} is out of range: expected 1 to 10000"
+        raise UsageError(msg)
 
 
 def _index(what: str, name: str | None, names: tuple[str, ...]) -> int:

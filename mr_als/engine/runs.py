@@ -155,30 +155,34 @@ class Run:
         self.storage.make_directory(self.directory)
         found = self.storage.read(self._plan)
         if found is not None:
-            try:
-                saved = _load(self._plan, found)
-                name, differing = str(saved["run"]), _differences(saved["plan"], plan)
-                form = saved.get("format", FORMAT)
-            except (KeyError, TypeError, AttributeError):
-                raise _damaged(self._plan) from None
-            if form != FORMAT:
-                msg = (
-                    f"{self._plan}: an unfinished run of format {form!r}, and mr_als {__version__} resumes only format {FORMAT}: "
-                    "finish it with the version that started it, or use --restart to start over (--on-change restart does so "
-                    "automatically)"
-                )
-                raise ResumeError(msg)
-            if differing:
-                msg = (
-                    f"{self.directory} holds an unfinished run with another plan: {differing}. Use the same, or --restart to "
-                    "start over; --on-change restart does so automatically whenever they differ"
-                )
-                raise ResumeError(msg)
-            self.name = name
+            self.name = self._resumed(found, plan)
             return True
         self.name = uuid.uuid4().hex[:12]
         self.storage.create(self._plan, _dump({"format": FORMAT, "run": self.name, "plan": plan}))
         return False
+
+    def _resumed(self, found: bytes, plan: dict[str, Any]) -> str:
+        """Return the name of an unfinished run, after checking that its plan is this one."""
+        try:
+            saved = _load(self._plan, found)
+            name, differing = str(saved["run"]), _differences(saved["plan"], plan)
+            form = saved.get("format", FORMAT)
+        except (KeyError, TypeError, AttributeError):
+            raise _damaged(self._plan) from None
+        if form != FORMAT:
+            msg = (
+                f"{self._plan}: an unfinished run of format {form!r}, and mr_als {__version__} resumes only format {FORMAT}: "
+                "finish it with the version that started it, or use --restart to start over (--on-change restart does so "
+                "automatically)"
+            )
+            raise ResumeError(msg)
+        if differing:
+            msg = (
+                f"{self.directory} holds an unfinished run with another plan: {differing}. Use the same, or --restart to "
+                "start over; --on-change restart does so automatically whenever they differ"
+            )
+            raise ResumeError(msg)
+        return name
 
     def attempt(self, name: str) -> str:
         """Make a fresh directory for an attempt, and remove what earlier ones of that name left."""

@@ -125,12 +125,10 @@ def _job(model: Model, asked: Asked, blocks: Dataset, work: str) -> Job:
     return Job("mr_evaluate", [blocks], arguments, files, task_memory=asked.task_memory, worth_a_task=1)
 
 
-def _report(model: Model, asked: Asked, sums: Sums, seen: Array, left_out: LeftOut) -> dict[str, Any]:
-    """Turn sums into means, intervals and shares."""
-    names = metric_names(asked.ks)
-    m = len(names)
+def _means(names: Sequence[str], sums: Sums) -> dict[str, Any]:
+    """Turn the sums of each metric into means of model and popularity, and the interval of their difference."""
+    m, metrics = len(names), {}
     n_users, weight = sums.values[2 * m :]
-    metrics = {}
     for n, name in enumerate(names):
         # the percentile rank is weighted by plays, all others by user
         last = n == m - 1
@@ -138,6 +136,11 @@ def _report(model: Model, asked: Asked, sums: Sums, seen: Array, left_out: LeftO
         ours, theirs = float(sums.values[n] / by), float(sums.values[m + n] / by)
         bounds = interval(sums.replicates[:, n], replicated)
         metrics[name] = {"model": ours, "popularity": theirs, "difference": ours - theirs, "interval": list(bounds)}
+    return metrics
+
+
+def _report(model: Model, asked: Asked, sums: Sums, seen: Array, left_out: LeftOut) -> dict[str, Any]:
+    """Turn sums into means, intervals and shares."""
     report: dict[str, Any] = {
         "model": model.path,
         "ranked": "given candidates" if asked.candidates else "all items not played",
@@ -145,7 +148,7 @@ def _report(model: Model, asked: Asked, sums: Sums, seen: Array, left_out: LeftO
         "users": left_out.pop("users"),
         "pairs": left_out.pop("pairs"),
         "left_out": dict(left_out),
-        "metrics": metrics,
+        "metrics": _means(metric_names(asked.ks), sums),
     }
     if not asked.candidates:
         shape = (2, len(asked.ks), len(model.item_hashes))

@@ -82,19 +82,30 @@ def split(
         arguments.append(f"--user-blocks={count_blocks(found, inputs, task_memory)[0]}")
         job = Job("mr_split", [found], arguments, task_memory=task_memory)
         info = by_archive(lay_down(engine.run(job, place).parts, engine.form, directories), work)
-        # beside the training part, where it stays when the split is refused
-        quarantine, storage = f"{outputs['train'].rstrip('/')}-bad-lines.tsv", storage_of(outputs["train"])
-        if said := check_lines(info, inputs, quarantine, storage):
-            progress.say(f"split: {said}")
-        else:
-            storage.remove(quarantine)
-        tell_lines(info, inputs, progress, "split")
-        check_usable(info, sum(info[part]["plays"] for part in PARTS))
-        check_parts(info, outputs)
+        _check(info, outputs, inputs, progress)
         made = {"inputs": named.fingerprint(), "rule": asdict(rule), "options": asdict(inputs), "totals": info}
         for directory in directories.values():
             storage_of(directory).replace(os.path.join(directory, "_split.json"), json.dumps(made, indent=1).encode())
     return info
+
+
+def _check(info: dict[str, Any], outputs: dict[str, str], inputs: InputOptions, progress: Progress) -> None:
+    """Say what became of the lines, and check that there are plays in each part.
+
+    Raises
+    ------
+    BadInputError
+        If there are none, or too many bad lines.
+    """
+    # beside the training part, where it stays when the split is refused
+    quarantine, storage = f"{outputs['train'].rstrip('/')}-bad-lines.tsv", storage_of(outputs["train"])
+    if said := check_lines(info, inputs, quarantine, storage):
+        progress.say(f"split: {said}")
+    else:
+        storage.remove(quarantine)
+    tell_lines(info, inputs, progress, "split")
+    check_usable(info, sum(info[part]["plays"] for part in PARTS))
+    check_parts(info, outputs)
 
 
 def check_apart(outputs: dict[str, str]) -> None:

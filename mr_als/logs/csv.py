@@ -9,7 +9,7 @@ or `events` with a comma as the delimiter.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -46,12 +46,7 @@ def unquote(chunk: bytes, delimiter: bytes, report: Report, done: Sequence[int] 
     def raw(line: int) -> bytes:
         return chunk[starts[line] : ends[line]]
 
-    wrong = np.zeros(len(ends), bool)
-    wrong[list(done)] = True
-    for reason, lines in bad.items():
-        for line in np.flatnonzero(lines & ~wrong).tolist():
-            report(line, reason, "", raw(line))
-        wrong |= lines
+    wrong = _reported(bad, done, lambda line, reason: report(line, reason, "", raw(line)))
     between = np.flatnonzero(buffer == delimiter[0])
     earlier = np.searchsorted(quotes, between) - first[np.searchsorted(ends, between)]
     plain = buffer.copy()
@@ -59,6 +54,17 @@ def unquote(chunk: bytes, delimiter: bytes, report: Report, done: Sequence[int] 
     keep = np.ones(len(buffer), bool)
     keep[quotes[~kept]] = False
     return Plain(plain[keep].tobytes(), SEPARATOR, np.flatnonzero(wrong).tolist(), raw=raw, headers=len(done))
+
+
+def _reported(bad: dict[str, Array], done: Sequence[int], tell: Callable[[int, str], None]) -> Array:
+    """Tell the first reason of each bad line that is not done, and say which lines are bad or done."""
+    wrong = np.zeros(len(next(iter(bad.values()))), bool)
+    wrong[list(done)] = True
+    for reason, lines in bad.items():
+        for line in np.flatnonzero(lines & ~wrong).tolist():
+            tell(line, reason)
+        wrong |= lines
+    return wrong
 
 
 def _roles(buffer: Array, quotes: Array, starts: Array, first: Array, delimiter: int) -> tuple[Array, Array]:

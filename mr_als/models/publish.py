@@ -15,8 +15,9 @@ import datetime
 import json
 import os
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,7 @@ from mr_als.models.info import FORMAT
 from mr_als.models.kept import prune, remember, replace_model
 from mr_als.preparing.plays import Plays
 from mr_als.records.blocks import FactorBlock, PlaysBlock
+from mr_als.records.ids import Ids
 from mr_als.records.join import join, match
 from mr_als.records.spill import file_checksum, pieces
 from mr_als.storage.local import LocalStorage
@@ -176,11 +178,7 @@ def _write_side(
             rows = _rows_of(block, solved)
             out("factors", "<f4", solved.factors.shape[1]).add(solved.factors)
             out("hashes", "<u8").add(solved.hashes)
-            for part in pieces(len(rows), NAMES):
-                text, ends = block.ids.take(rows[part]).lines()
-                ids.write(text.data)
-                out("ids_start", "<i8").add(at + ends)
-                at += len(text)
+            at = _write_ids(ids, out("ids_start", "<i8"), block.ids.take, rows, at)
             if item_hashes is not None:
                 if "plays_start" not in files:
                     out("plays_start", "<i8").add(np.zeros(1))
@@ -190,6 +188,16 @@ def _write_side(
                 # a row without a vector observed nothing, so it ends where the one before it does
                 out("plays_start", "<i8").add(pairs + joined.indptr[1:][rows])
                 pairs += len(joined.indices)
+
+
+def _write_ids(file: BinaryIO, starts: ArrayFile, take: Callable[[npt.NDArray[Any]], Ids], rows: npt.NDArray[Any], at: int) -> int:
+    """Write the ids of some rows, and where each ends; return where the last one does, the first of them being at `at`."""
+    for part in pieces(len(rows), NAMES):
+        text, ends = take(rows[part]).lines()
+        file.write(text.data)
+        starts.add(at + ends)
+        at += len(text)
+    return at
 
 
 def _rows_of(block: PlaysBlock, solved: FactorBlock) -> npt.NDArray[Any]:

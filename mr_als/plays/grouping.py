@@ -65,19 +65,7 @@ def sum_pairs(rows: Array, columns: Array, strengths: Array | None, unit: int = 
     key = rows.astype(word)
     key <<= word(shift)
     key |= columns.astype(word, copy=False)
-    if strengths is not None and key_bits + payload <= 64:
-        # key and strength side by side in one word: sorting words is several times as fast as sorting places
-        key <<= np.uint64(payload)
-        key |= strengths.view(np.uint64) if strengths.dtype == np.int64 else strengths.astype(np.uint64)
-        key.sort()
-        strengths = (key & np.uint64((1 << payload) - 1)).view(np.int64)
-        key >>= np.uint64(payload)
-    elif strengths is not None:
-        # stable: a merge of sorted runs, which is what there usually is
-        order = np.argsort(key, kind="stable")
-        key, strengths = key[order], strengths[order]
-    else:
-        key.sort()
+    key, strengths = _sorted(key, strengths, payload if key_bits + payload <= 64 else -1)
     first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
     key = key[first]
     if strengths is None:
@@ -90,6 +78,24 @@ def sum_pairs(rows: Array, columns: Array, strengths: Array | None, unit: int = 
     if word is np.uint64:  # below 2^63, so they are the same bits
         return Pairs(found.view(np.int64), columns.view(np.int64), sums)
     return Pairs(found.astype(np.int64), columns.astype(np.int64), sums)
+
+
+def _sorted(key: Array, strengths: Array | None, payload: int) -> tuple[Array, Array | None]:
+    """Sort keys, and strengths with them, whose bits are `payload` if they fit beside a key in one word, else -1."""
+    if strengths is not None and payload >= 0:
+        # key and strength side by side in one word: sorting words is several times as fast as sorting places
+        key <<= np.uint64(payload)
+        key |= strengths.view(np.uint64) if strengths.dtype == np.int64 else strengths.astype(np.uint64)
+        key.sort()
+        strengths = (key & np.uint64((1 << payload) - 1)).view(np.int64)
+        key >>= np.uint64(payload)
+    elif strengths is not None:
+        # stable: a merge of sorted runs, which is what there usually is
+        order = np.argsort(key, kind="stable")
+        key, strengths = key[order], strengths[order]
+    else:
+        key.sort()
+    return key, strengths
 
 
 def by_columns(pairs: Pairs, n_columns: int) -> Pairs:

@@ -7,26 +7,23 @@ same functions, so the blocks have the same bytes.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from dataclasses import asdict
 from typing import Any
 
-from mr_als.engine.engine import Engine
 from mr_als.errors import UsageError
-from mr_als.options import TASK_MEMORY, InputOptions, PlanOptions
+from mr_als.options import TASK_MEMORY, InputOptions
 from mr_als.planning.choices import choose_blocks, fitting_blocks, given_or
 from mr_als.planning.sizes import counted
 from mr_als.preparing.batches import batches_of, is_matrix
 from mr_als.preparing.became import check_lines, check_usable, tell_lines
 from mr_als.preparing.collecting import Collected, collect_batches, collect_matrix
-from mr_als.preparing.ingesting import clean, new_attempt
+from mr_als.preparing.ingesting import Task, clean, new_attempt
 from mr_als.preparing.laying import first_choice
 from mr_als.preparing.laying import lay_down as laid_down
-from mr_als.preparing.plays import FORMAT, Plays, read_plays
+from mr_als.preparing.plays import Plays, read_plays, write_plays
 from mr_als.preparing.prepare import Source, same
-from mr_als.progress import Progress
 from mr_als.records.lines import REFERENCES
 from mr_als.storage.places import scheme_of, storage_of
 
@@ -73,27 +70,25 @@ class Arrays(Source):
             self._collected, self._checksums = ((options, ratings), found), None
         return self._collected[1]
 
-    def prepare(
-        self,
-        directory: str,
-        options: InputOptions,
-        engine: Engine,
-        progress: Progress,
-        plan: PlanOptions,
-        rank: int,
-        *,
-        ratings: bool,
-    ) -> Plays:
+    def prepare(self, task: Task) -> Plays:
         """Write a plays directory, as `mr_als.preparing.prepare.prepare` does."""
+        directory, engine, ratings = task.directory, task.engine, task.ratings
         if engine.form != REFERENCES or scheme_of(directory) != "file":
             msg = f"-r {engine.runner} works elsewhere, and plays in memory are prepared here; write logs there, and give paths"
             raise UsageError(msg)
         started, storage = time.monotonic(), storage_of(directory)
         storage.make_directory(directory)
-        found = self.collect(options, plan.task_memory, ratings=ratings)
-        inputs, chosen = self.fingerprint(options, ratings=ratings), {"options": asdict(options), "ratings": ratings}
+        found = self.collect(task.options, task.plan.task_memory, ratings=ratings)
+        inputs, chosen = self.fingerprint(task.options, ratings=ratings), {"options": asdict(task.options), "ratings": ratings}
         if (before := storage.read(os.path.join(directory, "plays.json"))) is not None and same(before, inputs, chosen):
             return read_plays(directory, engine)
+        info = self._fitting(found, task) | {"inputs": inputs, **chosen, "columns": list(found.columns), "ids": found.kinds}
+        write_plays(directory, {**info, "seconds": time.monotonic() - started})
+        return read_plays(directory, engine)
+
+    def _fitting(self, found: Collected, task: Task) -> dict[str, Any]:
+        """Lay plays down in as many blocks as they need, known when it has been done once; check what became of them."""
+        directory, options, _, progress, plan, rank, _ = task
 
         def lay_down(blocks: list[int]) -> dict[str, Any]:
             clean(directory)
@@ -103,7 +98,7 @@ class Arrays(Source):
 
         first = first_choice(found, plan.task_memory)
         info = lay_down([*given_or((first, first), options)])
-        if said := check_lines(info, options, os.path.join(directory, "bad-lines.tsv"), storage):
+        if said := check_lines(info, options, os.path.join(directory, "bad-lines.tsv"), storage_of(directory)):
             progress.say(f"prepare: {said}")
         tell_lines(info, options, progress, "prepare")
         check_usable(info, info["plays"] and info["n_users"] and info["n_items"])
@@ -114,7 +109,4 @@ class Arrays(Source):
         if [*blocks] != info["blocks"]:
             info = lay_down([*blocks])
             info.pop("n_bytes")
-        info |= {"inputs": inputs, **chosen, "columns": list(found.columns), "ids": found.kinds}
-        info["seconds"] = time.monotonic() - started
-        storage.replace(os.path.join(directory, "plays.json"), json.dumps({"format": FORMAT, **info}, indent=1).encode())
-        return read_plays(directory, engine)
+        return info

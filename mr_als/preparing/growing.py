@@ -185,16 +185,7 @@ def _without(segments: Segments, drop: str, task: Task) -> Segments:
     bound = _moment(drop, max(one["times"][1] for one in segments.each))
     kept = [one for one in segments.each if one["times"][1] >= bound]
     gone = [one for one in segments.each if one["times"][1] < bound]
-    if not kept:
-        msg = f"--drop {drop}: all plays are older than {in_words(bound)}, so nothing would be left"
-        raise UsageError(msg)
-    if len(kept) == 1 < len(gone) and drop.endswith("d"):
-        # a clock that was wrong, once, would take all plays away
-        msg = (
-            f"--drop {drop}: the last play of {min(kept[0]['inputs'])} is of {in_words(kept[0]['times'][1])}, and all other "
-            f"{len(gone)} segments end before {in_words(bound)}; if that is right, name that date: --drop {in_words(bound)[:10]}"
-        )
-        raise UsageError(msg)
+    _check_drop(kept, gone, drop, bound)
     for one in kept:
         if (first := one["times"][0]) < bound:
             task.progress.warn(
@@ -206,6 +197,20 @@ def _without(segments: Segments, drop: str, task: Task) -> Segments:
     names = {one["attempt"] for one in kept}
     runs = [run for run in segments.runs if names.issuperset(run["of"])]
     return replace(segments, each=kept, runs=runs, dropped={**segments.dropped, **paths})
+
+
+def _check_drop(kept: list[dict[str, Any]], gone: list[dict[str, Any]], drop: str, bound: float) -> None:
+    """Raise UsageError if nothing, or only what a wrong clock dated, would be left."""
+    if not kept:
+        msg = f"--drop {drop}: all plays are older than {in_words(bound)}, so nothing would be left"
+        raise UsageError(msg)
+    if len(kept) == 1 < len(gone) and drop.endswith("d"):
+        # a clock that was wrong, once, would take all plays away
+        msg = (
+            f"--drop {drop}: the last play of {min(kept[0]['inputs'])} is of {in_words(kept[0]['times'][1])}, and all other "
+            f"{len(gone)} segments end before {in_words(bound)}; if that is right, name that date: --drop {in_words(bound)[:10]}"
+        )
+        raise UsageError(msg)
 
 
 def _moment(drop: str, last: float) -> float:

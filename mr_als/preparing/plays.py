@@ -8,6 +8,7 @@ The files that a training has open stay until it is done, however often more pla
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import uuid
 from collections.abc import Iterator
@@ -73,6 +74,12 @@ def read_plays(directory: str, engine: Engine = Engine()) -> Plays:
             msg = f"{error}; {_KIND.remedy}"
             raise DamagedDataError(msg) from None
     return Plays(users, items, info["n_users"], info["n_items"], info["pairs"], info["plays"], info)
+
+
+def write_plays(directory: str, info: dict[str, Any]) -> None:
+    """Let the plays in a directory count from now on."""
+    text = json.dumps({"format": FORMAT, **info}, indent=1)
+    storage_of(directory).replace(os.path.join(directory, "plays.json"), text.encode())
 
 
 def sizes_of(plays: Plays, rank: int) -> Sizes:

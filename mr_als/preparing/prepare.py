@@ -21,7 +21,7 @@ from mr_als.errors import DamagedDataError
 from mr_als.options import InputOptions, PlanOptions
 from mr_als.preparing.ingesting import Task, place_for, read_logs
 from mr_als.preparing.log_files import Logs, unpacking
-from mr_als.preparing.plays import FORMAT, Plays, read_plays
+from mr_als.preparing.plays import Plays, read_plays, write_plays
 from mr_als.preparing.segments import refuse_segments
 from mr_als.progress import Progress
 from mr_als.storage.places import storage_of
@@ -35,17 +35,7 @@ class Source(ABC):
         """Identify them, as log files are by path, size and time of change."""
 
     @abstractmethod
-    def prepare(
-        self,
-        directory: str,
-        options: InputOptions,
-        engine: Engine,
-        progress: Progress,
-        plan: PlanOptions,
-        rank: int,
-        *,
-        ratings: bool,
-    ) -> Plays:
+    def prepare(self, task: Task) -> Plays:
         """Write a plays directory, as `prepare` does."""
 
 
@@ -78,14 +68,15 @@ def prepare(
     BusyError
         If another process prepares plays in the directory.
     """
-    progress = progress or Progress(quiet=True)
+    task = Task(directory, options, engine, progress or Progress(quiet=True), plan, rank, ratings)
     if isinstance(logs, Source):
-        return logs.prepare(directory, options, engine, progress, plan, rank, ratings=ratings)
+        return logs.prepare(task)
     engine.check_place(*logs)
-    engine, found = place_for(directory, engine), Logs.of(logs, engine.form)
+    task = task._replace(engine=place_for(directory, engine))
+    found = Logs.of(logs, task.engine.form)
     with held(directory), unpacking(directory):
         refuse_segments(directory)
-        return _prepare(found, Task(directory, options, engine, progress, plan, rank, ratings))
+        return _prepare(found, task)
 
 
 def _prepare(found: Logs, task: Task) -> Plays:
@@ -99,7 +90,7 @@ def _prepare(found: Logs, task: Task) -> Plays:
                 return read_plays(directory, engine)
         storage.remove(path)
     info = read_logs(found, task)
-    storage.replace(path, json.dumps({"format": FORMAT, **info}, indent=1).encode())
+    write_plays(directory, info)
     plays = read_plays(directory, engine)
     counts = f"{plays.n_users} users, {plays.n_items} items, {plays.pairs} pairs, {plays.plays:.0f} plays"
     progress.say(f"prepare: {counts}, {info['seconds']:.1f} s")

@@ -23,7 +23,7 @@ from mr_als.options import TASK_MEMORY
 from mr_als.preparing.became import check_usable
 from mr_als.preparing.ingesting import add_up, clean, new_attempt, place_for, written
 from mr_als.preparing.log_files import fingerprint
-from mr_als.preparing.plays import FORMAT, Plays, read_plays
+from mr_als.preparing.plays import Plays, read_plays, write_plays
 from mr_als.preparing.segments import Segments, read_info, read_segments
 from mr_als.progress import Progress
 from mr_als.records.blocks import SIDES
@@ -109,7 +109,7 @@ def publish_sum(directory: str, info: dict[str, Any]) -> None:
     if before not in (info["attempt"], ""):
         info = {**info, "before": before}
     crash_point("before-sum")
-    storage_of(directory).replace(os.path.join(directory, "plays.json"), json.dumps({"format": FORMAT, **info}, indent=1).encode())
+    write_plays(directory, info)
     crash_point("after-sum")
 
 

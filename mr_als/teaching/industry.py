@@ -92,11 +92,6 @@ HIGH = Assumptions(1.5, 8, 128, 2e6, 0.8, replace(
 CASES, HEADER = (LOW, CENTRAL, HIGH), ("", "low", "central", "high")
 
 
-def at_rank(a: Assumptions, rank: int) -> Assumptions:
-    """Assume another rank: a step of conjugate gradients takes 4 rank operations a pair, so a core solves as many pairs fewer."""
-    return a._replace(rank=rank, pairs_a_second=a.pairs_a_second * a.rank / rank)
-
-
 class Scale(NamedTuple):
     """How large the data are, and into how many blocks each side is cut."""
 

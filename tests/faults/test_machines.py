@@ -14,9 +14,8 @@ import pytest
 from local_hadoop.fetch import CACHE
 from local_hadoop.several import WORKERS, SeveralCluster
 from mr_als.storage.places import storage_of
-from tests.hadoop.fixtures import running
-from tests.hadoop.runs import SHORT, Logs, arrays_of, driver, train_on
-from tests.toy import run, toy_lines, write
+from tests.hadoop.fixtures import running, toy_arrays, toy_logs
+from tests.hadoop.runs import Logs, arrays_of, driver, train_on
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
@@ -34,21 +33,15 @@ def several() -> Iterator[SeveralCluster]:
 
 @pytest.fixture(scope="module")
 def logs(several: SeveralCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logs]:
-    """Yield the logs of the toy data set here and there; models are copied to a cache of this module alone."""
-    local = write(tmp_path_factory.mktemp("logs") / "counts.tsv", toy_lines())
-    uri = f"{several.default_fs}/tests/{uuid.uuid4().hex[:8]}/counts.tsv"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        storage_of(uri).upload(local, uri)
-        yield Logs(local, uri)
+    """Yield the logs of the toy data set, here and there."""
+    with toy_logs(f"{several.default_fs}/tests/{uuid.uuid4().hex[:8]}", tmp_path_factory) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def whole(logs: Logs, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Return the arrays that every training by the plan `SHORT` must end with."""
-    model = tmp_path_factory.mktemp("models") / "whole"
-    run([logs.local], model, SHORT)
-    return arrays_of(str(model))
+    return toy_arrays(logs, tmp_path_factory)
 
 
 @pytest.fixture

@@ -46,6 +46,23 @@ def running(cluster: Cluster, lent: bool) -> Iterator[Cluster]:
                 cluster.clean()
 
 
+@contextmanager
+def toy_logs(directory: str, scratch: pytest.TempPathFactory) -> Iterator[Logs]:
+    """Yield the logs of the toy data set, here and in a directory of a cluster; models are copied to a cache for the time being."""
+    local = write(scratch.mktemp("logs") / "counts.tsv", toy_lines())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(scratch.mktemp("cache")))
+        storage_of(directory).upload(local, f"{directory}/counts.tsv")
+        yield Logs(local, f"{directory}/counts.tsv")
+
+
+def toy_arrays(logs: Logs, scratch: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Return the arrays that every training of the plan `SHORT` must end with."""
+    model = scratch.mktemp("models") / "inline"
+    run([logs.local], model, SHORT)
+    return arrays_of(str(model))
+
+
 @pytest.fixture(scope="session")
 def hadoop() -> Iterator[Cluster]:
     """Yield a running cluster that was started here, and set the variables by which clients find it."""
@@ -64,21 +81,15 @@ def folder(hadoop: Cluster) -> str:
 
 @pytest.fixture(scope="session")
 def toy(hadoop: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logs]:
-    """Yield the logs of the toy data set, on this machine and in HDFS; models are copied to a cache of this session alone."""
-    local = write(tmp_path_factory.mktemp("logs") / "counts.tsv", toy_lines())
-    uri = f"{hadoop.default_fs}/tests/{uuid.uuid4().hex[:8]}/counts.tsv"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        storage_of(uri).upload(local, uri)
-        yield Logs(local, uri)
+    """Yield the logs of the toy data set, on this machine and in HDFS."""
+    with toy_logs(f"{hadoop.default_fs}/tests/{uuid.uuid4().hex[:8]}", tmp_path_factory) as logs:
+        yield logs
 
 
 @pytest.fixture(scope="session")
 def undisturbed(toy: Logs, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Return the arrays that every training run of the plan `SHORT` must end with."""
-    model = tmp_path_factory.mktemp("models") / "undisturbed"
-    run([toy.local], model, SHORT)
-    return arrays_of(str(model))
+    """Return the arrays that every training of the plan `SHORT` must end with."""
+    return toy_arrays(toy, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

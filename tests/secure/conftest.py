@@ -19,10 +19,8 @@ import pytest
 from local_hadoop.fetch import CACHE
 from local_hadoop.secure import SecureCluster
 from mr_als.storage import tokens
-from mr_als.storage.places import storage_of
-from tests.hadoop.fixtures import running
-from tests.hadoop.runs import ROOT, SHORT, Logs, arrays_of
-from tests.toy import run, toy_lines, write
+from tests.hadoop.fixtures import running, toy_arrays, toy_logs
+from tests.hadoop.runs import ROOT, Logs
 
 # gives exit code, stdout and stderr
 Command = Callable[..., tuple[int, str, str]]
@@ -48,21 +46,15 @@ def place(secure: SecureCluster) -> str:
 
 @pytest.fixture(scope="session")
 def counts(secure: SecureCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logs]:
-    """Yield the logs of the toy data set here and there; models are copied to a cache of this session alone."""
-    local = write(tmp_path_factory.mktemp("logs") / "counts.tsv", toy_lines())
-    uri = f"{secure.default_fs}/user/alice/counts/counts.tsv"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        storage_of(uri).upload(local, uri)
-        yield Logs(local, uri)
+    """Yield the logs of the toy data set, here and there."""
+    with toy_logs(f"{secure.default_fs}/user/alice/counts", tmp_path_factory) as logs:
+        yield logs
 
 
 @pytest.fixture(scope="session")
 def expected(counts: Logs, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Return the arrays that every training by the plan `SHORT` must end with."""
-    model = tmp_path_factory.mktemp("models") / "inline"
-    run([counts.local], model, SHORT)
-    return arrays_of(str(model))
+    return toy_arrays(counts, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from mr_als.planning.estimate import half_bytes, moving_seconds
 from mr_als.planning.sizes import Sizes
 from mr_als.teaching import interactive
 from mr_als.teaching.full_grid import full_grid
-from mr_als.teaching.industry import CASES, HEADER, INDUSTRY, Scale, at_rank, extrapolate
+from mr_als.teaching.industry import CASES, HEADER, INDUSTRY, Scale, extrapolate
 from mr_als.teaching.lesson import Lesson
 from mr_als.teaching.matrix import EXAMPLE, EXAMPLE_FACTORS
 from mr_als.teaching.text import number, vector
@@ -185,6 +185,11 @@ def test_the_steps_of_a_half_are_told_with_their_bytes(page):
 
     assert f"{sent} sent, {between} of these between machines" in page.run("byId('machine-status').textContent")
     assert page.run("byId('records').rows.length") == len(half.sent) + sum(task.startswith("map") for task, _, _ in half.reads)
+
+
+def at_rank(a, rank):
+    """Assume another rank: a step of conjugate gradients takes 4 rank operations a pair, so a core solves as many pairs fewer."""
+    return a._replace(rank=rank, pairs_a_second=a.pairs_a_second * a.rank / rank)
 
 
 SCALES = (INDUSTRY, Scale(100_000, 50_000, 10**7, 8), Scale(10**9, 10**4, 10**12, 10_000))
