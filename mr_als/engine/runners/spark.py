@@ -15,7 +15,7 @@ from mr_als.engine.runners.runner import Call, Runner, check_reach
 from mr_als.engine.spark import jobs, session
 from mr_als.errors import JobFailedError, MRALSError, UsageError
 from mr_als.records.lines import LINES
-from mr_als.storage import s3
+from mr_als.storage.clouds import s3
 from mr_als.storage.hadoop_client import is_secure
 from mr_als.storage.hadoop_conf import read_conf
 from mr_als.storage.places import scheme_of
