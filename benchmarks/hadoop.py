@@ -16,6 +16,7 @@ import argparse
 import os
 import re
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -150,6 +151,7 @@ def main() -> None:
     parser.add_argument("--mahout", action="store_true", help="also one iteration of Mahout's ParallelALS")
     parser.add_argument("--spark", action="store_true", help="also the same training on Spark")
     given = parser.parse_args()
+    del sys.argv[1:]  # where mrjob finds --spark, and takes it for its own
     with tempfile.TemporaryDirectory() as folder:
         cluster = Cluster(Path(folder) / "cluster")
         try:

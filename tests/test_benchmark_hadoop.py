@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -81,3 +82,19 @@ def test_spark_gets_the_same_training_on_the_same_cluster(trained):
     assert chosen == hadoop.options("shuffle", 1)
     assert isinstance(engine, Engine)
     assert (engine.runner, engine.on_cluster) == ("spark", True)
+
+
+def test_mrjob_does_not_take_the_option_for_its_own(monkeypatch, tmp_path, small_logs):
+    """It refuses to make a runner where it finds the word among the arguments of the program."""
+    cluster = SimpleNamespace(
+        start=lambda: None, environment=dict, default_fs=str(tmp_path), clean=lambda: None,
+    )  # fmt: skip
+    monkeypatch.setattr(hadoop, "Cluster", lambda place: cluster)
+    monkeypatch.setattr(hadoop.data, "counts_lines", lambda shape: [Path(small_logs).read_bytes()])
+    monkeypatch.setattr(hadoop, "storage_of", lambda path: SimpleNamespace(upload=lambda *paths: None))
+    monkeypatch.setattr(hadoop, "measure", lambda *given: {"halves": HISTORY})
+    monkeypatch.setattr(hadoop, "table", lambda join, found, work: str(len(work)))
+    monkeypatch.setattr(hadoop, "on_spark", lambda *given: 5.0)
+    monkeypatch.setattr("sys.argv", ["hadoop.py", "--spark", "--iterations", "1", "--join", "broadcast"])
+
+    hadoop.main()
