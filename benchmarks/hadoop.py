@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -31,12 +33,24 @@ from mr_als.storage.places import storage_of
 from mr_als.training.train import train
 
 MB = 1 << 20
+# in the configuration of each job
+OUTPUT = "mapreduce.output.fileoutputformat.outputdir"
 
 
-def jobs_of(cluster: Cluster, model: str) -> list[dict[str, float]]:
-    """List what each finished job of a model took, in the order they started."""
+def name_of(output: str) -> str:
+    """Name a job after the directory of its attempt: half-001, pass-002, or prepare.
+
+    >>> name_of("hdfs://h/m/generations/3f/half-012-0a1b2c3d/output"), name_of("hdfs://h/m/generations/3f/plays/a/output")
+    ('half-012', 'prepare')
+    """
+    found = re.search(r"/((?:half|pass)-\d+)-[0-9a-f]+/output$", output)
+    return found[1] if found else "prepare"
+
+
+def jobs_of(cluster: Cluster, model: str) -> dict[str, dict[str, float]]:
+    """Find what each finished job of a model took, by its name: of several attempts, what the last one took."""
     apps = cluster.get("resourcemanager", f"/ws/v1/cluster/apps?applicationTags={tag_of(model)}")["apps"]["app"]
-    found = []
+    found = {}
     for app in sorted(apps, key=lambda app: app["startedTime"]):
         path = f"/ws/v1/history/mapreduce/jobs/{app['id'].replace('application', 'job')}"
         until = time.monotonic() + 30
@@ -44,18 +58,19 @@ def jobs_of(cluster: Cluster, model: str) -> list[dict[str, float]]:
             try:
                 job = cluster.get("historyserver", path)["job"]
                 groups = cluster.get("historyserver", f"{path}/counters")["jobCounters"]["counterGroup"]
+                conf = {one["name"]: one["value"] for one in cluster.get("historyserver", f"{path}/conf")["conf"]["property"]}
                 break
             except OSError:
                 if time.monotonic() > until:
                     raise
                 time.sleep(1)
         counters = {c["name"]: c["totalCounterValue"] for group in groups for c in group["counter"]}
-        found.append({
+        found[name_of(conf[OUTPUT])] = {
             "seconds": (job["finishTime"] - job["submitTime"]) / 1000,
             "shuffled": counters.get("REDUCE_SHUFFLE_BYTES", 0) / MB,
             # the client, the application master, and one a task
             "jvms": 2 + job["mapsTotal"] + job["reducesTotal"],
-        })  # fmt: skip
+        }  # fmt: skip
     return found
 
 
@@ -78,8 +93,9 @@ def measure(cluster: Cluster, logs: str, join: str, iterations: int) -> dict[str
     engine = Engine("hadoop", "lines", capacity())
     info = train([logs], model, options(join, iterations), engine=engine, restart=True, progress=Progress())
     jobs = jobs_of(cluster, storage_of(model).absolute(model))
-    halves = [{**entry, "job": job} for entry, job in zip(info["history"], jobs[2:], strict=True)]
-    return {"prepare": jobs[0], "initial": jobs[1], "halves": halves}
+    halves = [{**entry, "job": jobs[f"half-{entry['half']:03d}"]} for entry in info["history"]]
+    passes = {name: job for name, job in sorted(jobs.items()) if name.startswith("pass")}
+    return {"prepare": jobs["prepare"], "passes": passes, "initial": jobs["half-000"], "halves": halves}
 
 
 def on_spark(cluster: Cluster, logs: str, join: str, iterations: int) -> float:
@@ -116,7 +132,9 @@ def table(join: str, found: dict[str, Any], work: list[float]) -> str:
         (f"half {e['half']}, {e['solved']}", f"{e['seconds']:.1f}", e["job"], f"{w:.1f}")
         for e, w in zip(found["halves"], work, strict=True)
     ]
-    for name, seconds, job, here in [("prepare", "", found["prepare"], ""), ("half 0, items", "", found["initial"], ""), *halves]:
+    passes = [(name.replace("-00", " "), "", job, "") for name, job in found["passes"].items()]
+    before = [("prepare", "", found["prepare"], ""), *passes, ("half 0, items", "", found["initial"], "")]
+    for name, seconds, job, here in [*before, *halves]:
         rows.append(f"| {name} | {seconds} | {job['seconds']:.1f} | {here} | {job['shuffled']:.1f} | {job['jvms']:.0f} |")
     last = found["halves"][1:]
     mean, least = (2 * sum(values) / len(last) for values in ([e["seconds"] for e in last], work[1:]))
@@ -133,6 +151,7 @@ def main() -> None:
     parser.add_argument("--mahout", action="store_true", help="also one iteration of Mahout's ParallelALS")
     parser.add_argument("--spark", action="store_true", help="also the same training on Spark")
     given = parser.parse_args()
+    del sys.argv[1:]  # where mrjob finds --spark, and takes it for its own
     with tempfile.TemporaryDirectory() as folder:
         cluster = Cluster(Path(folder) / "cluster")
         try:

@@ -17,6 +17,8 @@ from mr_als.errors import UsageError
 HANDED = "MR_ALS_HADOOP_CONF"
 # the user as whom HDFS is asked, where that is not the one of the process
 USER = "HADOOP_USER_NAME"
+# leads to the cluster through a gateway, such as https://gateway:8443/gateway/default
+GATEWAY = "MR_ALS_WEBHDFS"
 # beginnings of their names
 ADDRESSES = ("fs.defaultFS", "dfs.nameservices", "dfs.ha.namenodes", "dfs.namenode.http", "dfs.namenode.rpc", "dfs.http.policy")
 # schemes of URIs, and of the web addresses where theirs are; hdfs:// has them in the configuration
@@ -73,7 +75,8 @@ def to_hand() -> dict[str, str]:
     except UsageError:
         return {}
     addresses = {name: value for name, value in found.items() if name.startswith(ADDRESSES)}
-    return {HANDED: json.dumps(addresses), USER: os.environ.get(USER) or getpass.getuser()}
+    gateway = {name: os.environ[name] for name in (GATEWAY,) if name in os.environ}
+    return {HANDED: json.dumps(addresses), USER: os.environ.get(USER) or getpass.getuser(), **gateway}
 
 
 def _properties(path: Path) -> Iterator[tuple[str, str]]:

@@ -7,11 +7,15 @@ import re
 import shutil
 import ssl
 import subprocess
+from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 
 from mr_als.errors import UsageError
-from mr_als.storage.hadoop_conf import find_conf, read_files
+from mr_als.storage.hadoop_conf import GATEWAY, find_conf, read_conf, read_files
 
+# set in a task on a machine that may have no truststore: the certificates, as PEM, of whom the driver trusts
+TRUSTED = "MR_ALS_TRUSTED"
 _OWN = "or name a PEM file of the authority's certificate in SSL_CERT_FILE"
 
 
@@ -25,12 +29,42 @@ def tls_context() -> ssl.SSLContext:
         If there is a truststore that cannot be read.
     """
     context = ssl.create_default_context()
+    handed = os.environ.get(TRUSTED)
+    if trusted := _of_the_cluster() if handed is None else handed:
+        context.load_verify_locations(cadata=trusted)
+    return context
+
+
+@cache
+def _of_the_cluster() -> str:
+    """Read the certificates of the truststore that ssl-client.xml names, if it does."""
     directory = find_conf()
     conf = read_files(directory / "ssl-client.xml") if directory else {}
     store = conf.get("ssl.client.truststore.location", "")
-    if store and (trusted := _certificates(store, conf.get("ssl.client.truststore.password", ""))):
-        context.load_verify_locations(cadata=trusted)
-    return context
+    return _certificates(store, conf.get("ssl.client.truststore.password", "")) if store else ""
+
+
+def trust_to_hand(paths: Iterable[str]) -> dict[str, str]:
+    """Return the variable by which a task on another machine trusts whom this one trusts; none if its files come without TLS.
+
+    Certificates are no secret: neither the truststore's password nor a key is handed on.
+    """
+    schemes = {path.partition("://")[0] for path in paths}
+    if "swebhdfs" not in schemes and not (schemes & {"hdfs", "webhdfs"} and _speaks_tls()):
+        return {}
+    own = os.environ.get("SSL_CERT_FILE", "")
+    certificates = [_of_the_cluster(), Path(own).read_text(errors="replace") if own and os.path.exists(own) else ""]
+    return {TRUSTED: "\n".join(filter(None, certificates))}
+
+
+def _speaks_tls() -> bool:
+    """Say whether the HDFS that is configured is reached over TLS."""
+    if gateway := os.environ.get(GATEWAY):
+        return gateway.startswith("https:")
+    try:
+        return read_conf().get("dfs.http.policy") == "HTTPS_ONLY"
+    except UsageError:
+        return False
 
 
 def _certificates(store: str, password: str) -> str:

@@ -23,7 +23,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from mr_als.errors import StorageError, UsageError
 from mr_als.storage.hadoop_client import is_secure
-from mr_als.storage.hadoop_conf import WEB_SCHEMES, read_conf, web_addresses
+from mr_als.storage.hadoop_conf import GATEWAY, WEB_SCHEMES, read_conf, web_addresses
 from mr_als.storage.tls import tls_context
 from mr_als.storage.tokens import token_of
 
@@ -34,8 +34,6 @@ _PATIENCE = 60.0  # seconds
 MISSING = "FileNotFoundException"
 _REDIRECTS = (301, 302, 303, 307)
 SCHEMES = ("hdfs", *WEB_SCHEMES)
-# leads to the cluster through a gateway, such as https://gateway:8443/gateway/default
-_GATEWAY = "MR_ALS_WEBHDFS"
 
 _UNTRUSTED = "see ssl.client.truststore.location in ssl-client.xml, or name a PEM file of its authority in SSL_CERT_FILE"
 _READ_ONLY = "HttpFS cannot put one file in the place of another, so it is for reading; write to hdfs://NAMENODE:PORT/..."
@@ -86,7 +84,7 @@ class WebHdfs:
                 f"{uri}: names no NameNode, and fs.defaultFS of the Hadoop configuration is not hdfs://; write hdfs://HOST:PORT/..."
             )
             raise UsageError(msg)
-        gateway = os.environ.get(_GATEWAY, "").rstrip("/")
+        gateway = os.environ.get(GATEWAY, "").rstrip("/")
         # what else has an address of its own may be HttpFS
         self._may_rename = not gateway and scheme not in WEB_SCHEMES
         self._addresses = [gateway] if gateway else web_addresses(self.authority, conf, scheme)

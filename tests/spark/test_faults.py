@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -174,3 +176,47 @@ def test_ctrl_c_leaves_no_application_behind(cluster, toy, folder):
 def applications(cluster):
     with urllib.request.urlopen(f"http://127.0.0.1:{cluster.web}/json/", timeout=5) as page:
         return json.load(page)["activeapps"]
+
+
+PYTHONS = Path("~/.pyenv/versions").expanduser()
+
+
+def other_python():
+    """Find a Python of another minor version that Spark's workers start with; None if there is none on this machine."""
+    places = [*PYTHONS.glob("3.*/bin/python3"), *(Path(found) for n in range(10, 15) if (found := shutil.which(f"python3.{n}")))]
+    ours = ".".join(map(str, sys.version_info[:2]))
+    for place in sorted(places):
+        asked = [str(place), "-c", "import sys; print('.'.join(map(str, sys.version_info[:2])))"]
+        version = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+        if version not in ("", ours) and tuple(map(int, version.split("."))) >= (3, 10):
+            return str(place), version
+    return None
+
+
+def bare_python(place):
+    """Make an environment with no packages."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
+    return str(place / "bin/python")
+
+
+@pytest.mark.parametrize("lacks", ["packages", "version"])
+def test_nodes_with_a_python_that_does_not_fit_are_told_of_before_anything_runs(lacks, cluster, toy, folder, tmp_path, monkeypatch):
+    """F36: in one line, and no model is begun."""
+    if lacks == "packages":
+        python, said = (
+            bare_python(tmp_path / "bare"),
+            r"a worker on \S+ cannot run a task: .*/bare/bin/python.* lacks numpy and mrjob",
+        )
+    elif (other := other_python()) is None:
+        pytest.skip("no other Python on this machine")
+    else:
+        python, said = other[0], rf"a worker's Python is not that of the driver \(.*{re.escape(other[1])}.*\)"
+    monkeypatch.setenv("PYSPARK_PYTHON", python)
+
+    with training(cluster, toy.uri, f"{folder}/m") as driver:
+        code, err = ended(driver)
+
+    assert code == 1
+    assert re.search(rf"^mr-als: {said}; set PYSPARK_PYTHON to one with mr_als' requirements", err, re.MULTILINE), err
+    assert "Traceback" not in err
+    assert "model.json" not in storage_of(folder).names(f"{folder}/m")

@@ -6,6 +6,7 @@ import base64
 import io
 import os
 import socket
+import ssl
 import stat
 import struct
 import threading
@@ -19,7 +20,7 @@ from mr_als.engine import lease
 from mr_als.errors import StorageError, UsageError
 from mr_als.storage import tls, tokens, webhdfs
 from mr_als.storage.hadoop_client import is_secure, kerberos_trouble, run_client
-from mr_als.storage.hadoop_conf import web_addresses
+from mr_als.storage.hadoop_conf import to_hand, web_addresses
 from mr_als.storage.hdfs import HdfsStorage
 from mr_als.storage.tokens import DelegationToken, read_token, token_of
 from mr_als.storage.webhdfs import MISSING
@@ -300,9 +301,78 @@ def test_a_truststore_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     monkeypatch.delenv("JAVA_HOME", raising=False)
     tls.tls_context.cache_clear()
+    tls._of_the_cluster.cache_clear()
 
     with pytest.raises(UsageError, match="none.jks: keytool error: .*Keystore file does not exist; see ssl.client.truststore"):
         tls.tls_context()
+
+
+# of an authority that signs nothing: the key is nowhere
+AUTHORITY = """\
+-----BEGIN CERTIFICATE-----
+MIIBmDCCAT+gAwIBAgIUc/MIKgcRQzxox/UZfcklXZF/HBwwCgYIKoZIzj0EAwIw
+ITEfMB0GA1UEAwwWQXV0aG9yaXR5IG9mIGEgY2x1c3RlcjAgFw0yNjExMjcwNjAw
+NDJaGA8yMTI2MTEwMzA2MDA0MlowITEfMB0GA1UEAwwWQXV0aG9yaXR5IG9mIGEg
+Y2x1c3RlcjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABLnpQyOyxG+2pi+BkJfJ
+axw6KL9AuK9e8gefPcNx/aEOM8K/7LQRATPWkJCDpbDyAI04+FslmEywNHC+6s2N
+haSjUzBRMB0GA1UdDgQWBBTcMQtfKA+ntm/ROyFHvlqT3tHqkTAfBgNVHSMEGDAW
+gBTcMQtfKA+ntm/ROyFHvlqT3tHqkTAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49
+BAMCA0cAMEQCIC/BxeSDgzEAurPq9JcshbLsVhfcqLqPxSBW+1tJZ7KGAiBdjZyN
+ZJiGk7SAOA8lvwX2HNHoZr+lG8EeGzUgxrB1YA==
+-----END CERTIFICATE-----
+"""
+STORE = "<configuration><property><name>ssl.client.truststore.location</name><value>/store.jks</value></property></configuration>"
+
+
+@pytest.fixture
+def trusting(tmp_path, monkeypatch):
+    """Configure a cluster whose truststore holds one certificate; what is looked up once is forgotten."""
+    (tmp_path / "core-site.xml").write_text("<configuration/>")
+    (tmp_path / "ssl-client.xml").write_text(STORE)
+    program(tmp_path, "keytool", f"echo 'Your keystore contains 1 entry'; cat <<'END'\n{AUTHORITY}END")
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    for name in ("JAVA_HOME", "SSL_CERT_FILE", "MR_ALS_WEBHDFS", tls.TRUSTED):
+        monkeypatch.delenv(name, raising=False)
+    caches = (tls.tls_context, tls._of_the_cluster)
+    for found in caches:
+        found.cache_clear()
+    yield tmp_path
+    for found in caches:
+        found.cache_clear()
+
+
+def names_of(context):
+    return [dict(pairs[0] for pairs in found["subject"])["commonName"] for found in context.get_ca_certs()]
+
+
+def test_a_task_elsewhere_trusts_whom_the_driver_trusts_without_a_configuration(trusting, monkeypatch):
+    handed = tls.trust_to_hand(["swebhdfs://namenode:9871/logs/a.tsv", "swebhdfs://namenode:9871/m"])
+    monkeypatch.setattr(tls.ssl, "create_default_context", lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+    # as on a node: no configuration, no keytool
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(trusting / "none"))
+    monkeypatch.setenv("PATH", "")
+    for name, value in handed.items():
+        monkeypatch.setenv(name, value)
+
+    assert names_of(tls.tls_context()) == ["Authority of a cluster"]
+
+
+def test_certificates_are_handed_on_where_files_come_over_tls_and_nowhere_else(trusting, monkeypatch):
+    assert tls.trust_to_hand(["hdfs:///logs", "s3://b/m"]) == {}
+
+    (trusting / "core-site.xml").write_text(
+        "<configuration><property><name>dfs.http.policy</name><value>HTTPS_ONLY</value></property></configuration>"
+    )
+    (trusting / "ca.pem").write_text("of my own")
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusting / "ca.pem"))
+
+    assert tls.trust_to_hand(["s3://b/logs", "s3://b/m"]) == {}
+    assert tls.trust_to_hand(["hdfs:///logs", "s3://b/m"]) == {tls.TRUSTED: f"{AUTHORITY.strip()}\nof my own"}
+    monkeypatch.setenv("MR_ALS_WEBHDFS", "http://gateway:8080")
+    assert tls.trust_to_hand(["hdfs:///logs"]) == {}
+    assert to_hand()["MR_ALS_WEBHDFS"] == "http://gateway:8080"
 
 
 def test_without_a_keytool_that_is_said_unless_there_is_a_file_of_ones_own(monkeypatch):

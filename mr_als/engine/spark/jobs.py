@@ -25,6 +25,7 @@ from mr_als.logs.streams import COMPRESSED
 from mr_als.records.lines import BUFFERS, REFERENCES, Reference
 from mr_als.storage.hadoop_conf import to_hand
 from mr_als.storage.places import storage_of
+from mr_als.storage.tls import trust_to_hand
 
 # partitions a core: some take longer than others
 SLICES = 4
@@ -83,7 +84,8 @@ def build_here(context: Any, call: Call, job_class: type[Any], *, with_reducer: 
 def build_there(context: Any, call: Call, job_class: type[Any], *, with_reducer: bool) -> Any:
     """Build it for data in HDFS or S3: ranges of logs, or parts of earlier jobs."""
     reads_logs = issubclass(job_class, LogJob)
-    handed = {**to_hand(), **{name: os.environ[name] for name in HANDED if name in os.environ}}
+    handed = {**to_hand(), **trust_to_hand((*call.inputs, call.output))}
+    handed |= {name: os.environ[name] for name in HANDED if name in os.environ}
     surroundings = tuple(handed.items())
     arguments = (*call.arguments, f"--input={REFERENCES if reads_logs else BUFFERS}")
     step = Step(call.name, arguments, call.output, surroundings, BUFFERS if with_reducer else "")
