@@ -88,7 +88,7 @@ class Arrays(Source):
 
     def _fitting(self, found: Collected, task: Task) -> dict[str, Any]:
         """Lay plays down in as many blocks as they need, known when it has been done once; check what became of them."""
-        directory, options, _, progress, plan, rank, _ = task
+        directory, options, engine, progress, plan, rank, _ = task
 
         def lay_down(blocks: list[int]) -> dict[str, Any]:
             clean(directory)
