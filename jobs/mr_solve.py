@@ -87,6 +87,9 @@ class MRSolve(ALSJob):
         self.add_file_arg("--initial", help="for --init: hashes and factors to use instead of random ones")
         self.add_passthru_arg("--fill", action="store_true", help="for --initial: the rows it lacks get random ones")
         self.add_passthru_arg("--first-order", action="store_true", help="do not solve: a pass that estimates singular values")
+        self.add_passthru_arg(
+            "--sums-only", action="store_true", help="write no vectors, only what the driver sums: of the last pass"
+        )
         self.add_passthru_arg("--n-fixed", type=int, default=0, help="number of rows of the fixed side")
         self.add_passthru_arg("--fixed-blocks", type=int, default=1, help="number of blocks of the fixed side")
         self.add_file_arg("--fixed", help="spectrum and basis; for broadcast also hashes and projected factors")
@@ -250,12 +253,18 @@ class MRSolve(ALSJob):
 
     def packed(self, block: int, plays: PlaysBlock, rows: Rows, solved: Solved) -> Answer:
         """Pack the factors of the rows of a block that have any, for a shuffle with their routes, and its statistics."""
-        factors, loss = FactorBlock(plays.hashes[rows], solved.factors, self.routes(plays)[rows]).pack(), solved.loss
+        factors, loss = self.kept(plays, rows, solved).pack(), solved.loss
         stats = StatsBlock(
             loss.rows, loss.observed, loss.squared_error, loss.penalty, loss.confidence, loss.zero_error,
             len(factors), checksum(factors), solved.gram,
         )  # fmt: skip
         return Answer(block, factors, stats.pack())
+
+    def kept(self, plays: PlaysBlock, rows: Rows, solved: Solved) -> FactorBlock:
+        """Select the factors that somebody will read."""
+        if self.options.sums_only:
+            return FactorBlock(plays.hashes[:0], solved.factors[:0], np.zeros((0, 0), np.uint8))
+        return FactorBlock(plays.hashes[rows], solved.factors, self.routes(plays)[rows])
 
     def routes(self, plays: PlaysBlock) -> npt.NDArray[np.uint8]:
         """Find the blocks of the other side that need each row; a broadcast sends every row to every block."""

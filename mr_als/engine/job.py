@@ -102,6 +102,10 @@ class ALSJob(MRJob):
         elsewhere = self.options.runner in RUNNERS and runner_of(self.options.runner).place
         return [f"{os.path.dirname(os.path.abspath(mr_als.__file__))}#mr_als"] if elsewhere else []
 
+    def make_runner(self) -> Any:
+        """Make mrjob's runner; mrjob itself finds out twice what to tell it, once for its log."""
+        return self._runner_class()(**self._runner_kwargs())
+
     def mapper_init(self) -> None:
         """Prepare to read records."""
         self.reader = Reader(self.options.input, self.KINDS)

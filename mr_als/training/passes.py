@@ -48,7 +48,9 @@ class Passes(Halves):
     def _beside(self, directory: str, fixed: Half | None) -> list[str]:
         if fixed is None:
             return ["--first-order", "--init=items"]
-        return ["--first-order", *write_fixed(self.run.storage, directory, fixed, self.choices.join, _orthonormal)]
+        # of the last one nobody reads the vectors, only their Gram matrix
+        last = ["--sums-only"] * (fixed.number + 1 == PASSES)
+        return ["--first-order", *last, *write_fixed(self.run.storage, directory, fixed, self.choices.join, _orthonormal)]
 
     def _report(self, half: Half) -> None:
         if half.number:

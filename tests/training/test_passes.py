@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 
 import mr_als
+from mr_als.engine.datasets import Dataset
 from mr_als.errors import ResumeError
 from mr_als.maths.regularization import BOUNDS, PASSES, SHARE, WEIGHT
 from mr_als.maths.weighing.weights import Weights
 from mr_als.options import SCALINGS, WeightOptions
 from mr_als.progress import Progress
+from mr_als.records.blocks import FactorBlock
 from mr_als.training.train import Engine, train
 from tests.toy import RANK, dense_plays, generation_bytes, initial_items, options, run, toy_lines, write
 
@@ -135,6 +137,20 @@ def test_resuming_does_no_finished_pass_again(logs, tmp_path):
 
     assert len(before) == 2
     assert before <= {p.name for p in (tmp_path / "model/work").iterdir()}
+
+
+@pytest.mark.parametrize("join", ["broadcast", "shuffle"])
+def test_only_the_last_pass_writes_no_vectors(join, logs, tmp_path):
+    """Nobody reads them: all that is asked for is their Gram matrix."""
+    crash(auto(join), logs, tmp_path / "model", "after-pass-004")
+
+    written = {}
+    for number in (3, 4):
+        record = json.loads((tmp_path / f"model/work/pass-00{number}.json").read_text())
+        blocks = Dataset.from_json(record["factors"], str(tmp_path / "model/work" / record["attempt"])).blocks()
+        written[number] = sum(len(FactorBlock.unpack(payload).hashes) for _, payload in blocks), record["totals"]["rows"]
+    assert written[3][0] == written[3][1] > 0
+    assert written[4][0] == 0 < written[4][1]
 
 
 def test_a_damaged_pass_is_done_again(logs, undisturbed, tmp_path):
