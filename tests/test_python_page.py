@@ -59,6 +59,19 @@ def test_the_lines_for_neighbour_searches_run_and_find_what_the_model_finds(libr
         assert model.item_ids[int(best[0])] == expected[0][0]
 
 
+@pytest.mark.filterwarnings("ignore:OpenBLAS is configured", "ignore:Intel MKL BLAS is configured")
+def test_the_lines_for_implicit_recommend_what_the_model_recommends():
+    code = re.search(r"^```python\n# implicit.*?\n(.*?)^```$", session.PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)[
+        1
+    ]
+    model = mr_als.fit(str(ROOT / "sample_logs" / "2024-03-04.tsv"), rank=8)
+    found = {"model": model}
+
+    exec(code.replace("jazz-fan-017", user := model.user_ids[5]), found)
+
+    assert found["items"] == [item for item, _ in model.recommend(user, n=3)]
+
+
 def test_the_notebook_is_that_of_the_page_runs_and_shows_plots():
     built, kept = session.build(session.PAGE.read_text(encoding="utf-8")), nbformat.read(session.NOTEBOOK, as_version=4)
 

@@ -23,8 +23,9 @@ __all__ = ["Numbers", "Side", "is_one"]
 class Numbers(Names):
     """Ids that are integers, in row order."""
 
-    def __getitem__(self, row: int) -> int:  # type: ignore[override]
-        return int(super().__getitem__(row))
+    def __getitem__(self, row: Any) -> Any:
+        found = super().__getitem__(row)
+        return found if isinstance(row, slice) else int(found)
 
     def __iter__(self) -> Iterator[int]:  # type: ignore[override]
         return (self[row] for row in range(len(self)))

@@ -24,6 +24,18 @@ __all__ = ["FIT", "READ", "documented", "options_of", "training_of"]
 
 TRAINING = {"inputs": InputOptions, "weights": WeightOptions, "solver": SolverOptions, "loop": LoopOptions, "plan": PlanOptions}
 FIT = (SolverOptions, WeightOptions, LoopOptions, InputOptions, PlanOptions, RunOptions)
+# how implicit, Spark, LensKit and scikit-learn call some of them
+ELSEWHERE = {
+    **dict.fromkeys(("factors", "n_factors", "num_factors", "n_components", "embedding_size", "embedding_dim"), "rank"),
+    **dict.fromkeys(("iterations", "maxIter", "max_iter", "n_iter", "epochs"), "max_iterations"),
+    **dict.fromkeys(("reg", "regParam"), "regularization"),
+    **dict.fromkeys(("random_state", "random_seed"), "seed"),
+    "weight": "alpha",
+    "use_cg": "solver",
+    "implicitPrefs": "feedback",
+    "show_progress": "progress",
+    "fit_callback": "callback",
+}
 # of what is read beside a model, which decides the rest
 READ = (InputOptions,)
 
@@ -44,7 +56,8 @@ def options_of(kinds: Iterable[type[Any]], given: Mapping[str, Any], known: Iter
     known = [f.name for kind in kinds for f in fields(kind)] + list(known)
     for name in given:
         if name not in known:
-            msg = f"no keyword is named {name!r}{did_you_mean(name, known)}"
+            ours = ELSEWHERE.get(name)
+            msg = f"no keyword is named {name!r}{f'; here it is {ours!r}' if ours in known else did_you_mean(name, known)}"
             raise UsageError(msg)
     built = []
     for kind in kinds:

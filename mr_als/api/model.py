@@ -146,6 +146,12 @@ class Model(published.Model):
         KeyError
             If a user is unknown, or all items of `plays` are.
         """
+        if not isinstance(n, int | np.integer):
+            msg = (
+                f"recommend: n is a {type(n).__name__}; expected how many items to recommend. What users of the model played is "
+                "known, and that of others is given as plays="
+            )
+            raise UsageError(msg)
         if plays is not None and users is not None:
             msg = "recommend: give either users of the model, or the plays of others"
             raise UsageError(msg)
@@ -295,7 +301,8 @@ class Model(published.Model):
     def to_implicit(self) -> AlternatingLeastSquares:
         """Build the same model of the library implicit: its row i is that of `user_ids[i]`, `item_ids[i]`; needs implicit.
 
-        Its `recommend(row, model.user_items[row])` gives the items, as rows, and the scores of ours.
+        With `rows = scipy.sparse.csr_matrix(model.user_items)`, its `recommend(row, rows[row])` gives the items, as rows, and the
+        scores of ours.
         """
         try:
             from implicit.cpu.als import AlternatingLeastSquares

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from functools import cached_property
 from tokenize import TokenError
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 
@@ -40,7 +40,18 @@ class Names:
         """Return the id of a row as bytes."""
         return bytes(self.text[self.starts[row] : self.starts[row + 1] - 1])
 
-    def __getitem__(self, row: int) -> str:
+    def __repr__(self) -> str:
+        return f"<{len(self)} ids: {', '.join(map(repr, self[:3]))}{', ...' if len(self) > 3 else ''}>"
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> list[str]: ...
+
+    def __getitem__(self, row: int | slice) -> str | list[str]:
+        if isinstance(row, slice):
+            return [self[one] for one in range(*row.indices(len(self)))]
         if not -len(self) <= row < len(self):
             raise IndexError(row)
         try:

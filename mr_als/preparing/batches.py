@@ -63,6 +63,12 @@ def batches_of(plays: Any, options: InputOptions, *, ratings: bool) -> Iterator[
     """
     if is_matrix(plays):
         return matrix_batches(plays)
+    if isinstance(plays, np.ndarray):
+        msg = (
+            f"plays are an array of shape {plays.shape}; if it is users x items, give scipy.sparse.csr_array(plays), "
+            "and if its rows are pairs, plays.tolist()"
+        )
+        raise UsageError(msg)
     if hasattr(plays, "__arrow_c_stream__"):
         return arrow_batches(plays, options, ratings=ratings)
     if isinstance(plays, Iterable) and not isinstance(plays, str | bytes):

@@ -129,6 +129,8 @@ def test_what_fails_leaves_no_temporary_directory(tmp_path, monkeypatch):
     [
         ({"rnk": 3}, "no keyword is named 'rnk'; did you mean 'rank'?"),
         ({"progres": True}, "did you mean 'progress'?"),
+        ({"factors": 3}, "no keyword is named 'factors'; here it is 'rank'"),
+        ({"show_progress": True}, "no keyword is named 'show_progress'; here it is 'progress'"),
         ({"rank": 2.5}, "rank is 2.5, which it cannot be"),
         ({"rank": 0}, "rank must be a number from 1 to 2048, got 0"),
         ({"solver": "qr"}, "solver must be one of cg, cholesky, got 'qr'"),
@@ -142,6 +144,22 @@ def test_an_option_that_is_none_is_an_error_that_helps(keywords, said):
 
     with pytest.raises(UsageError, match=said.replace("?", r"\?")):
         mr_als.fit(pandas.DataFrame({"user": ["a"], "item": ["b"]}), **keywords)
+
+
+def test_names_that_other_libraries_have_stand_for_keywords():
+    import inspect
+
+    from mr_als.api.keywords import ELSEWHERE
+
+    names = inspect.signature(mr_als.fit).parameters
+    assert set(ELSEWHERE.values()) <= set(names)
+    assert not set(ELSEWHERE) & set(names)
+
+
+def test_an_array_is_refused_with_what_can_be_given_for_it():
+    with pytest.raises(UsageError, match=r"an array of shape \(5, 6\); .* scipy.sparse.csr_array\(plays\), .* plays.tolist\(\)"):
+        mr_als.fit(np.ones((5, 6)), **FEW)
+    assert len(mr_als.fit(np.array([[1, 2], [3, 4], [1, 4]]).tolist(), **FEW).user_ids) == 2
 
 
 def test_options_are_recorded_as_the_command_line_records_them(command, tmp_path):

@@ -219,6 +219,18 @@ def test_ids_come_back_as_what_they_came_as(board, toy):
     assert board.user_ids[board.user_index(3)] == 3
 
 
+def test_ids_are_a_sequence_that_can_be_sliced_and_seen(board, toy):
+    assert (board.user_ids[:3], board.user_ids[-2:]) == (list(board.user_ids)[:3], list(board.user_ids)[-2:])
+    assert toy.item_ids[::-1] == list(toy.item_ids)[::-1]
+    assert repr(toy.user_ids) == f"<120 ids: {', '.join(map(repr, toy.user_ids[:3]))}, ...>"
+
+
+def test_a_matrix_in_the_place_of_a_number_is_an_error_that_helps(board):
+    with pytest.raises(UsageError, match="n is a csr_matrix; expected how many items .* plays="):
+        board.recommend(3, csr_matrix(board.user_items)[3])
+    assert board.recommend(3, np.int64(2)) == board.recommend(3, 2)
+
+
 def test_an_unknown_id_is_a_key_error_that_names_what_was_meant(toy, board):
     with pytest.raises(KeyError, match=r"'User-3': none of the 120 users of .*; did you mean 'user-3'\?; ids are strings, e.g. '"):
         toy.recommend("User-3")
