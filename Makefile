@@ -28,7 +28,7 @@ GO = $(or $(shell command -v go),/usr/local/go/bin/go)
 .DELETE_ON_ERROR:
 
 help: ## print this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 demo: $(VENV)/.done-package ## train on sample_logs/ and recommend: the whole path in half a minute
 	rm -rf demo-model
@@ -42,19 +42,19 @@ test: $(VENV)/.done-test ## the tests that need some minutes and no other softwa
 test-slow: $(VENV)/.done-docs ## the tests that take longer, such as that of the wheel, and those in a browser: needs Chromium
 	$(PYTEST) $(PARALLEL) --dist loadfile -m 'slow and not ($(ENGINES))' tests  # files share what is slow to make
 
-test-hadoop: $(VENV)/.done-spark $(VENV)/.done-aws ## on a real single-node Hadoop, started for it and broken a little; needs JDK 17 and Maven
+test-hadoop: $(VENV)/.done-spark $(VENV)/.done-aws ## the tests on a single-node Hadoop, which they start and break a little; needs JDK 17 and Maven
 	$(PYTEST) -m 'hadoop or (faults and not slow)' tests
 
-test-secure: $(VENV)/.done-test ## on a Hadoop with Kerberos and TLS, started for it; needs JDK 17, Maven and MIT Kerberos
+test-secure: $(VENV)/.done-test ## the tests on a Hadoop with Kerberos and TLS, which they start; needs JDK 17, Maven and MIT Kerberos
 	$(PYTEST) -m secure tests/secure
 
-test-spark: $(VENV)/.done-spark $(VENV)/.done-oldest-spark $(VENV)/.done-aws $(VENV)/.done-clouds ## on Spark, started for it, and on clusters of it over HDFS; needs JDK 17, Maven, Go and npm
+test-spark: $(VENV)/.done-spark $(VENV)/.done-oldest-spark $(VENV)/.done-aws $(VENV)/.done-clouds ## the tests on Spark here, and on clusters of it over HDFS, which they start; needs JDK 17, Maven, Go and npm
 	MR_ALS_HADOOP_NAME=hadoop-spark MR_ALS_OLDEST_SPARK=$(VENV)/oldest-spark $(PYTEST) -m 'spark and not faults' tests
 
-test-faults: $(VENV)/.done-test ## break that Hadoop in all ways; needs JDK 17 and Maven, and most of an hour
+test-faults: $(VENV)/.done-test ## the tests that break Hadoop in all ways; needs JDK 17 and Maven, and most of an hour
 	$(PYTEST) -m faults tests
 
-test-emr: $(VENV)/.done-aws $(VENV)/.done-clouds ## EMR and S3, Google Cloud Storage and Azure against local stand-ins; needs Go and npm
+test-emr: $(VENV)/.done-aws $(VENV)/.done-clouds ## the tests of EMR and S3, Google Cloud Storage and Azure against local stand-ins; needs Go and npm
 	$(PYTEST) -m '(emr or s3 or gs or azure) and not spark' tests
 
 test-postgres: $(VENV)/.done-test ## nights of training that end in a table; needs PostgreSQL, as Debian's package

@@ -73,6 +73,9 @@ _ARROW = "ArrowException"
 _ENDING = {128 + signal.SIGTERM: "terminated", 128 + signal.SIGHUP: "hung up"}
 
 
+_COMMAND = "COMMAND"
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that leaves printing to `main`, takes no abbreviated options, and knows what was nearly meant."""
 
@@ -95,11 +98,16 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             close = did_you_mean(value, action.choices) or f" (choose from {', '.join(action.choices)})"
+            if action.metavar == _COMMAND:
+                msg = f"there is no command {value!r}{close}"
+                raise argparse.ArgumentError(None, msg)
             msg = f"invalid choice: {value!r}{close}"
             raise argparse.ArgumentError(action, msg)
 
     def error(self, message: str) -> NoReturn:
         """Refuse the arguments; an option that does not exist is the cause of what else is wrong, such as one that is missing."""
+        if message.endswith(f"required: {_COMMAND}"):
+            message = "name a command, such as train"
         if message.startswith(("the following arguments are required", "unrecognized arguments")):
             options = (word.partition("=")[0] for word in itertools.takewhile("--".__ne__, self._given) if word.startswith("--"))
             if (unknown := next((option for option in options if option not in self._option_string_actions), None)) is not None:
@@ -112,7 +120,7 @@ def make_parser() -> Parser:
     """Build the parser of all sub-commands."""
     parser = Parser(prog="mr-als", description=DESCRIPTION, epilog=EXAMPLE)
     parser.add_argument("--version", action="version", version=f"mr-als {__version__}", help="print the version")
-    subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(title="commands", dest="command", metavar=_COMMAND, required=True)
     for name in command_names():
         importlib.import_module(f"mr_als.commands.{name}").add(subparsers)
     return parser

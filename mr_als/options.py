@@ -233,8 +233,8 @@ class WeightOptions:
     regularization: float | str = option(
         "auto",
         "lambda: a number, or auto, or a multiple such as auto*0.5; auto is a fraction of the singular value at which the last "
-        "of --rank dimensions would vanish, found in four passes over the plays (0.1 for ratings). From sigma_1 on, which auto "
-        "reports, nothing is learnt",
+        "of --rank dimensions would vanish, found in four passes over the plays (0.1 for ratings). Nothing is learnt if lambda is "
+        "sigma_1, which auto reports, or larger",
         metavar="LAMBDA",
         type=auto_or_number,
         check=_AUTO_OR_NOT_NEGATIVE,

@@ -162,7 +162,7 @@ def test_an_option_out_of_range_names_flag_value_and_what_is_expected(arguments,
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ([], "COMMAND"),
+        ([], "name a command, such as train; see: mr-als --help"),
         (["fly"], "fly"),
         (["train", "x.tsv"], "--model"),
         (["train", "--model", "m", "--mod", "n"], "--mod"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 from mr_als.commands.shared import (
@@ -119,6 +118,7 @@ def run(args: argparse.Namespace) -> int:
 def _sizes(args: argparse.Namespace, options: Training) -> tuple[Sizes, str]:
     """Find the sizes, and say where they are from."""
     from mr_als.engine.engine import Engine
+    from mr_als.engine.outputs import scratch
     from mr_als.preparing.plays import sizes_of
     from mr_als.preparing.prepare import prepare
     from mr_als.preparing.summing import open_plays
@@ -135,7 +135,7 @@ def _sizes(args: argparse.Namespace, options: Training) -> tuple[Sizes, str]:
         engine = Engine() if scheme_of(args.plays) == "file" else engine_of(args)
         return sizes_of(open_plays(args.plays, engine, progress_of(args)), rank), f"from {args.plays}"
     if args.logs:
-        with tempfile.TemporaryDirectory() as work:
+        with scratch("mr-als-plan-") as work:
             ratings = options.weights.feedback == "explicit"
             plays = prepare(
                 args.logs, work, options.inputs, progress=progress_of(args), plan=options.plan, rank=rank, ratings=ratings

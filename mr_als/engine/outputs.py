@@ -14,7 +14,7 @@ from mr_als.engine.runs import Lock
 from mr_als.errors import UsageError
 from mr_als.storage.places import scheme_of, storage_of
 
-__all__ = ["held", "new_output", "scratch"]
+__all__ = ["held", "lasts", "new_output", "scratch"]
 
 
 def held(path: str) -> Lock | Lease:
@@ -40,13 +40,24 @@ def new_output(flag: str, path: str, what: str = "directory") -> Iterator[None]:
         yield
 
 
+# the directories of `scratch`, for the time being
+_passing: set[str] = set()
+
+
+def lasts(path: str) -> bool:
+    """Say whether what is written to a path is there when the command is done; commands call what is not so `.mr-als-`, too."""
+    return "/.mr-als-" not in path and not any(path.startswith(f"{place}/") for place in _passing)
+
+
 @contextlib.contextmanager
 def scratch(prefix: str) -> Iterator[str]:
     """Yield a new directory, which goes even where a signal interrupts its removal."""
     place = tempfile.mkdtemp(prefix=prefix)
+    _passing.add(place)
     try:
         yield place
     finally:
+        _passing.discard(place)
         try:
             shutil.rmtree(place)
         except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from mr_als.engine.outputs import lasts
 from mr_als.errors import BadInputError
 from mr_als.logs.badlines import LATE, OTHER_HEADER, BadLines, numbered, quarantine_table
 from mr_als.logs.tally import HEADER, NOBODY, OUTSIDE, SHORT, ZERO
@@ -45,10 +46,15 @@ def check_lines(info: dict[str, Any], options: InputOptions, quarantine: str, st
             )
             raise BadInputError(msg)
     reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(bad.counts.items()))
+    example = "".join(
+        f", such as {path}, line {line}: {one.text[:80]!r}" for path, line, one in [*numbered(bad, info["lines"])][:1]
+    )
     if n_bad > allowed:
-        msg = f"{n_bad} of {n_lines} lines are bad ({reasons}), more than --max-bad-lines {limit}; see {quarantine}"
+        see = f"; see {quarantine}" if lasts(quarantine) else example
+        msg = f"{n_bad} of {n_lines} lines are bad ({reasons}), more than --max-bad-lines {limit}{see}"
         raise BadInputError(msg)
-    return f"{n_bad} of {n_lines} lines are bad ({reasons}) and left out; samples in {quarantine}" if n_bad else ""
+    see = f"; samples in {quarantine}" if lasts(quarantine) else example
+    return f"{n_bad} of {n_lines} lines are bad ({reasons}) and left out{see}" if n_bad else ""
 
 
 def tell_lines(info: dict[str, Any], options: InputOptions, progress: Progress, command: str) -> None:

@@ -7,6 +7,7 @@ after a user half, so that every published user vector is the exact answer to th
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -180,7 +181,10 @@ def _alternate(halves: Halves, model: str, gates: Gates, keep: int) -> dict[str,
     info = {**halves.describe(reason), "n_users": users.rows, "n_items": items.rows, "pairs": users.entry["pairs"]}
     info = publish(model, halves.run.name, halves.plays, users.factors, items.factors, info, keep)
     halves.run.remove()
-    progress.say(f"published {model}: {info['n_users']} users, {info['n_items']} items, rank {info['options']['solver']['rank']}")
+    bad = os.path.join(model, "generations", info["generation"], "bad-lines.tsv")
+    samples = f"; samples of bad lines in {bad}" if storage_of(bad).size(bad) >= 0 else ""
+    size = f"{info['n_users']} users, {info['n_items']} items, rank {info['options']['solver']['rank']}"
+    progress.say(f"published {model}: {size}{samples}")
     return info
 
 

@@ -7,9 +7,11 @@ import gzip
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -513,3 +515,24 @@ def test_a_plays_file_with_fields_of_other_kinds_is_damaged_and_made_again(field
     assert ": damaged, prepare the plays again" in err
     # the same plays are given as they are: what is damaged is none
     assert prepare([path], str(directory), OPTIONS).plays > 0
+
+
+@pytest.mark.parametrize(
+    "command", [("plan", "--no-measure"), ("prepare", "--plays", "DIR"), ("train", "--rank", "2", "--model", "DIR")]
+)
+@pytest.mark.parametrize("limit", ["1", "0"])
+def test_samples_of_bad_lines_are_where_they_are_said_to_be(command, limit, log, tmp_path, cli):
+    """Of what is there for the time being, an example is shown instead of a file that is gone when one looks."""
+    path = log([*some_lines(), "ann\tjazz\tmany plays\n"])
+
+    words = [str(tmp_path / "made") if word == "DIR" else word for word in command]
+    code, _, err = cli(words[0], path, *words[1:], "--format", "counts", "--max-bad-lines", limit)
+
+    assert code == (1 if limit == "0" else 0)
+    files = re.findall(r"\S+/bad-lines\.tsv", err)
+    if command[0] == "plan":
+        assert files == []
+        assert f"such as {path}, line {len(some_lines()) + 1}: " in err
+        assert "many plays" in err
+    else:
+        assert "many plays" in Path(files[-1]).read_text()
