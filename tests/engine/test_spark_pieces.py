@@ -295,6 +295,34 @@ def test_who_needs_another_session_waits_until_nobody_uses_the_one_that_is_there
     assert seen == [("a", "a"), ("a", "a"), ("b", "b")] or seen == [("a", "a"), ("b", "b"), ("a", "b")]
 
 
+def test_a_session_that_another_thread_makes_is_not_taken_for_one_of_the_program(monkeypatch):
+    spark_knows, goes_on = threading.Event(), threading.Event()
+    known = SimpleNamespace(_active_spark_context=None)
+    context = SimpleNamespace(master="local[2]")
+
+    def make(*given):
+        known._active_spark_context = context
+        spark_knows.set()
+        goes_on.wait(60)
+        monkeypatch.setattr(session, "_made", SimpleNamespace(context=context))
+
+    monkeypatch.setitem(sys.modules, "pyspark", known)
+    monkeypatch.setattr(session, "_context_class", lambda: known)
+    monkeypatch.setattr(session, "_make", make)
+    maker = threading.Thread(target=session._make_alone, args=(asked(), 1))
+    maker.start()
+    assert spark_knows.wait(60)
+    found = []
+    asker = threading.Thread(target=lambda: found.append(session.master_of(())))
+    asker.start()
+    asker.join(0.2)
+    goes_on.set()
+    asker.join(60)
+    maker.join(60)
+
+    assert found == [""]
+
+
 def lent(**others):
     conf = SimpleNamespace(getAll=lambda: [("spark.executorEnv.GIVEN", "1")])
     known = {"master": "yarn", "pythonExec": "python3.11", "environment": {"SET": "2"}, "getConf": lambda: conf}

@@ -79,3 +79,15 @@ def test_trainings_in_threads_keep_their_plays_in_the_executors(logs, tmp_path):
 
     for name in ("a", "b"):
         assert arrays_of(str(tmp_path / name)) == arrays_of(str(tmp_path / f"inline-{name}"))
+
+
+def test_plays_are_read_once_and_stay_until_the_program_has_trained(logs, tmp_path):
+    session.stop()
+
+    train([logs], str(tmp_path / "m"), options("shuffle", iterations=1, blocks=3), engine=THERE)
+
+    context = session.session(session.wanted(THERE.mrjob_arguments))
+    kept = {found.id(): found.numCachedPartitions() for found in context._jsc.sc().getRDDStorageInfo()}
+    assert [*kept.values()] == [3, 3]  # the blocks of users, and of items
+    THERE.how.let_go()
+    assert not context._jsc.getPersistentRDDs()

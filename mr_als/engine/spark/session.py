@@ -15,6 +15,7 @@ import re
 import shutil
 import sys
 import tempfile
+import threading
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -95,6 +96,8 @@ _made: Made | None = None
 # by id of an application: what its workers have been sent, and what they have been asked for
 _shipped: defaultdict[str, set[str]] = defaultdict(set)
 _turns = Turns()
+# while a session of ours begins or ends, Spark knows one that we do not
+_changing = threading.RLock()
 
 
 def master_of(given: Sequence[str]) -> str:
@@ -171,7 +174,7 @@ def session(asked: Wanted, task_memory: int = TASK_MEMORY, needed: Iterable[str]
         stop()
     if _made is None:
         # what is made although a signal came is stopped at the end of the process
-        aside(lambda: _make(asked, task_memory))
+        aside(lambda: _make_alone(asked, task_memory))
     assert _made is not None
     if not is_local(_made.context.master):
         _ship(_made.context, needed)
@@ -181,11 +184,12 @@ def session(asked: Wanted, task_memory: int = TASK_MEMORY, needed: Iterable[str]
 def stop() -> None:
     """Stop the session that we made, if there is one: at the end of the process, or when the next job asks for another."""
     global _made
-    if _made is None:
-        return
-    made, _made = _made, None
-    _stop_quietly(made.context)
-    _end(made.gateway, made.place)
+    with _changing:
+        if _made is None:
+            return
+        made, _made = _made, None
+        _stop_quietly(made.context)
+        _end(made.gateway, made.place)
 
 
 atexit.register(stop)
@@ -227,8 +231,9 @@ def _lent() -> Any:
         return _context_class().getOrCreate()
     if "pyspark" not in sys.modules:
         return None
-    active = getattr(_context_class(), "_active_spark_context", None)
-    return None if active is None or (_made is not None and active is _made.context) else active
+    with _changing:
+        active = getattr(_context_class(), "_active_spark_context", None)
+        return None if active is None or (_made is not None and active is _made.context) else active
 
 
 def _check_lent(context: Any, asked: Wanted) -> None:
@@ -246,6 +251,11 @@ def _check_lent(context: Any, asked: Wanted) -> None:
             "leave it out, or give it where the session is made"
         )
         raise UsageError(msg)
+
+
+def _make_alone(asked: Wanted, task_memory: int) -> None:
+    with _changing:
+        _make(asked, task_memory)
 
 
 def _make(asked: Wanted, task_memory: int) -> None:
