@@ -15,7 +15,7 @@ from typing import Any
 
 from mr_als.errors import DamagedDataError
 from mr_als.records.lines import LINES, REFERENCES, Reader, Record, Reference, Shards, write_lines
-from mr_als.records.spill import Buffer, checksum
+from mr_als.records.spill import Buffer, checksum, let_go
 from mr_als.storage.places import storage_of
 
 # beside a job's output: the buffers that its tasks wrote
@@ -204,6 +204,7 @@ def lay(kind: str, directory: str, records: Sequence[Record]) -> Dataset:
         with Writer(kind, path) as writer:
             for record in records:
                 writer.add(record.block, record.payload, record.crc)
+                let_go(record.payload)  # or all that was copied stays resident
             return writer.close()
     with open(shard, "rb") as file:
         os.fsync(file.fileno())
