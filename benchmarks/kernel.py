@@ -45,7 +45,7 @@ def least(run: Any) -> float:
 
 def measure(plays: Plays) -> None:
     """Print a line for each part of the work."""
-    from mr_als.maths.solving.kernels_numba import compiled
+    from mr_als.maths.solving.kernels_numba import compiled, compiled_product
 
     weights, solve = Weights(alpha=10.0, regularization=1.0, regularization_scaling="none"), compiled(exact=False)
     fixed = np.concatenate([PlaysBlock.unpack(payload).hashes for _, payload in plays.items.blocks()])
@@ -61,6 +61,9 @@ def measure(plays: Plays) -> None:
     for steps in (0, 1, 2, 4, 8, 32):
         spent = least(lambda: solve(*joined[:2], vectors, level, *terms, scale, spectrum, 1e-4, steps, *out))  # noqa: B023
         print(f"  at most {steps:2d} steps     {1e9 * spent / n:6.1f}   {100 * out[2].mean():5.1f} % of the users solved")
+    lengths, multiply = weights.row_lengths(np.diff(joined.indptr), len(fixed)), compiled_product()
+    spent = least(lambda: multiply(*joined[:2], vectors, level, terms.target, lengths, out[0]))
+    print(f"  a pass, no solver    {1e9 * spent / n:6.1f}")
     print(f"  join                 {1e9 * least(lambda: join(block, *match(block.columns, fixed))) / n:6.1f}")
     side = Fixed(vectors, spectrum, basis, len(fixed))
     whole = least(lambda: solve_block(joined, side, weights, Method(kernel="numba")))

@@ -16,7 +16,7 @@ from typing import Any
 from mr_als.errors import DamagedDataError
 from mr_als.records.blocks import Packed
 from mr_als.records.lines import LINES, REFERENCES, Reader, Record, Reference, Shards, write_lines
-from mr_als.records.spill import Buffer, checksum
+from mr_als.records.spill import Buffer, checksum, let_go
 from mr_als.storage.places import storage_of
 
 # beside a job's output: the buffers that its tasks wrote
@@ -222,6 +222,7 @@ def lay(kind: str, directory: str, records: Sequence[Record], *, lasting: bool =
         with Writer(kind, path, lasting=lasting) as writer:
             for record in records:
                 writer.add(record.block, record.payload, record.crc)
+                let_go(record.payload)  # or all that was copied stays resident
             return writer.close()
     if lasting:
         with open(shard, "rb") as file:
