@@ -57,6 +57,7 @@ def test_a_bucket_that_is_not_there_is_named(cloud):
         pytest.param("gs:///m", "names no bucket; write gs://BUCKET/", marks=pytest.mark.gs),
         pytest.param("abfss:///m", "names no container; write abfss://CONTAINER@ACCOUNT", marks=pytest.mark.azure),
         pytest.param("abfss://c/m", "names no storage account; write abfss://CONTAINER@ACCOUNT", marks=pytest.mark.azure),
+        pytest.param("abfss://c/m@x", "names no storage account; write abfss://CONTAINER@ACCOUNT", marks=pytest.mark.azure),
         pytest.param("abfss://c@/m", "names no storage account; write abfss://CONTAINER@ACCOUNT", marks=pytest.mark.azure),
     ],
 )

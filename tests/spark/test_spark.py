@@ -249,6 +249,14 @@ def test_with_a_master_elsewhere_data_in_s3_or_hdfs_are_read_by_the_tasks_and_wh
     assert not Engine.of("spark", LOCAL, ["hdfs:///logs", "hdfs:///m"]).on_cluster
 
 
+@pytest.mark.parametrize("path", ["gs://b/logs", "abfss://c@a.dfs.core.windows.net/m"])
+def test_clouds_that_tasks_elsewhere_do_not_reach_are_refused_with_a_master_elsewhere(path):
+    with pytest.raises(UsageError, match="-r spark on yarn does not support (gs|abfss)://; use -r inline or -r local"):
+        RUNNER.check_master("yarn", ["hdfs:///logs", path])
+
+    RUNNER.check_master("local[2]", [path])
+
+
 def test_a_master_elsewhere_is_refused_where_hdfs_asks_for_kerberos(tmp_path, monkeypatch):
     monkeypatch.setenv("HADOOP_CONF_DIR", str(tmp_path))
     asks = "<property><name>hadoop.security.authentication</name><value>kerberos</value></property>"

@@ -41,8 +41,8 @@ class AzureStorage(ObjectStorage):
 
     def _key(self, uri: str) -> str:
         """Extract the container and the name of the blob."""
-        container, _, rest = uri.split("://", 1)[-1].partition("@")
-        return f"{container}/{rest.partition('/')[2]}".rstrip("/")
+        place, _, name = uri.split("://", 1)[-1].partition("/")
+        return f"{place.partition('@')[0]}/{name}".rstrip("/")
 
     def _uri(self, key: str) -> str:
         """Return the URI, with the account, which adlfs leaves out."""
@@ -56,9 +56,9 @@ class AzureStorage(ObjectStorage):
         UsageError
             If the URI names none, or the connection string is of another one.
         """
-        host = urlsplit(uri).netloc.rpartition("@")[2]
+        host = urlsplit(uri).netloc.partition("@")[2]
         account = host.partition(".")[0]
-        if "@" not in uri or not account:
+        if not account:
             msg = f"{uri}: names no storage account; write {self.form}"
             raise UsageError(msg)
         # they log what they try, and the tracebacks of what they raise
