@@ -118,8 +118,9 @@ def yarn(run: Path, home: Path, p: dict[str, int]) -> dict[str, object]:
         "yarn.nodemanager.delete.debug-delay-sec": 0,
         "yarn.nodemanager.aux-services": "mapreduce_shuffle",
         "yarn.nodemanager.aux-services.mapreduce_shuffle.class": "org.apache.hadoop.mapred.ShuffleHandler",
+        # with the variables by which BLAS chooses how to add up: the tests compare bytes with those of this process
         "yarn.nodemanager.env-whitelist": "JAVA_HOME,HADOOP_HOME,HADOOP_COMMON_HOME,HADOOP_HDFS_HOME,HADOOP_YARN_HOME,"
-        "HADOOP_MAPRED_HOME,HADOOP_CONF_DIR,PATH,LANG,TZ",
+        "HADOOP_MAPRED_HOME,HADOOP_CONF_DIR,PATH,LANG,TZ,OPENBLAS_CORETYPE,OPENBLAS_L2_SIZE",
         "yarn.application.classpath": f"{run}/conf,{home}/share/hadoop/*",
         "yarn.nodemanager.resource.memory-mb": 8192,
         # as many tasks as there are cores are worth while; what runs at a time follows from memory
