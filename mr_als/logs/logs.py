@@ -193,9 +193,11 @@ def chunks(stream: Any) -> Iterator[bytes]:
             rest = data[end:]
         else:
             rest += data
-        tail = len(rest) - (rest.rfind(b"\n") + 1)
-        if tail > most:
-            rest, dropping = rest[: len(rest) - tail + most + 1], True
+        start = rest.rfind(b"\n") + 1
+        if len(rest) - start > most:
+            rest = rest[:start] + _without_marks(rest[start:])
+            if dropping := len(rest) - start > most:
+                rest = rest[: start + most + 1]
     if rest := _without_marks(rest):
         yield rest if rest.endswith(b"\n") else rest + b"\n"
 

@@ -91,6 +91,10 @@ def test_the_resource_managers_of_a_pair_are_both_asked():
             "a task took more memory than its container has .*; raise --task-memory",
         ),
         (
+            "Killing the Job. mapResourceRequest: <memory:9524, vCores:1> maxContainerCapability:<memory:4096, vCores:2>",
+            "^a task asks for 9524 MB, and no container there may have more than 4096; lower --task-memory",
+        ),
+        (
             "Error: org.apache.hadoop.hdfs.protocol.DSQuotaExceededException: The DiskSpace quota of /m is exceeded: quota = 1 MB",
             "there is no space for the output of a task .The DiskSpace quota of /m is exceeded: quota = 1 MB.; make room and",
         ),

@@ -39,11 +39,13 @@ def test_with_the_shuffle_join_the_same_plan_gives_the_same_bytes_as_inline(trai
 
 
 @pytest.mark.usefixtures("toy")  # and with it a cache of models of its own
-def test_the_sample_logs_some_of_them_compressed_end_in_the_bytes_of_inline_with_both_joins(folder, tmp_path):
+def test_the_sample_logs_some_of_them_compressed_end_in_the_bytes_of_inline_with_both_joins(folder, tmp_path, monkeypatch):
+    """Whatever they are called, and whatever language the driver is told to speak."""
+    monkeypatch.setenv("LC_ALL", "C")
     for log in sorted(SAMPLE_LOGS.glob("2024*")):
-        storage_of(folder).make_directory(f"{folder}/logs")
-        storage_of(folder).upload(str(log), f"{folder}/logs/{log.name}")
-    prepare([f"{folder}/logs"], f"{folder}/plays", ONE.inputs, on_yarn(2))
+        storage_of(folder).make_directory(f"{folder}/my logs")
+        storage_of(folder).upload(str(log), f"{folder}/my logs/größe & tricks' (jazz) – {log.name}")
+    prepare([f"{folder}/my logs"], f"{folder}/plays", ONE.inputs, on_yarn(2))
     for join, iterations in (("broadcast", 1), ("shuffle", 0)):  # `trained` has done an iteration with the other
         chosen = options(join, blocks=BLOCKS, iterations=iterations)
         run([str(SAMPLE_LOGS)], tmp_path / join, chosen)

@@ -9,7 +9,7 @@ from collections import Counter
 from unittest import mock
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mr_als.logs import lines as lines_of_a_chunk
@@ -158,6 +158,7 @@ def test_events_are_parsed_as_line_by_line(data, size, chunk, wanted):
     assert_agrees(data, EVENTS, wanted, size, chunk)
 
 
+@example(b"\xef\xbb\xbf" * 5 + b"i,u," + b"x" * 36 + b"\n", 1, "item,user,-")  # as long as a line may be, but for its marks
 @given(logs_of(GOOD_COUNTS, b","), SIZES, st.sampled_from(["user,item,plays", "item,-,user,plays", "user,item", "-,item,user,-"]))
 def test_other_columns_and_delimiters_are_parsed_as_line_by_line(data, size, columns):
     assert_agrees(data, parse_layout("auto", columns, ","), Filter(), 100, size)

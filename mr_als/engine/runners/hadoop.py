@@ -94,7 +94,8 @@ class Hadoop(Runner):
         owner = call.owner or call.output
         end_orphans(owner)
         try:
-            yield
+            with utf8_names():
+                yield
         except BaseException:  # Ctrl-C, too
             end_orphans(owner)
             raise
@@ -114,6 +115,9 @@ class Hadoop(Runner):
             return f"there is no {python} on a node: {_ENVIRONMENT}{where}"
         if found := re.search(r"is running [^\n]*beyond the '?(?:PHYSICAL|physical)'? memory limit[^\n]*", log):
             return f"a task took more memory than its container has ({found[0].split('. Killing')[0]}); raise --task-memory{where}"
+        if found := re.search(r"ResourceRequest: <memory:(\d+)\D[^\n]*maxContainerCapability:<memory:(\d+)", log):
+            asked = f"a task asks for {found[1]} MB, and no container there may have more than {found[2]}"
+            return f"{asked}; lower --task-memory, or have yarn.scheduler.maximum-allocation-mb raised{where}"
         if found := re.search(r'(?:Error Launching job : |Exception in thread "main" )(?:[\w.$]+: )?([^\n]+)', log):
             return f"Hadoop rejects it: {found[1]}{where}"
         if found := re.search(r"(?:QuotaExceededException|TaskLimitException): ([^\n]*)|No space left on device", log):
@@ -124,6 +128,22 @@ class Hadoop(Runner):
     def parts(self, output: str) -> list[str]:
         """List the parts of a job that came to its end."""
         return finished(output)
+
+
+@contextmanager
+def utf8_names() -> Iterator[None]:
+    """Let Hadoop's client read names as UTF-8: in the C locale, and others, Java takes a letter beyond ASCII for question marks."""
+    before = os.environ.get("LC_ALL")
+    chosen = before or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or ""
+    if "utf8" not in chosen.lower().replace("-", ""):
+        os.environ["LC_ALL"] = "C.UTF-8"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("LC_ALL", None)
+        else:
+            os.environ["LC_ALL"] = before
 
 
 def check_output(runner: Runner, output: str) -> None:
