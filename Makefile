@@ -45,7 +45,7 @@ test-slow: $(VENV)/.done-docs ## the tests that take longer, such as that of the
 test-hadoop: $(VENV)/.done-spark $(VENV)/.done-aws ## the tests on a single-node Hadoop, which they start and break a little; needs JDK 17 and Maven
 	$(PYTEST) -m 'hadoop or (faults and not slow)' tests
 
-test-secure: $(VENV)/.done-test ## the tests on a Hadoop with Kerberos and TLS, which they start; needs JDK 17, Maven and MIT Kerberos
+test-secure: $(VENV)/.done-spark ## the tests on a Hadoop with Kerberos and TLS, which they start; needs JDK 17, Maven and MIT Kerberos
 	$(PYTEST) -m secure tests/secure
 
 test-spark: $(VENV)/.done-spark $(VENV)/.done-oldest-spark $(VENV)/.done-aws $(VENV)/.done-clouds ## the tests on Spark here, and on clusters of it over HDFS, which they start; needs JDK 17, Maven, Go and npm

@@ -143,3 +143,17 @@ def test_a_user_who_has_no_right_to_it_is_refused_in_words(as_user, secure, mode
     code, _, err = as_user("bob", "prepare", own, "--plays", f"{secure.default_fs}/user/bob/plays", *HADOOP[:-1])
     assert code == 1
     assert re.search("Hadoop rejects it: .*User bob does not have permission to submit .*queue", err.splitlines()[-1]), err
+
+
+def test_spark_on_one_machine_trains_from_it_and_to_it(as_user, secure, counts, place, tmp_path):
+    """Its JVM logs in by the ticket; only the realm is not where a company has it, in /etc/krb5.conf."""
+    realm = f"-Djava.security.krb5.conf={secure.kdc.folder}/krb5.conf"
+    plan = ("--rank", "4", "--max-iterations", "1", "--alpha", "10", "--regularization", "0.003", "--join", "shuffle", "-q")
+    code, _, err = as_user(
+        "alice", "train", counts.uri, "--model", f"{place}/m", *plan, "-r", "spark", "--master", "local[2]", SPARK_SUBMIT_OPTS=realm
+    )
+    assert code == 0, err
+    code, _, err = as_user("alice", "train", counts.local, "--model", str(tmp_path / "m"), *plan)
+    assert code == 0, err
+
+    assert arrays_of(f"{place}/m") == arrays_of(str(tmp_path / "m"))

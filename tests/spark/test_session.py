@@ -157,7 +157,7 @@ def test_a_session_that_does_not_start_leaves_no_jvm_to_the_next_one(logs, tmp_p
 
     assert main([*command, "--master", "local[many]"]) == 1
 
-    assert "Spark does not start on local[many]: " in (said := capsys.readouterr().err)
+    assert re.search(r"Spark does not start on local\[many\]: .*Master URL", said := capsys.readouterr().err)
     assert len(said.splitlines()) == 1
     assert session._context_class()._gateway is None
     assert main([*command, "--master", "local[2]"]) == 0

@@ -392,10 +392,15 @@ def aside(function: Callable[[], Any], give_up: Callable[[], None] = lambda: Non
 
 
 def _why(log: str, error: Exception) -> str:
-    """Say why Spark did not start: what its JVM said last that is no line of a stack, else the error."""
+    """Say why Spark did not start: what its JVM said last that is no line of a stack, or what it told Python."""
     text = Path(log).read_text(errors="replace") if os.path.exists(log) else ""
-    said = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(("\t", " "))]
+    said, told = (_statements(words) for words in (text, str(error)))
     causes = [
         " ".join(said[n : n + 2]) for n, line in enumerate(said) if "Exception" in line or "Error" in line or "JAVA_HOME" in line
     ]
-    return (causes or said or [str(error)])[-1][:300]
+    raised = [line.removeprefix(": ") for line in told if line.startswith(": ")]  # behind "an error occurred while calling ..."
+    return (causes or raised or said or told or [type(error).__name__])[-1][:300]
+
+
+def _statements(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(("\t", " "))]
