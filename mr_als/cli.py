@@ -3,6 +3,8 @@
 Exit codes: 0 done, 1 failed, 2 usage, 3 a gate was not passed (the old model stays), 130 interrupted, 143 terminated. A sub-command
 is a file in `mr_als/commands/` with `add(subparsers)`, which declares its options, and `run(args)`, which imports what it needs
 only then.
+
+It is long because whatever ends a command, errors and signals, is turned into an exit code and a line in one place.
 """
 
 from __future__ import annotations
@@ -70,6 +72,8 @@ _PATHS = ("DIR", "FILE", "LOGS", "PATH", "TEST", "USER", "ITEM")
 _UNREADABLE = (csv.Error, EOFError, RecursionError, UnicodeError, json.JSONDecodeError, struct.error, zlib.error)
 _ARROW = "ArrowException"
 # what ends a process without a terminal: a service that is stopped, a terminal that is closed
+# seconds after which a signal whose exception got lost raises it again
+_AGAIN = 1.0
 _ENDING = {128 + signal.SIGTERM: "terminated", 128 + signal.SIGHUP: "hung up"}
 
 
@@ -171,12 +175,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _ending_like_an_interrupt() -> Iterator[None]:
-    """Let signals that end the process leave no scratch files; a process that was forked here ends its own children likewise."""
+    """Let signals that end the process leave no scratch files; a process that was forked here ends its own children likewise.
+
+    An exception in a finaliser is ignored by Python, and others catch all there are: one that got lost is raised again.
+    """
+    ending: list[int] = []
 
     def end(number: int, _: object) -> NoReturn:
         for other in handled:
             signal.signal(other, signal.SIG_IGN)  # what is cleaned up now is not interrupted again
+        ending.append(128 + number)
+        signal.signal(signal.SIGALRM, again)
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
         raise SystemExit(128 + number)
+
+    def again(*_: object) -> None:
+        if not _is_handled(*ending):
+            raise SystemExit(*ending)
 
     handled: list[int] = []
     if threading.current_thread() is threading.main_thread():
@@ -186,9 +201,24 @@ def _ending_like_an_interrupt() -> Iterator[None]:
         signal.signal(number, end)
     try:
         yield
+    except Exception:
+        if ending:
+            raise SystemExit(*ending) from None
+        raise
     finally:
+        if ending:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
         for number in handled:
             signal.signal(number, signal.SIG_DFL)
+
+
+def _is_handled(code: int) -> bool:
+    """Say whether an exit is on its way: what runs now runs because of it, such as what cleans up."""
+    found = sys.exc_info()[1]
+    while found is not None and not (isinstance(found, SystemExit) and found.code == code):
+        found = found.__context__
+    return found is not None
 
 
 def _log_format(words: Sequence[str]) -> str:

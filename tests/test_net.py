@@ -481,3 +481,52 @@ def test_a_plan_of_the_largest_sizes_is_made(cli):
 
     assert (code, err) == (0, "")
     assert "users" in out
+
+
+LOST = """
+import os, signal, sys, time
+import mr_als.training.train
+from mr_als import cli
+
+cli._AGAIN = 0.2
+
+class Finalised:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+
+def ignored(*args, **options):
+    Finalised()
+    time.sleep(30)
+
+def caught(*args, **options):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+    except:
+        raise AttributeError("an argument is missing")
+
+def cleaned(*args, **options):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+    finally:
+        time.sleep(1)
+        open(sys.argv[2], "w").close()
+
+mr_als.training.train.train = {"ignored": ignored, "caught": caught, "cleaned": cleaned}[sys.argv[1]]
+sys.exit(cli.main(["train", "x.tsv", "--model", "m", "-q"]))
+"""
+
+
+@pytest.mark.parametrize("how", ["ignored", "caught", "cleaned"])
+def test_a_signal_whose_exception_gets_lost_ends_the_command_all_the_same(how, tmp_path):
+    """Python ignores one in a finaliser, and mrjob catches all there are; what cleans up has the time that it takes."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOST, how, str(tmp_path / "cleaned")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=25,
+    )  # fmt: skip
+
+    assert done.returncode == 143, done.stderr
+    assert done.stderr.splitlines()[-1] == "mr-als: terminated; finished work is kept; repeat the command to resume"
+    assert (tmp_path / "cleaned").exists() == (how == "cleaned")

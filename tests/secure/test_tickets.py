@@ -99,7 +99,7 @@ def test_logs_and_models_are_read_through_httpfs_and_writing_one_is_refused(as_u
 
 def test_a_token_is_fetched_once_replaced_when_it_is_refused_and_cancelled_in_the_end(secure, place, monkeypatch):
     fetch, fetched, ended = tokens._fetch, [], []
-    monkeypatch.setattr(tokens, "_fetch", lambda file_system: fetched.append(fetch(file_system)) or fetched[-1])
+    monkeypatch.setattr(tokens, "_fetch", lambda *words: fetched.append(fetch(*words)) or fetched[-1])
     web = WebHdfs(secure.default_fs)
     token = tokens.DelegationToken(secure.default_fs, 3600, web._cancel)
     web._token = token

@@ -47,8 +47,8 @@ def seen(secure, tmp_path, monkeypatch):
     seen = Seen(tmp_path, secure.run / "local", secure.run / "logs/userlogs")
     fetch, popen = tokens._fetch, subprocess.Popen.__init__
 
-    def fetched(file_system):
-        seen.tokens.append(fetch(file_system))
+    def fetched(*words):
+        seen.tokens.append(fetch(*words))
         return seen.tokens[-1]
 
     def started(self, *args, **kwargs):
@@ -121,7 +121,7 @@ def test_a_ticket_that_may_be_renewed_is_and_tokens_are_replaced_in_time(secure,
     secure.kdc.ticket("alice", cache, "-l", "30s", "-r", "1h")
     first = shutil.copy(cache, tmp_path / "first")
     monkeypatch.setenv("KRB5CCNAME", str(cache))
-    monkeypatch.setattr(tokens, "_fetch", lambda file_system: fetched.append(fetch(file_system)) or fetched[-1])
+    monkeypatch.setattr(tokens, "_fetch", lambda *words: fetched.append(fetch(*words)) or fetched[-1])
 
     train_on(counts.uri, f"{place}/model", ONE)
 
