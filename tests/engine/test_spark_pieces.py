@@ -21,7 +21,7 @@ from mr_als.api.fit import fit
 from mr_als.engine.launch import load_job
 from mr_als.engine.runners import spark
 from mr_als.engine.runners.runner import Call
-from mr_als.engine.spark import jobs, session
+from mr_als.engine.spark import jobs, session, tasks
 from mr_als.engine.spark.shuffle import Frames, in_order, partition_of
 from mr_als.engine.spark.submit import main as submit
 from mr_als.engine.spark.tasks import Laid, Step, lacking
@@ -115,6 +115,27 @@ def test_ranges_that_are_fetched_hold_each_line_once(step, tmp_path, monkeypatch
             found += b"".join(chunks(stream)).splitlines()
 
     assert found == data.splitlines()
+
+
+@pytest.fixture(autouse=True)
+def freezes(monkeypatch):
+    """Count what would be frozen in a worker; the process of the tests stays as it is."""
+    found = []
+    monkeypatch.setattr(tasks.gc, "freeze", lambda: found.append(len(sys.modules)))
+    return found
+
+
+def test_a_worker_looks_once_at_what_it_has_imported(tmp_path, freezes, monkeypatch):
+    """Spark collects garbage after each task: among all modules that takes a tenth of a second."""
+    monkeypatch.setattr(tasks, "_spared", 0)
+    step = Step("mr_solve", (), str(tmp_path))
+
+    step.write_part(0, iter([]))
+    step.write_part(1, iter([]))
+    monkeypatch.setitem(sys.modules, "mr_als_another", tasks)
+    step.write_part(2, iter([]))
+
+    assert freezes == [len(sys.modules) - 1, len(sys.modules)]
 
 
 def test_parts_are_those_of_the_attempts_that_count_and_nothing_else_is_left(tmp_path):

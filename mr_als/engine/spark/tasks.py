@@ -6,6 +6,7 @@ On a cluster a task reads and writes HDFS or S3 itself; buffers travel as they a
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sys
@@ -116,11 +117,25 @@ class Step(NamedTuple):
         path = os.path.join(self.output, f"{ATTEMPT}part-{number:05d}.{uuid.uuid4().hex[:8]}")
         if scheme_of(path) == "file":
             write_file(path, lines)
-            return path
-        with tempfile.TemporaryDirectory(prefix="mr-als-", dir=local_directory()) as place:
-            write_file(os.path.join(place, "part"), lines)
-            storage_of(path).upload(os.path.join(place, "part"), path)
+        else:
+            with tempfile.TemporaryDirectory(prefix="mr-als-", dir=local_directory()) as place:
+                write_file(os.path.join(place, "part"), lines)
+                storage_of(path).upload(os.path.join(place, "part"), path)
+        spare_modules()
         return path
+
+
+# modules whose objects no collection looks at any more
+_spared = 0
+
+
+def spare_modules() -> None:
+    """Let the collection of garbage after each task of a worker leave out what was imported: it takes longer than a small task."""
+    global _spared
+    if len(sys.modules) != _spared:
+        gc.collect()
+        gc.freeze()
+        _spared = len(sys.modules)
 
 
 def write_file(path: str, lines: Iterable[bytes]) -> None:
