@@ -185,15 +185,20 @@ def _ending_like_an_interrupt() -> Iterator[None]:
         for other in handled:
             signal.signal(other, signal.SIG_IGN)  # what is cleaned up now is not interrupted again
         ending.append(128 + number)
+        sys.unraisablehook = tell_others
         signal.signal(signal.SIGALRM, again)
         signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
         raise SystemExit(128 + number)
+
+    def tell_others(lost: sys.UnraisableHookArgs) -> None:
+        if not isinstance(lost.exc_value, SystemExit):
+            tell(lost)
 
     def again(*_: object) -> None:
         if not _is_handled(*ending):
             raise SystemExit(*ending)
 
-    handled: list[int] = []
+    handled, tell = list[int](), sys.unraisablehook
     if threading.current_thread() is threading.main_thread():
         # what is ignored, as by nohup, stays so
         handled = [code - 128 for code in _ENDING if signal.getsignal(code - 128) == signal.SIG_DFL]
@@ -207,6 +212,7 @@ def _ending_like_an_interrupt() -> Iterator[None]:
         raise
     finally:
         if ending:
+            sys.unraisablehook = tell
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
         for number in handled:
