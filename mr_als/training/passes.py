@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from mr_als.engine.runs import Run
+from mr_als.errors import DamagedDataError
 from mr_als.maths.array import Array
 from mr_als.maths.regularization import EXPLICIT, PASSES, SHARE, choose_alpha, choose_lambda, orthonormal_basis, singular_values
 from mr_als.maths.weighing.weights import Weights
@@ -34,6 +36,16 @@ class Passes(Halves):
 
     KIND = "pass"
     check = staticmethod(check_pairs)
+
+    def last_finished(self) -> Half | None:
+        """Find where a killed run stopped; where nothing whole is left, the passes begin again."""
+        try:
+            return super().last_finished()
+        except DamagedDataError:
+            self.progress.say("the last two passes are damaged: all begin again")
+            _forget(self.run)
+            self.history = []
+            return None
 
     def _announce(self, number: int) -> None:
         solved, other = sides_of(number)
@@ -62,6 +74,12 @@ def _orthonormal(gram: Array) -> tuple[Array, Array]:
     return np.zeros(len(gram)), orthonormal_basis(gram)
 
 
+def _forget(run: Run) -> None:
+    """Remove what the passes left."""
+    for number in range(PASSES + 1):
+        run.forget(Passes.name_of(number))
+
+
 def resolve(halves: Halves) -> None:
     """Turn what is `auto` among the weights of a run into numbers, and say which; resumable like a half.
 
@@ -78,8 +96,7 @@ def resolve(halves: Halves) -> None:
         found = {**asked, **found, "said": in_words(numbers, {**asked, **found})}
         record = {"kernel": halves.choices.kernel, "numbers": numbers, "auto": found}
         run.commit(WEIGHTS, record)
-    for number in range(PASSES + 1):
-        run.forget(Passes.name_of(number))
+    _forget(run)
     weights, halves.auto = Weights(**{**vars(given), **record["numbers"]}), record["auto"]
     halves.options = replace(halves.options, weights=weights)
     halves.progress.say(halves.auto["said"], "weights", **halves.auto)
@@ -97,7 +114,9 @@ def _of_plays(halves: Halves) -> tuple[dict[str, Any], dict[str, Any]]:
     """Run the passes that are needed; return the numbers, and what they are made of."""
     given, plays = halves.options.weights, halves.plays
     unit = Weights(**{**vars(given), "alpha": 1.0, "regularization": 1.0})
-    passes = Passes(halves.run, plays, replace(halves.options, weights=unit), halves.engine, halves.choices, halves.progress)
+    # one that a power cut damaged is found by its checksums, and soon done again
+    engine = replace(halves.engine, lasting=False)
+    passes = Passes(halves.run, plays, replace(halves.options, weights=unit), engine, halves.choices, halves.progress)
     last = passes.last_finished() or passes.solve(0, None)
     found = _counted(passes)
     share = share_of_auto(given.alpha)
