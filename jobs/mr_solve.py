@@ -47,12 +47,12 @@ from mr_als.maths.solving.normal_equations import gram_matrix, project
 from mr_als.maths.weighing.loss import Loss
 from mr_als.maths.weighing.weights import Weights
 from mr_als.options import SolverOptions
-from mr_als.records.blocks import FACTORS, PLAYS, STATS, FactorBlock, PlaysBlock, StatsBlock, pack, route_bits, unpack
+from mr_als.records.blocks import FACTORS, PLAYS, STATS, FactorBlock, Packed, PlaysBlock, StatsBlock, pack, route_bits, unpack
 from mr_als.records.csr import sum_rows
 from mr_als.records.ids import Ids
 from mr_als.records.join import Scratch, join, match
 from mr_als.records.lines import Reader, Record
-from mr_als.records.spill import checksum, let_go
+from mr_als.records.spill import let_go
 
 PLAYS_FIRST, VECTORS_AFTER = b"0.", b"1."
 
@@ -64,7 +64,7 @@ class Answer(NamedTuple):
     """A solved block, packed: its factors and its statistics."""
 
     block: int
-    factors: bytes
+    factors: Packed
     stats: bytes
 
 
@@ -253,10 +253,10 @@ class MRSolve(ALSJob):
 
     def packed(self, block: int, plays: PlaysBlock, rows: Rows, solved: Solved) -> Answer:
         """Pack the factors of the rows of a block that have any, for a shuffle with their routes, and its statistics."""
-        factors, loss = self.kept(plays, rows, solved).pack(), solved.loss
+        factors, loss = self.kept(plays, rows, solved).packed(), solved.loss
         stats = StatsBlock(
             loss.rows, loss.observed, loss.squared_error, loss.penalty, loss.confidence, loss.zero_error,
-            len(factors), checksum(factors), solved.gram,
+            factors.n_bytes, factors.crc, solved.gram,
         )  # fmt: skip
         return Answer(block, factors, stats.pack())
 

@@ -30,6 +30,7 @@ except ImportError as error:
     sys.exit(UNFIT)
 
 from mr_als.options import TASK_MEMORY, add_arguments, from_namespace, memory  # noqa: E402  (a Python that is too old cannot import it)
+from mr_als.records.blocks import Packed  # noqa: E402
 from mr_als.records.lines import (  # noqa: E402
     BUFFERS,
     FORMS,
@@ -121,17 +122,18 @@ class ALSJob(MRJob):
         self.reader.finish()
         yield from ()
 
-    def write_record(self, kind: str, block: int, payload: Buffer) -> Iterator[Pair]:
+    def write_record(self, kind: str, block: int, payload: Buffer | Packed) -> Iterator[Pair]:
         """Yield the pairs of one record, in the requested form."""
+        parts, crc = (payload.parts, payload.crc) if isinstance(payload, Packed) else ([payload], None)
         if self.between == BUFFERS and self.options.run_mapper:
-            yield kind.encode(), (number_field(block, 0, 1), bytes(payload))
+            yield kind.encode(), (number_field(block, 0, 1), b"".join(parts))
             return
         if not self.options.shards:
-            yield from write_lines(kind, block, payload)
+            yield from write_lines(kind, block, payload.buffer() if isinstance(payload, Packed) else payload)
             return
         if self._shard is None:
             self._shard = ShardWriter(self.options.shards)
-        yield self._shard.write(kind, block, payload)
+        yield self._shard.write(kind, block, *parts, crc=crc)
 
     def ended(self, reports: list[Pair]) -> list[Pair]:
         """Return the last lines of a task: its reports and, in a part that is read from its end, their length."""

@@ -211,8 +211,12 @@ class FactorBlock(NamedTuple):
 
     def pack(self) -> bytes:
         """Encode as a packed buffer."""
+        return b"".join(self.packed().parts)
+
+    def packed(self) -> Packed:
+        """Encode likewise, in parts."""
         shape = np.array([self.factors.shape[1], self.routes.shape[1]], "<u4")
-        return pack([shape, self.hashes, self.factors.ravel(), self.routes.ravel()])
+        return Packed.of([shape, self.hashes, self.factors.ravel(), self.routes.ravel()])
 
     @classmethod
     def unpack(cls, buffer: Buffer, *, checked: bool = False) -> FactorBlock:

@@ -276,16 +276,21 @@ class ShardWriter:
         self._path = os.path.join(directory, uuid.uuid4().hex)
         self._files: dict[str, IO[bytes]] = {}
 
-    def write(self, kind: str, block: int, payload: Buffer) -> tuple[bytes, tuple[bytes, bytes]]:
-        """Write one record and return its pair, as `LineProtocol` defines it."""
+    def write(self, kind: str, block: int, *parts: Buffer, crc: int | None = None) -> tuple[bytes, tuple[bytes, bytes]]:
+        """Write one record, whose buffer is in parts, and return its pair, as `LineProtocol` defines it.
+
+        Its checksum, if it is known already, is not computed again.
+        """
         path = f"{self._path}-{kind}.raw"
         if kind not in self._files:
             # unbuffered: whoever reads a reference finds its bytes
             self._files[kind] = open(path, "xb", buffering=0)  # noqa: SIM115  (closed by `close`)
-        file = self._files[kind]
-        reference = Reference(file.tell(), len(payload), checksum(payload), path)
-        write_all(file, payload)
-        return kind.encode(), (number_field(block, 0, 1), reference.text())
+        file, found = self._files[kind], 0
+        offset, n_bytes = file.tell(), sum(map(len, parts))
+        for part in parts:
+            found = checksum(part, found) if crc is None else crc
+            write_all(file, part)
+        return kind.encode(), (number_field(block, 0, 1), Reference(offset, n_bytes, found, path).text())
 
     def close(self) -> None:
         """Close the files, at the end of the task."""

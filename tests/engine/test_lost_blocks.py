@@ -8,7 +8,7 @@ import pytest
 
 from mr_als.engine.launch import load_job
 from mr_als.errors import DamagedDataError
-from mr_als.records.blocks import StatsBlock
+from mr_als.records.blocks import Packed, StatsBlock
 from tests.toy import options, run, toy_lines, write
 
 # the block that goes wrong, the second of two
@@ -32,7 +32,8 @@ def break_tasks(monkeypatch):
             # what mappers of mr_ingest write goes to reducers, which alone have reports
             final = name != "mr_ingest" or hasattr(self, "reports")
             wrong = final and (block == WRONG or kind == "bad")
-            for other in change(kind, bytes(payload)) if wrong else [payload]:
+            whole = b"".join(payload.parts) if isinstance(payload, Packed) else bytes(payload)
+            for other in change(kind, whole) if wrong else [payload]:
                 yield from real(self, kind, block, other)
 
         monkeypatch.setattr(job, "write_record", write_record)
