@@ -17,7 +17,7 @@ import numpy as np
 from mr_als.maths.array import Array
 from mr_als.maths.solving.problem import Observed
 from mr_als.records.blocks import PlaysBlock
-from mr_als.records.csr import sum_rows
+from mr_als.records.csr import looked_up, sum_rows
 from mr_als.records.spill import write_all
 
 
@@ -38,11 +38,12 @@ def join(plays: PlaysBlock, positions: Array | None, found: Array, zeros: bool =
     """
     if positions is not None and len(positions) and int(positions.max()) < 1 << 32:
         positions = positions.astype(np.uint32)  # there is one for each pair below
-    keep = np.ones(len(plays.indices), bool) if zeros else plays.strengths > 0
-    if not found.all():
-        keep &= found[plays.indices]
     indptr, indices, strengths = plays.indptr, plays.indices, plays.amounts
-    if not keep.all():
+    kept = [plays.strengths > 0] if not zeros and plays.strengths.min(initial=1) <= 0 else []
+    if not found.all():
+        kept.append(looked_up(found, indices))
+    if kept:
+        keep = np.logical_and.reduce(kept)
         indices, strengths = indices[keep], strengths[keep]
         indptr = np.concatenate([[0], np.cumsum(sum_rows(keep, indptr, np.int64))])
     return Observed(indptr, indices if positions is None else _renamed(indices, positions), strengths)
@@ -52,8 +53,7 @@ def _renamed(indices: Array, positions: Array) -> Array:
     """Look up the positions at indices; no look is needed where a block has all columns there are, as one of many rows does."""
     if np.array_equal(positions, np.arange(len(positions))):
         return indices.astype(positions.dtype, copy=False)
-    renamed: Array = positions[indices]
-    return renamed
+    return looked_up(positions, indices)
 
 
 class Scratch:
