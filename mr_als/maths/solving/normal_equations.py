@@ -38,10 +38,10 @@ from mr_als.maths.weighing.weights import Weights
 
 __all__ = ["Equations", "eigenbasis", "gram_matrix", "project", "relative_residual", "row_equations", "solve_row"]
 
-# rows turned into float64 at a time: 4 MB at rank 64
-_CHUNK = 8192
-# rows that are also scaled: gone over twice, they should stay in a core's cache
-_SCALED = 2048
+# rows turned into float64 at a time: 1 MB at rank 64, which stays in a core's cache until they are multiplied
+_CHUNK = 2048
+# those of a Gram matrix, whose last bits depend on it
+_SUMMED = 8192
 # solvers stop at 1e-4, and float32 tells 1e-7: where the terms of a sum are a thousand times what is left, rounding shows first
 _CANCELLED = 2.0**-10
 
@@ -63,7 +63,7 @@ def gram_matrix(factors: Array, lengths: Array | None = None) -> Array:
     array([[5., 2.],
            [2., 1.]])
     """
-    gram, step = np.zeros((factors.shape[1], factors.shape[1])), _CHUNK if lengths is None else _SCALED
+    gram, step = np.zeros((factors.shape[1], factors.shape[1])), _SUMMED if lengths is None else _CHUNK
     for start in range(0, len(factors), step):
         part = factors[start : start + step].astype(np.float64)
         if lengths is not None:
