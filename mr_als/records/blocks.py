@@ -33,7 +33,7 @@ STATS = "stats"
 STRENGTH_BITS = 16
 STRENGTH_UNIT = 1 << STRENGTH_BITS
 
-_MAGIC = b"MRB1"
+MAGIC = b"MRB1"
 _DTYPES = ("<u1", "<u2", "<u4", "<u8", "<i8", "<f4", "<f8")
 _CODES = {np.dtype(name): code for code, name in enumerate(_DTYPES)}
 
@@ -51,7 +51,7 @@ class Packed(NamedTuple):
         body, inner = _body(arrays), 0
         for piece in body:
             inner = checksum(piece, inner)
-        parts = [_MAGIC + np.array([inner], "<u4").tobytes(), *body]
+        parts = [MAGIC + np.array([inner], "<u4").tobytes(), *body]
         return cls(parts, sum(map(len, parts)), inner)
 
     @property
@@ -80,13 +80,18 @@ def pack_spilled(arrays: Sequence[Array]) -> Buffer:
 
 def _body(arrays: Sequence[Array]) -> list[Any]:
     """Encode arrays as the parts of a packed buffer, behind its checksum."""
-    heads = np.array([(_CODES[a.dtype.newbyteorder("<")], a.size) for a in arrays], "<u8").reshape(-1, 2)
-    body: list[Any] = [np.array([len(arrays)], "<u8").tobytes(), heads.tobytes()]
+    body: list[Any] = [head_of([(a.dtype, a.size) for a in arrays])]
     for a in arrays:
         # a view: what a task holds of a block is large, so it is copied once, by whoever joins the parts
         data = np.ascontiguousarray(a).astype(a.dtype.newbyteorder("<"), copy=False).view(np.uint8)
         body += [data, b"\0" * (-len(data) % 8)]
     return body
+
+
+def head_of(kinds: Sequence[tuple[np.dtype[Any], int]]) -> bytes:
+    """Encode how many arrays there are, and the type and length of each."""
+    numbers = [len(kinds), *(number for dtype, size in kinds for number in (_CODES[dtype.newbyteorder("<")], size))]
+    return np.array(numbers, "<u8").tobytes()
 
 
 def unpack(buffer: Buffer, *, checked: bool = False) -> list[Array]:
@@ -102,8 +107,8 @@ def unpack(buffer: Buffer, *, checked: bool = False) -> list[Array]:
         If the buffer is not one of ours, or its checksum differs.
     """
     view = memoryview(buffer)
-    if len(view) < 16 or view[:4] != _MAGIC:
-        msg = f"a record of {len(view)} bytes does not begin with {_MAGIC.decode()}: the file is damaged or not one of ours"
+    if len(view) < 16 or view[:4] != MAGIC:
+        msg = f"a record of {len(view)} bytes does not begin with {MAGIC.decode()}: the file is damaged or not one of ours"
         raise DamagedDataError(msg)
     if not checked and checksum(view[8:]) != int(np.frombuffer(view[4:8], "<u4")[0]):
         msg = f"a record of {len(view)} bytes fails its checksum: the file is damaged"
