@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,7 @@ class PackedFile:
     In a `with`; what is in the file counts once that has ended.
     """
 
-    def __init__(self, path: str, kinds: list[tuple[npt.DTypeLike, int]]) -> None:
+    def __init__(self, path: str, kinds: Sequence[tuple[npt.DTypeLike, int]]) -> None:
         self._types = [np.dtype(kind).newbyteorder("<") for kind, _ in kinds]
         head = head_of([(dtype, size) for dtype, (_, size) in zip(self._types, kinds, strict=True)])
         self._begin, self._pieces = len(MAGIC) + 4, list[_Piece]()
@@ -48,7 +49,7 @@ class PackedFile:
     def write(self, number: int, first: int, values: Array) -> None:
         """Write the elements of an array from its `first` on."""
         dtype = self._types[number]
-        data = np.ascontiguousarray(values).astype(dtype, copy=False).view(np.uint8)
+        data: Any = np.ascontiguousarray(values).astype(dtype, copy=False).view(np.uint8)
         self._write(self._starts[number] + first * dtype.itemsize, memoryview(data))
 
     def _write(self, offset: int, data: bytes | memoryview) -> None:

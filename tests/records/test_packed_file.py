@@ -41,7 +41,10 @@ def test_pieces_in_any_order_by_several_threads_make_the_buffer_that_is_packed_a
 
 @pytest.mark.parametrize("pieces", [[(0, 2)], [(0, 2), (2, 2)], [(2, 4)], [(0, 3), (2, 4)]])
 def test_missing_or_overlapping_pieces_are_an_error(pieces, tmp_path):
-    with pytest.raises(AssertionError, match="pieces are missing, or overlap"), PackedFile(str(tmp_path / "p"), [("<u4", 6)]) as file:
+    with (
+        pytest.raises(AssertionError, match="pieces are missing, or overlap"),
+        PackedFile(str(tmp_path / "p"), [("<u4", 6)]) as file,
+    ):
         for first, size in pieces:
             file.write(0, first, np.zeros(size, np.uint32))
 
