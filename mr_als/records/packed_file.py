@@ -36,7 +36,7 @@ class PackedFile:
         self._types = [np.dtype(kind).newbyteorder("<") for kind, _ in kinds]
         head = head_of([(dtype, size) for dtype, (_, size) in zip(self._types, kinds, strict=True)])
         self._begin, self._pieces = len(MAGIC) + 4, list[_Piece]()
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        self._file = open(path, "wb", buffering=0)  # noqa: SIM115  (closed by `__exit__`)
         self._starts, end = list[int](), self._begin + len(head)
         for dtype, (_, size) in zip(self._types, kinds, strict=True):
             self._starts.append(end)
@@ -57,7 +57,7 @@ class PackedFile:
             self._pieces.append(_Piece(offset, len(data), checksum(data)))
             left = memoryview(data)
             while left:
-                written = os.pwrite(self._file, left, offset)
+                written = os.pwrite(self._file.fileno(), left, offset)
                 left, offset = left[written:], offset + written
 
     def __enter__(self) -> PackedFile:
@@ -72,6 +72,6 @@ class PackedFile:
                     assert piece.offset == end, MISSING
                     end, crc = end + piece.n_bytes, joined_checksum(crc, piece.crc, piece.n_bytes)
                 assert end == self._end, MISSING
-                os.pwrite(self._file, MAGIC + np.array([crc], "<u4").tobytes(), 0)
+                os.pwrite(self._file.fileno(), MAGIC + np.array([crc], "<u4").tobytes(), 0)
         finally:
-            os.close(self._file)
+            self._file.close()
