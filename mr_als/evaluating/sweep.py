@@ -23,6 +23,7 @@ from mr_als.evaluating.evaluate import Asked, evaluate
 from mr_als.maths.ranking.metrics import metric_names
 from mr_als.models.model import Model
 from mr_als.options import InputOptions, Training, to_arguments
+from mr_als.preparing.plays import reading
 from mr_als.preparing.prepare import Source, fingerprint_of
 from mr_als.preparing.summing import identify, open_plays
 from mr_als.progress import Progress
@@ -67,15 +68,16 @@ def sweep(
     storage = storage_of(directory)
     plays = open_plays(parts.plays, engine, progress)  # refuses a damaged directory before anything is made
     storage.make_directory(directory)
-    with held(directory):
-        _begin(parts, identify(parts.plays, plays), directory, asked)
+    # all points have the same plays, even if logs are added meanwhile
+    with held(directory), reading(plays):
+        _begin(parts, identify(plays), directory, asked)
         points = []
         for number, options in enumerate(grid, 1):
             name = name_of(options)
             progress.say(f"sweep: point {number} of {len(grid)}, {name}")
             model = os.path.join(directory, name, "model")
             if storage.size(os.path.join(model, "model.json")) < 0:
-                train([], model, options, plays=parts.plays, engine=engine, progress=progress)
+                train([], model, options, plays=plays, engine=engine, progress=progress)
             report = _report(directory, name, "validation", parts, asked, engine, progress)
             points.append({"name": name, "iterations": Model.open(model).info["history"][-1]["iteration"], "validation": report})
         winner = choose(points, select)

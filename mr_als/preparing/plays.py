@@ -45,6 +45,7 @@ class Plays:
     pairs: int
     plays: float
     info: dict[str, Any]
+    directory: str
 
 
 def read_plays(directory: str, engine: Engine = Engine()) -> Plays:
@@ -73,7 +74,7 @@ def read_plays(directory: str, engine: Engine = Engine()) -> Plays:
         except DamagedDataError as error:
             msg = f"{error}; {_KIND.remedy}"
             raise DamagedDataError(msg) from None
-    return Plays(users, items, info["n_users"], info["n_items"], info["pairs"], info["plays"], info)
+    return Plays(users, items, info["n_users"], info["n_items"], info["pairs"], info["plays"], info, directory)
 
 
 def write_plays(directory: str, info: dict[str, Any]) -> None:
@@ -104,16 +105,16 @@ def check_ratings(plays: Plays, directory: str) -> None:
 
 
 @contextlib.contextmanager
-def reading(directory: str, plays: Plays) -> Iterator[None]:
+def reading(plays: Plays) -> Iterator[None]:
     """Keep the files of opened plays while in the `with` block.
 
     Between opening and here they stay for another reason: a sum is kept until the next but one. Who may not write to the
     directory keeps nothing, and reads it all the same.
     """
-    mark = os.path.join(_readers(directory), f"{plays.info['attempt']}.{uuid.uuid4().hex[:8]}")
+    mark = os.path.join(_readers(plays.directory), f"{plays.info['attempt']}.{uuid.uuid4().hex[:8]}")
     with contextlib.ExitStack() as until_done:
         with contextlib.suppress(MRALSError):
-            storage = storage_of(directory)
+            storage = storage_of(mark)
             storage.make_directory(mark)
             until_done.callback(storage.remove, mark)
             until_done.enter_context(lock_of(mark))

@@ -158,10 +158,13 @@ def _check(data: Any, segment: dict[str, Any]) -> None:
         raise DamagedDataError(msg) from None
 
 
-def identify(directory: str, plays: Plays) -> dict[str, Any]:
+def identify(plays: Plays) -> dict[str, Any]:
     """Identify opened plays: by their file, or where they are a sum by what it is the sum of, whichever segments hold it."""
+
+    def absolute(name: str) -> str:
+        return storage_of(plays.directory).absolute(os.path.join(plays.directory, name))
+
     if "segments" not in plays.info:
-        return fingerprint([storage_of(directory).absolute(os.path.join(directory, "plays.json"))])
+        return fingerprint([absolute("plays.json")])
     of = {name: plays.info[name] for name in ("inputs", "options", "ratings", "blocks")}
-    path = storage_of(directory).absolute(os.path.join(directory, "segments.json"))
-    return {path: zlib.crc32(json.dumps(of, sort_keys=True).encode())}
+    return {absolute("segments.json"): zlib.crc32(json.dumps(of, sort_keys=True).encode())}

@@ -47,13 +47,13 @@ def train(
     model: str,
     options: Training,
     *,
-    plays: str | None = None,
+    plays: str | Plays | None = None,
     engine: Engine = Engine(),
     restart: bool = False,
     rules: RunOptions = RunOptions(),
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Train on logs, or on a prepared plays directory, and publish the model; return its `model.json`.
+    """Train on logs, or on plays, a prepared directory or one that is open, and publish the model; return its `model.json`.
 
     The same call goes on where a killed one stopped, and ends with the bytes of an undisturbed run.
 
@@ -71,14 +71,15 @@ def train(
         gates = Gates(model, rules, progress)
         run = _unfinished(model, engine, discarded=restart, from_logs=bool(logs))
         data = _plays_of(plays, logs, engine, progress, options)
-        if plays and data:
-            until_done.enter_context(reading(plays, data))
-        if _begin(run, describe(logs, plays, data, options), rules.on_change, progress):
+        if data:
+            until_done.enter_context(reading(data))
+        if _begin(run, describe(logs, data, options), rules.on_change, progress):
             progress.say(f"going on with the unfinished run in {run.directory}")
+        given = data.directory if data else ""
         data = data or _prepare(run, logs, options, engine, progress)
         gates.check_size(data)
-        choices = _choices_of(run, data, options, engine, progress, plays or "")
-        named = plays or (str(logs) if isinstance(logs, Source) else ", ".join(logs))
+        choices = _choices_of(run, data, options, engine, progress, given)
+        named = given or (str(logs) if isinstance(logs, Source) else ", ".join(logs))
         return _trained(Halves(run, data, options, engine, choices, progress), model, gates, rules.keep, named)
 
 
@@ -116,12 +117,10 @@ def _begin(run: Run, plan: dict[str, Any], on_change: str, progress: Progress) -
         return run.start(plan)
 
 
-def describe(logs: Sequence[str] | Source, plays: str | None, data: Plays | None, options: Training) -> dict[str, Any]:
+def describe(logs: Sequence[str] | Source, plays: Plays | None, options: Training) -> dict[str, Any]:
     """Describe the plan that a resumed run must share: inputs and options, but neither runner nor number of tasks."""
-    if plays and data:
-        inputs = identify(plays, data)
-    else:
-        inputs = fingerprint_of(logs, options.inputs, ratings=options.weights.feedback == "explicit")
+    ratings = options.weights.feedback == "explicit"
+    inputs = identify(plays) if plays else fingerprint_of(logs, options.inputs, ratings=ratings)
     if options.loop.initial_factors:
         inputs |= fingerprint(LocalStorage().expand([options.loop.initial_factors]))
     if options.loop.warm_start:
@@ -133,13 +132,13 @@ def describe(logs: Sequence[str] | Source, plays: str | None, data: Plays | None
 
 
 def _plays_of(
-    plays: str | None, logs: Sequence[str] | Source, engine: Engine, progress: Progress, options: Training
+    plays: str | Plays | None, logs: Sequence[str] | Source, engine: Engine, progress: Progress, options: Training
 ) -> Plays | None:
     """Open the plays that are given, before a run is bound to them; None if there are logs, which the run prepares."""
     if bool(logs) == bool(plays):
         msg = "give either log files or --plays DIR"
         raise UsageError(msg)
-    return open_plays(plays, engine, progress, options.plan.task_memory) if plays else None
+    return open_plays(plays, engine, progress, options.plan.task_memory) if isinstance(plays, str) else plays
 
 
 def _prepare(run: Run, logs: Sequence[str] | Source, options: Training, engine: Engine, progress: Progress) -> Plays:

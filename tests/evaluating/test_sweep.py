@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mr_als import cli
+from mr_als.evaluating import sweep as sweeping
 from tests.toy import toy_lines, write
 
 OPTIONS = ["--max-iterations", "3", "--tolerance", "0", "-k", "5", "-q"]
@@ -99,6 +100,31 @@ def test_a_grid_may_grow_but_its_parts_may_not_change(parts, tmp_path, capsys):
     assert Path(first["model"], "model.json").stat().st_mtime_ns == before
     assert cli.main(command({**parts, "validation": parts["test"]}, tmp_path / "sweep", "--rank", "2")) == 2
     assert "holds a sweep with other validation: its figures cannot be compared" in capsys.readouterr().err
+
+
+def test_logs_that_are_added_while_it_runs_are_those_of_no_point(parts, tmp_path, capsys, monkeypatch):
+    plays = str(tmp_path / "plays")
+    assert cli.main(["prepare", parts["train"], "--plays", plays, "-q"]) == 0
+    more = write(tmp_path / "more.tsv", ["someone\tsomething\t1"])
+    train = sweeping.train
+
+    def train_while_logs_arrive(*arguments, **named):
+        assert cli.main(["prepare", more, "--plays", plays, "--add", "-q"]) == 0
+        # who trains next adds them up, and what was there before is left out
+        assert cli.main(["train", "--plays", plays, "--model", str(tmp_path / "next"), "--max-iterations", "1", "-q"]) == 0
+        capsys.readouterr()
+        return train(*arguments, **named)
+
+    monkeypatch.setattr(sweeping, "train", train_while_logs_arrive)
+    found = swept(capsys, command({**parts, "plays": plays}, tmp_path / "sweep", "--rank", "2,3", test=False))
+
+    assert len(found["points"]) == 2
+    pairs = {
+        str(path.parent.parent): json.loads(path.read_text())["history"][-1]["pairs"]
+        for path in [tmp_path / "next" / "model.json", *(tmp_path / "sweep").glob("*/model/model.json")]
+    }
+    grown = pairs.pop(str(tmp_path))
+    assert [*pairs.values()] == [grown - 1] * 2
 
 
 def test_the_table_marks_the_winner_and_shows_popularity_and_the_test_once(parts, tmp_path, capsys):
