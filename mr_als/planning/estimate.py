@@ -112,8 +112,8 @@ TABLED, MERGED, KEPT_MERGED, SOLVED, PUBLISHED = 65, 95, 11, 10, 30
 SENT, ANSWERED = 4, 2.3
 # what a full table takes while it is emptied, of the memory that a task has beyond this many bytes
 EMPTYING, BEYOND = 0.6, 96 << 20
-# copies of the fixed side's vectors that the driver has at once while it writes them for broadcast
-COPIES = 2.6
+# blocks of the fixed side that the driver has at once while it writes them for broadcast, as they are and projected
+PROJECTED = 5.5
 # what of the memory of `prepare` its process keeps for good
 KEPT = 0.2
 
@@ -144,7 +144,8 @@ def task_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int = 
         laid = columns * vector if columns * vector <= budget / 4 else 0
         found["half, reduce task"] = solving + min(columns * (8 + vector), RESIDENT) + laid
     published = sizes.pairs / sizes.blocks[0] + sizes.excess[0]
-    return {**found, "driver": PYTHON + max(COPIES * fixed, PUBLISHED * published)}
+    block = max(half_bytes(sizes, side, join).copied / sizes.blocks[1 - side] for side in (0, 1))
+    return {**found, "driver": PYTHON + max(min(fixed, RESIDENT) + PROJECTED * block, PUBLISHED * published)}
 
 
 def worker_memory(sizes: Sizes, join: str, kernel: str, budget: int, tasks: int = 1) -> dict[str, float]:
