@@ -49,7 +49,8 @@ class Lease:
                 raise BusyError(msg)
             self._storage.replace(self._path, self._mine)
             for name in self._storage.names(self._directory):
-                if name.startswith("lock.") and name.endswith(".new"):  # the dead may have died as they touched it
+                # the dead may have died as they touched it; in HDFS what is not there yet is hidden
+                if name.removeprefix(".").startswith("lock.") and name.endswith(".new"):
                     self._storage.remove(os.path.join(self._directory, name))
         self._thread = threading.Thread(target=self._touch, daemon=True)
         self._thread.start()

@@ -66,8 +66,8 @@ class HdfsStorage(Expanding):
             self.rename(scratch, path)
         except FileExistsError:
             self.remove(scratch)
-            return self.read(path) == data  # it is ours if only the answer to a first try got lost
-        return True
+        # it is ours, too, if only the answer to a first try got lost; another's, if the scratch file was taken for one of the dead
+        return self.read(path) == data
 
     def replace(self, path: str, data: bytes) -> None:
         """Write a file in place of what is there; readers see the old or the new one, never a mixture."""

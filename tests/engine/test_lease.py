@@ -68,11 +68,12 @@ def test_of_a_living_process_of_this_host_it_is_not_taken_over(tmp_path):
     child.communicate()
 
 
-def test_of_a_dead_process_of_this_host_it_is_taken_over_at_once_with_what_it_left(tmp_path):
+@pytest.mark.parametrize("scratch", ["lock.0123.new", ".lock.0123.new"])  # the second in HDFS
+def test_of_a_dead_process_of_this_host_it_is_taken_over_at_once_with_what_it_left(scratch, tmp_path):
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     hold(tmp_path, child.pid)
-    (tmp_path / "lock.0123.new").touch()  # it died as it touched its lock
+    (tmp_path / scratch).touch()  # it died as it touched its lock
     (tmp_path / "lockers.new").touch()
 
     with Lease(str(tmp_path)):

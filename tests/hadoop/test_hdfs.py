@@ -42,6 +42,21 @@ def test_replacing_is_seen_as_the_old_or_the_new_file_and_never_as_none(folder):
     assert storage.names(place) == ["model.json"]
 
 
+def test_who_lost_what_was_to_become_the_file_does_not_take_that_of_another_for_it(folder, monkeypatch):
+    storage = storage_of(folder)
+    storage.create(f"{folder}/lock", b"another's")
+    write = type(storage).write
+
+    def write_and_lose(self, path, *data):
+        write(self, path, *data)
+        self.remove(path)
+
+    monkeypatch.setattr(type(storage), "write", write_and_lose)
+
+    assert not storage.create(f"{folder}/lock", b"ours")
+    assert storage.read(f"{folder}/lock") == b"another's"
+
+
 def test_a_namenode_that_comes_back_is_waited_for(hadoop, folder):
     storage = storage_of(folder)
     storage.make_directory(folder)
