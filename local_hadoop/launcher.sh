@@ -39,11 +39,12 @@ for package in io lang lang.reflect math net text util util.concurrent util.zip;
   opens="$opens --add-opens=java.base/java.$package=ALL-UNNAMED"
 done
 opens="$opens --add-opens=java.base/sun.security.util=ALL-UNNAMED --add-opens=java.base/sun.security.x509=ALL-UNNAMED"
+# none lives long or works hard: the quick compiler alone, or most of the time goes into compiling
+options="-Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 if [ "$daemon" ]; then
-  options="-Xmx512m -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError ${HADOOP_DAEMON_OPTS-}"
+  options="$options -XX:+ExitOnOutOfMemoryError ${HADOOP_DAEMON_OPTS-}"
 else
-  # short-lived: the quick compiler alone, or most of the time goes into compiling
-  options="-Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto ${HADOOP_CLIENT_OPTS-}"
+  options="$options -Xshare:auto ${HADOOP_CLIENT_OPTS-}"
 fi
 # `exec`, so that the process id is the daemon's; options hold no blanks
 # shellcheck disable=SC2086

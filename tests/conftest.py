@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from io import BytesIO
 
 import pytest
@@ -11,7 +12,12 @@ from mr_als import cli as command_line
 from mr_als.engine.launch import load_job
 from tests.emr.stand_in import aws  # noqa: F401  (one stand-in for tests of all folders)
 from tests.hadoop.fixtures import folder, hadoop, toy, trained, undisturbed  # noqa: F401  (one cluster for tests of all folders)
+from tests.spark.standalone import QUICK_JVM
 from tests.toy import toy_lines, write
+
+# drivers of Spark, and masters and workers; executors are told by a property
+os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK_JVM)
+os.environ.setdefault("SPARK_DAEMON_JAVA_OPTS", QUICK_JVM)
 
 # pytest explains the assertions of test modules, and of these
 pytest.register_assert_rewrite("tests.storage.storage_promises")

@@ -16,6 +16,7 @@ import pytest
 from mr_als.storage import tokens
 from mr_als.storage.places import storage_of
 from tests.hadoop.runs import ONE, arrays_of, driver, train_on
+from tests.spark.standalone import QUICK_JVM
 
 pytestmark = pytest.mark.secure
 
@@ -147,7 +148,7 @@ def test_a_user_who_has_no_right_to_it_is_refused_in_words(as_user, secure, mode
 
 def test_spark_on_one_machine_trains_from_it_and_to_it(as_user, secure, counts, place, tmp_path):
     """Its JVM logs in by the ticket; only the realm is not where a company has it, in /etc/krb5.conf."""
-    realm = f"-Djava.security.krb5.conf={secure.kdc.folder}/krb5.conf"
+    realm = f"{QUICK_JVM} -Djava.security.krb5.conf={secure.kdc.folder}/krb5.conf"
     plan = ("--rank", "4", "--max-iterations", "1", "--alpha", "10", "--regularization", "0.003", "--join", "shuffle", "-q")
     code, _, err = as_user(
         "alice", "train", counts.uri, "--model", f"{place}/m", *plan, "-r", "spark", "--master", "local[2]", SPARK_SUBMIT_OPTS=realm

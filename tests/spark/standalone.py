@@ -14,6 +14,8 @@ from pathlib import Path
 
 from local_hadoop.cluster import find_java, free_ports
 
+# what ends soon is best compiled by the quick compiler alone, or most of the processor's time goes into compiling
+QUICK_JVM = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 # beside the JVM of an executor runs a Python worker
 MEMORY = "600m"
 

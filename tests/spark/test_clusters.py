@@ -19,7 +19,7 @@ from mr_als.preparing.plays import read_plays
 from mr_als.records.blocks import SIDES
 from mr_als.storage.places import storage_of
 from tests.hadoop.runs import arrays_of
-from tests.spark.standalone import spark_home, standalone
+from tests.spark.standalone import QUICK_JVM, spark_home, standalone
 from tests.toy import write
 
 pytestmark = pytest.mark.spark
@@ -30,13 +30,14 @@ PLAN = (
     *("--alpha", "10", "--regularization", "0.003", "--task-memory", "300M"),
 )
 ON_LOOPBACK = ("spark.driver.host=127.0.0.1", "spark.driver.bindAddress=127.0.0.1", "spark.ui.enabled=false")
-SMALL = ("spark.executor.memory=512m", *ON_LOOPBACK)
+SMALL = ("spark.executor.memory=512m", f"spark.executor.extraJavaOptions={QUICK_JVM}", *ON_LOOPBACK)
 
 
 def for_yarn():
     return (
         *SMALL, f"spark.yarn.jars=local:{spark_home()}/jars/*", "spark.yarn.am.memory=512m",
         "spark.driver.memory=512m", "spark.executor.instances=1", "spark.yarn.submit.file.replication=1",
+        f"spark.driver.extraJavaOptions={QUICK_JVM}", f"spark.yarn.am.extraJavaOptions={QUICK_JVM}",
     )  # fmt: skip
 
 
