@@ -54,6 +54,7 @@ def kind_of(head: bytes) -> str:
         return "an HTML page: fetch the file itself, or export JSON or CSV instead"
     if re.match(rb"(?:\xef\xbb\xbf)?\s*<\?xml", head):
         return "an XML document: export CSV or JSON instead"
-    if head[:2] not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and 3 * head.count(0) > len(head):
+    # numbers in Parquet are mostly zeros
+    if not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"PAR1")) and 3 * head.count(0) > len(head):
         return "text in UTF-16 without a byte-order mark, or binary data: write it in UTF-8"
     return ""
