@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -283,6 +284,20 @@ def test_threads_read_one_model_as_one_reads_it(toy):
     assert [one for one, _, _ in found] == [toy.recommend(user, 3) for user in users]
     assert [other for _, other, _ in found] == [toy.similar_users(user, 2) for user in users]
     assert all(np.array_equal(vector, found[0][2]) for _, _, vector in found)
+
+
+def test_threads_train_and_evaluate_one_after_the_other_and_leave_the_process_as_it_was(toy, tmp_path):
+    rows = [(f"user-{u}", f"hit-{i}", 1 + u % 3) for u in range(20) for i in range(5)]
+    surroundings = (os.getcwd(), dict(os.environ), sys.stdin, sys.stdout, sys.stderr)
+    alone = toy.evaluate(rows, k=3)
+
+    with ThreadPoolExecutor(4) as pool:
+        models = [pool.submit(mr_als.fit, rows, rank=2, path=tmp_path / str(n), progress=False) for n in range(2)]
+        reports = [pool.submit(toy.evaluate, rows, k=3) for _ in range(3)]
+
+    assert all(str(report.result()) == str(alone) for report in reports)
+    assert np.array_equal(*(model.result().item_factors for model in models))
+    assert (os.getcwd(), dict(os.environ), sys.stdin, sys.stdout, sys.stderr) == surroundings
 
 
 def test_a_model_is_pickled_by_its_path_and_opens_the_very_generation(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import logging
 import os
@@ -12,6 +13,7 @@ import textwrap
 from datetime import datetime
 
 import pytest
+from mrjob import inline
 from mrjob import runner as runners
 
 from mr_als.engine import launch
@@ -212,6 +214,26 @@ def test_jobs_that_start_in_the_same_microsecond_do_not_share_a_scratch_director
 
     assert len({*names}) == 2
     assert all(".20260102.030405.000006" in name for name in names)
+
+
+def test_an_environment_that_a_signal_kept_mrjob_from_restoring_is_put_back(run_echo, tmp_path, monkeypatch):
+    """It clears it, and then fills it again."""
+
+    @contextlib.contextmanager
+    def broken_off():
+        yield
+        os.environ.clear()
+        os.environ["MAPREDUCE_JOB_ID"] = "left behind"
+        raise KeyboardInterrupt
+
+    before = dict(os.environ)
+    (tmp_path / "in").write_bytes(LINES[0])
+    monkeypatch.setattr(inline, "save_current_environment", broken_off)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_echo([str(tmp_path / "in")])
+
+    assert dict(os.environ) == before
 
 
 def test_mrjob_imports_where_pipes_and_distutils_are_gone():

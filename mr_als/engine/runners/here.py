@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import glob
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from mr_als import engine
 from mr_als.engine.runners.runner import Call, Runner
+
+# while mrjob runs a task in this process, the task has its working directory, streams and environment to itself
+_alone = threading.RLock()
 
 
 class Inline(Runner):
@@ -26,8 +30,9 @@ class Inline(Runner):
 
     @contextmanager
     def arguments(self, call: Call) -> Iterator[tuple[list[str], list[str]]]:
-        """Yield the number of tasks."""
-        yield ["--num-cores", str(call.tasks)], []
+        """Yield the number of tasks; jobs of other threads wait meanwhile."""
+        with _alone, _environment_kept():
+            yield ["--num-cores", str(call.tasks)], []
 
     def inputs(self, call: Call) -> list[str]:
         """Escape the paths, which mrjob takes for globs here."""
@@ -53,3 +58,16 @@ class Local(Inline):
         python_path = os.pathsep.join([parent, *filter(None, [os.environ.get("PYTHONPATH")])])
         environment = ["--cmdenv", f"PYTHONPATH={python_path}", "--cmdenv", "OPENBLAS_NUM_THREADS=1"]
         yield ["--num-cores", str(call.tasks), "--no-bootstrap-mrjob", *environment], []
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Put the environment back after a failure: mrjob clears it before it does so, and a signal may come in between."""
+    before = dict(os.environ)
+    try:
+        yield
+    except BaseException:
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
+        raise
