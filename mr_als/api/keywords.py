@@ -20,10 +20,11 @@ from mr_als.options import (
     check,
 )
 
-__all__ = ["FIT", "READ", "documented", "options_of", "training_of"]
+__all__ = ["FIT", "READ", "SWEEP", "documented", "options_of", "training_of"]
 
 TRAINING = {"inputs": InputOptions, "weights": WeightOptions, "solver": SolverOptions, "loop": LoopOptions, "plan": PlanOptions}
-FIT = (SolverOptions, WeightOptions, LoopOptions, InputOptions, PlanOptions, RunOptions)
+SWEEP = (SolverOptions, WeightOptions, LoopOptions, InputOptions, PlanOptions)
+FIT = (*SWEEP, RunOptions)
 # how implicit, Spark, LensKit and scikit-learn call some of them
 ELSEWHERE = {
     **dict.fromkeys(("factors", "n_factors", "num_factors", "n_components", "embedding_size", "embedding_dim"), "rank"),

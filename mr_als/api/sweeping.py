@@ -13,7 +13,7 @@ from typing import Any
 
 from mr_als.api.fit import engine_on, source_of
 from mr_als.api.functions import lengths
-from mr_als.api.keywords import FIT, TRAINING, documented, training_of
+from mr_als.api.keywords import SWEEP, TRAINING, documented, options_of
 from mr_als.api.model import Model
 from mr_als.api.progress import reporting
 from mr_als.api.report import Report, html_table
@@ -21,6 +21,7 @@ from mr_als.errors import UsageError
 from mr_als.evaluating.evaluate import Asked
 from mr_als.evaluating.sweep import Parts, select_by, value_of
 from mr_als.evaluating.sweep import sweep as sweep_grid
+from mr_als.options import Training
 from mr_als.preparing.prepare import prepare
 
 __all__ = ["Sweep", "sweep"]
@@ -60,7 +61,7 @@ class Sweep:
         return html_table(self.columns())
 
 
-@documented(FIT)
+@documented(SWEEP)
 def sweep(
     train: Any, validation: Any, *, test: Any = None, path: str | os.PathLike[str] | None = None, select: str = "",
     k: int | Sequence[int] = (10, 20), runner: str = "inline", progress: bool | None = None, **options: Any,
@@ -93,7 +94,7 @@ def sweep(
     ['regularization=0.01,rank=1', 'regularization=0.01,rank=2']
     """
     known = ("train", "validation", "test", "path", "select", "k", "runner", "progress")
-    grid = [training_of(point, known)[0] for point in _combinations(options)]
+    grid = [Training(*options_of(TRAINING.values(), point, known)) for point in _combinations(options)]
     ks = lengths(k)
     source, inputs, said = source_of(train, lasting=True), grid[0].inputs, reporting(progress, None)
     engine = engine_on(runner, source, tempfile.gettempdir() if path is None else os.fspath(path))
@@ -125,14 +126,15 @@ def _combinations(options: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     Raises
     ------
     UsageError
-        If an option that all points share has several values.
+        If an option that all points share has several values, or any has none.
     """
     shared = {f.name for name in ("inputs", "plan") for f in fields(TRAINING[name])}
     order = [f.name for name in ("weights", "solver", "loop") for f in fields(TRAINING[name])]
     lists = {name: value if isinstance(value, list | tuple) else [value] for name, value in options.items()}
-    for name in shared & set(lists):
-        if len(lists[name]) != 1:
-            msg = f"{name} has {len(lists[name])} values, and all points of a sweep share one"
+    for name, values in lists.items():
+        if not values or (name in shared and len(values) != 1):
+            rule = "all points of a sweep share one" if name in shared else "a sweep needs one at least"
+            msg = f"{name} has {len(values)} values, and {rule}"
             raise UsageError(msg)
     names = sorted(lists, key=lambda name: order.index(name) if name in order else -1)
     return (dict(zip(names, point, strict=True)) for point in itertools.product(*(lists[name] for name in names)))

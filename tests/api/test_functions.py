@@ -203,3 +203,7 @@ def test_a_sweep_finds_the_best_point_and_goes_on_with_more(parts, tmp_path):
 def test_what_all_points_share_has_one_value(parts):
     with pytest.raises(UsageError, match="salt has 2 values, and all points of a sweep share one"):
         mr_als.sweep(parts.train, parts.test, salt=[1, 2])
+    with pytest.raises(UsageError, match="rank has 0 values, and a sweep needs one at least"):
+        mr_als.sweep(parts.train, parts.test, rank=[])
+    with pytest.raises(UsageError, match="no keyword is named 'min_size'"):  # what publishes a model is no part of a grid
+        mr_als.sweep(parts.train, parts.test, min_size=5)
