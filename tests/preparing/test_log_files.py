@@ -55,8 +55,8 @@ def test_a_file_that_is_no_log_is_named_as_what_it_is(tmp_path, name):
 @pytest.mark.parametrize(
     "head",
     [
-        b"", b"BMG records\tx\t1\n", b"ORCHESTRA,x\n", b"ID3,x\n", b"PAR1\x15\x04", b"PAR1" + b"\1\0\0\0" * 9, b"\xff\xfea\0\t\0b\0", b"a\0b\0c,d,e,f\n",
-        b"<unknown>\tx\t1\n", b"\xef\xbb\xbfann\tx\t1\n", b"\n" * 600, b"ustar\tx\t1\n",
+        b"", b"BMG records\tx\t1\n", b"ORCHESTRA,x\n", b"ID3,x\n", b"PAR1\x15\x04", b"PAR1" + b"\1\0\0\0" * 9,
+        b"\xff\xfea\0\t\0b\0", b"a\0b\0c,d,e,f\n", b"<unknown>\tx\t1\n", b"\xef\xbb\xbfann\tx\t1\n", b"\n" * 600, b"ustar\tx\t1\n",
     ],
 )  # fmt: skip
 def test_what_may_be_a_log_is_one(head):
