@@ -102,19 +102,21 @@ def auto_or_number(text: str) -> float | str:
         return number(text)
     except ValueError:
         msg = (
-            f"{text!r} is neither auto, nor a multiple of it such as auto*0.5, nor 0, nor a number from {SMALLEST:g} to {LARGEST:g}"
+            f"{text!r} is neither auto, nor a multiple of it such as auto*0.5, from auto*1e-6 to auto*1e6, nor 0, nor a number "
+            f"from {SMALLEST:g} to {LARGEST:g}"
         )
         raise ValueError(msg) from None
 
 
 def share_of_auto(value: float | str) -> float:
-    """Return how many times `auto` a value is; 0 for anything else.
+    """Return how many times `auto` a value is, from a millionth to a million; 0 for anything else.
 
-    >>> share_of_auto("auto"), share_of_auto("auto*0.5"), share_of_auto(0.01)
-    (1.0, 0.5, 0.0)
+    >>> share_of_auto("auto"), share_of_auto("auto*0.5"), share_of_auto("auto*1e-9"), share_of_auto(0.01)
+    (1.0, 0.5, 0.0, 0.0)
     """
-    match = re.fullmatch(r"auto(?:\*(\d+(?:\.\d*)?|\.\d+))?", str(value))
-    return float(match[1] or 1) if match else 0.0
+    match = re.fullmatch(r"auto(?:\*((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?))?", str(value))
+    times = float(match[1] or 1) if match else 0.0
+    return times if 1e-6 <= times <= 1e6 else 0.0
 
 
 def blocks(text: str) -> str:
@@ -223,8 +225,9 @@ class WeightOptions:
     confidence: str = option("log", "log: c = 1 + alpha log(1 + r/epsilon); linear: c = 1 + alpha r", choices=CONFIDENCES)
     alpha: float | str = option(
         "auto",
-        "how much a play adds to the confidence: a number, or auto, which lets all played pairs together weigh a tenth of all "
-        "pairs that were not played",
+        "how much a play adds to the confidence: a number, or auto, or a multiple such as auto*2; auto lets all played pairs "
+        "together weigh a tenth of all pairs that were not played, where it adds 3 to 100 to a pair on average, and the nearer "
+        "of these where it would add less or more",
         metavar="NUMBER",
         type=auto_or_number,
         check=_AUTO_OR_POSITIVE,
@@ -234,7 +237,7 @@ class WeightOptions:
         "auto",
         "lambda: a number, or auto, or a multiple such as auto*0.5; auto is a fraction of the singular value at which the last "
         "of --rank dimensions would vanish, found in four passes over the plays (0.1 for ratings). Nothing is learnt if lambda is "
-        "sigma_1, which auto reports, or larger",
+        "sigma_1, which mr-als report shows, or larger",
         metavar="LAMBDA",
         type=auto_or_number,
         check=_AUTO_OR_NOT_NEGATIVE,

@@ -65,6 +65,7 @@ __all__ = [
     "multiply_block",
     "orthonormal_basis",
     "singular_values",
+    "three_digits",
 ]
 
 # passes in all, over users and items in turn

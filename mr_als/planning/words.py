@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from mr_als.options import share_of_auto
 from mr_als.planning.choices import Choices, blocks_that_fit
 from mr_als.planning.estimate import HALVES, half_bytes, largest_task_of_a_half
 from mr_als.planning.sizes import Sizes
@@ -68,7 +69,7 @@ def plan_in_words(plan: dict[str, Any]) -> str:
         f"blocks    {plan['blocks'][0]} of users, {plan['blocks'][1]} of items",
         f"join      {plan['join']}: {plan['why']}",
         f"kernel    {plan['kernel']}",
-        *_weights_in_words(plan["weights"], plan["rank"]),
+        *_weights_in_words(plan["weights"], min(plan["rank"], plan["users"], plan["items"])),
         "",
         _row("half-iteration that solves", "users", "items"),
         *(_row(f"  {words}", *(size(half[key]) for half in halves)) for words, key in MOVED.items()),
@@ -95,7 +96,8 @@ def _weights_in_words(weights: dict[str, Any], rank: int) -> list[str]:
     if "passes" in weights:
         lam += f": {weights['share']:.3g} of sigma_{rank}, from {weights['passes']} passes before the first half"
     if "lambda_of_ratings" in weights:
-        lam += f": {weights['lambda_of_ratings']:g}, the default for ratings"
+        times = share_of_auto(weights["regularization"])
+        lam += f": {weights['lambda_of_ratings']:g}, {'' if times == 1 else f'{times:g} times '}the default for ratings"
     return [f"weights   {alpha}", f"          {lam}"]
 
 

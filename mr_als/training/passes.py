@@ -14,11 +14,20 @@ from typing import Any
 import numpy as np
 
 from mr_als.engine.runs import Run
-from mr_als.errors import DamagedDataError
+from mr_als.errors import DamagedDataError, UsageError
 from mr_als.maths.array import Array
-from mr_als.maths.regularization import EXPLICIT, PASSES, SHARE, choose_alpha, choose_lambda, orthonormal_basis, singular_values
+from mr_als.maths.regularization import (
+    EXPLICIT,
+    PASSES,
+    SHARE,
+    choose_alpha,
+    choose_lambda,
+    orthonormal_basis,
+    singular_values,
+    three_digits,
+)
 from mr_als.maths.weighing.weights import Weights
-from mr_als.options import WeightOptions, share_of_auto
+from mr_als.options import LARGEST, SMALLEST, WeightOptions, share_of_auto
 from mr_als.training.checks import check_pairs
 from mr_als.training.fixed_side import write_fixed
 from mr_als.training.half import Half, sides_of
@@ -87,12 +96,14 @@ def resolve(halves: Halves) -> None:
     """
     given, run = halves.options.weights, halves.run
     asked = {"alpha": given.alpha, "regularization": given.regularization}
-    if not any(share_of_auto(value) for value in asked.values()):
-        halves.options = replace(halves.options, weights=Weights(**vars(given)))
+    ratings = given.feedback == "explicit"
+    if not share_of_auto(given.regularization) and (ratings or not share_of_auto(given.alpha)):
+        numbers = _of_ratings(given)[0] if ratings else asked
+        halves.options = replace(halves.options, weights=Weights(**{**vars(given), **numbers}))
         return
     record = run.record(WEIGHTS)
     if record is None:
-        numbers, found = _of_ratings(given) if given.feedback == "explicit" else _of_plays(halves)
+        numbers, found = _of_ratings(given) if ratings else _of_plays(halves)
         found = {**asked, **found, "said": in_words(numbers, {**asked, **found})}
         record = {"kernel": halves.choices.kernel, "numbers": numbers, "auto": found}
         run.commit(WEIGHTS, record)
@@ -105,9 +116,10 @@ def resolve(halves: Halves) -> None:
 
 
 def _of_ratings(given: WeightOptions) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Choose the numbers for ratings, which have no alpha; nothing has to be looked at."""
+    """Choose the numbers for ratings, which make no use of alpha; nothing has to be looked at."""
     share = share_of_auto(given.regularization)
-    return {"alpha": Weights.alpha, "regularization": share * EXPLICIT if share else given.regularization}, {}
+    alpha = Weights.alpha if share_of_auto(given.alpha) else given.alpha
+    return {"alpha": alpha, "regularization": three_digits(share * EXPLICIT) if share else given.regularization}, {}
 
 
 def _of_plays(halves: Halves) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -130,6 +142,12 @@ def _of_plays(halves: Halves) -> tuple[dict[str, Any], dict[str, Any]]:
             last = passes.solve(last.number + 1, last)
         values = singular_values(last.gram)
         lam, dimension = choose_lambda(values, share)
+        if not SMALLEST <= lam <= LARGEST:
+            msg = (
+                f"--regularization {given.regularization} is {lam:g} for these plays, which cannot be calculated with: name a "
+                f"number from {SMALLEST:g} to {LARGEST:g}, or a smaller --regularization-exponent, and begin anew with --restart"
+            )
+            raise UsageError(msg)
         found |= {"share": share * SHARE, "dimension": dimension}
         found |= {"sigma_1": float(values[0]), "sigma_rank": float(values[dimension - 1])}
     found["seconds"] = round(found["seconds"] + sum(entry["seconds"] for entry in passes.history), 4)
@@ -151,7 +169,9 @@ def in_words(numbers: dict[str, Any], auto: dict[str, Any]) -> str:
     """Say in a line what `auto` became, and what it is made of."""
     words = []
     if share_of_auto(auto["regularization"]):
-        of = f"{auto['share']:.3g} of sigma_{auto['dimension']}" if "share" in auto else "the default for ratings"
+        times = share_of_auto(auto["regularization"])
+        of = f"{times:g} times the default for ratings" if times != 1 else "the default for ratings"
+        of = f"{auto['share']:.3g} of sigma_{auto['dimension']}" if "share" in auto else of
         words.append(f"lambda {numbers['regularization']:g}: {of}")
     if share_of_auto(auto["alpha"]) and "density" in auto:
         words.append(f"alpha {numbers['alpha']:g}: {auto['density']:.3g} of all pairs were played")
@@ -162,7 +182,8 @@ def too_large(weights: Weights, auto: dict[str, Any]) -> str:
     """Warn of a lambda at which dimensions vanish, where the singular values are known; else nothing."""
     lam, first, last = weights.regularization, auto.get("sigma_1", math.inf), auto.get("sigma_rank", math.inf)
     if lam >= first:
-        return f"warning: lambda {lam:g} is at or above sigma_1, {first:.3g}: nothing will be learnt; give less"
+        return f"warning: lambda {lam:g} is at or above sigma_1, which is about {first:.3g}: little or nothing is learnt; give less"
     if lam > last:
-        return f"warning: lambda {lam:g} is above sigma_{auto['dimension']}, {last:.3g}: part of the rank is wasted; give less"
+        which = f"sigma_{auto['dimension']}, which is about {last:.3g}"
+        return f"warning: lambda {lam:g} is above {which}: part of the rank may be wasted; give less"
     return ""

@@ -15,7 +15,7 @@ import pytest
 
 import mr_als
 from mr_als.engine.datasets import Dataset
-from mr_als.errors import ResumeError
+from mr_als.errors import ResumeError, UsageError
 from mr_als.maths.regularization import BOUNDS, PASSES, SHARE, WEIGHT
 from mr_als.maths.weighing.weights import Weights
 from mr_als.options import SCALINGS, WeightOptions
@@ -255,14 +255,34 @@ def test_ratings_have_a_default_of_their_own_and_no_passes(tmp_path, capsys):
     lines = [f"user-{n % 20}\titem-{n % 7}\t{1 + n % 5}\n" for n in range(140) if n % 3]
     logs = write(tmp_path / "ratings.tsv", lines)
 
-    for name, expected in (("auto", 0.1), ("auto*0.5", 0.05)):
+    for name, expected, said in (
+        ("auto", 0.1, "the default"), ("auto*0.5", 0.05, "0.5 times the default"), ("auto*3", 0.3, "3 times the default")
+    ):  # fmt: skip
         chosen = auto(regularization=name, weights={"feedback": "explicit"})
         info = train([logs], str(tmp_path / name), chosen, progress=Progress())
 
         assert info["options"]["weights"]["regularization"] == expected
         words = capsys.readouterr().err
-        assert f"lambda {expected:g}: the default for ratings" in words
+        assert f"lambda {expected:g}: {said} for ratings" in words
         assert "pass 0" not in words
+
+
+def test_nothing_is_said_of_auto_where_all_that_counts_is_given(tmp_path, capsys):
+    """Ratings have no alpha."""
+    logs = write(tmp_path / "ratings.tsv", [f"user-{n % 20}\titem-{n % 7}\t{1 + n % 5}\n" for n in range(140) if n % 3])
+
+    info = train([logs], str(tmp_path / "model"), auto(regularization=0.05, weights={"feedback": "explicit"}), progress=Progress())
+
+    assert "auto" not in info
+    assert info["options"]["weights"]["regularization"] == 0.05
+    assert "\n\n" not in capsys.readouterr().err
+
+
+def test_a_lambda_too_small_to_calculate_with_is_refused_before_it_is_used(logs, tmp_path):
+    chosen = auto(alpha=0.001, weights={"regularization_exponent": 4.0})
+
+    with pytest.raises(UsageError, match=r"--regularization auto is \S+e-\d\d for these plays, which cannot be calculated"):
+        run([logs], tmp_path / "model", chosen)
 
 
 @pytest.mark.parametrize(
