@@ -218,6 +218,7 @@ def finished(history: list[dict[str, Any]], loop: LoopOptions) -> str:
     if abs(last["wrmse"] - before) >= bound:
         return ""
     if last["objective"] > LEARNT * last["zero_objective"]:
-        # near X = Y = 0 changes are small at first too; a vanishing model has stopped for good
-        return "regularization too large: the factors vanish" if last["objective"] >= last["zero_objective"] * (1 - 1e-9) else ""
+        # near X = Y = 0 changes are small at first too, and an objective still above that of zero falls on, perhaps below it
+        there = abs(last["objective"] - last["zero_objective"]) <= 1e-9 * last["zero_objective"]
+        return "regularization too large: the factors vanish" if there else ""
     return f"the weighted RMSE changed by less than {text}"

@@ -302,6 +302,29 @@ def test_a_lambda_that_wastes_the_rank_is_warned_of(regularization, words, logs,
     assert words in capsys.readouterr().err
 
 
+def test_a_training_goes_on_while_it_comes_down_to_zero_and_may_pass_it(tmp_path):
+    """Random vectors are too long for a lambda just below sigma_1: at first the objective only falls towards that of zero."""
+    rng = np.random.default_rng(2)
+    pairs = {(int(u), int(i)) for u, i in zip(rng.integers(0, 300, 1200), 250 * rng.random(1200) ** 2, strict=True)}
+    logs = write(tmp_path / "counts.tsv", [f"u{u}\ti{i}\t1\n" for u, i in sorted(pairs)])
+    plain = auto(alpha=20.0, iterations=40)
+    below, above = (
+        run(
+            [logs], tmp_path / str(lam),
+            replace(
+                plain, loop=replace(plain.loop, tolerance="0.1%"), solver=replace(plain.solver, rank=1),
+                weights=replace(plain.weights, regularization=lam),
+            ),
+        )
+        for lam in (0.18, 0.5)
+    )  # fmt: skip
+
+    assert below["stopped"].startswith("the weighted RMSE changed by less than")
+    assert below["history"][-1]["to_zero_model"] < 0.95
+    assert above["stopped"] == "regularization too large: the factors vanish"
+    assert above["history"][-1]["half"] < 20
+
+
 def test_a_lambda_that_wastes_nothing_is_not_warned_of(logs, tmp_path, capsys):
     train([logs], str(tmp_path / "model"), auto(iterations=5), progress=Progress())
 
