@@ -231,6 +231,48 @@ def test_a_matrix_in_the_place_of_a_number_is_an_error_that_helps(board):
     assert board.recommend(3, np.int64(2)) == board.recommend(3, 2)
 
 
+@pytest.mark.parametrize("n", [-1, np.int64(-1), "2", 2.5, None, True])
+def test_a_length_that_a_list_cannot_have_is_an_error(n, board):
+    for ask in (board.recommend, board.similar_items, board.similar_users):
+        for one in (3, [3, 4]):
+            with pytest.raises(UsageError, match=f"^n is (a {type(n).__name__}|-1); expected how many .* an integer of at least 0"):
+                ask(one, n)
+
+
+def test_lists_of_no_length_are_empty(board):
+    for ask in (board.recommend, board.similar_items, board.similar_users):
+        assert ask(3, n=0) == []
+        assert ask([3, 4], n=np.int8(0))[0].shape == (2, 0)
+        assert ask([], n=3)[0].shape == ask([], n=3)[1].shape == (0, 3)
+
+
+def test_an_array_without_dimensions_is_one_id_and_one_of_two_is_an_error(board, toy):
+    assert board.recommend(np.array(3)) == board.recommend(3)
+    assert toy.similar_items(np.array("hit-1")) == toy.similar_items("hit-1")
+    with pytest.raises(UsageError, match=r"array of shape \(1, 2\); expected an id, or a list"):
+        board.recommend(np.array([[1, 2]]))
+
+
+def test_one_id_is_allowed_or_denied_as_a_list_of_it_is(toy, board):
+    assert [item for item, _ in toy.recommend("user-3", 99, allow="hit-1", include_played=True)] == ["hit-1"]
+    assert toy.recommend("user-3", deny="hit-1") == toy.recommend("user-3", deny=["hit-1"])
+    assert toy.similar_items("hit-1", allow="hit-2") == toy.similar_items("hit-1", allow=["hit-2"])
+    assert board.recommend(3, deny=3) == board.recommend(3, deny=[3])
+
+
+def test_as_many_users_as_items_are_scored(toy):
+    with pytest.raises(UsageError, match="score: 3 users and 2 items; expected as many of both, or one of either"):
+        toy.score(list(toy.user_ids)[:3], list(toy.item_ids)[:2])
+
+
+@pytest.mark.parametrize("name", ["", " ", "\ud800"])
+def test_an_id_like_no_other_suggests_none(name, toy):
+    with pytest.raises(KeyError) as caught:
+        toy.recommend(name)
+    assert f"{name!r}: none of the 120 users" in str(caught.value)
+    assert "did you mean" not in str(caught.value)
+
+
 def test_an_unknown_id_is_a_key_error_that_names_what_was_meant(toy, board):
     with pytest.raises(KeyError, match=r"'User-3': none of the 120 users of .*; did you mean 'user-3'\?; ids are strings, e.g. '"):
         toy.recommend("User-3")
@@ -248,6 +290,8 @@ def test_an_unknown_id_is_a_key_error_that_names_what_was_meant(toy, board):
 def test_what_can_be_no_id_is_a_type_error(wrong, board):
     with pytest.raises(TypeError, match="an id is an integer or a string"):
         board.user_index(wrong)
+    with pytest.raises(TypeError, match="an id is an integer or a string"):
+        board.similar_users([wrong] if isinstance(wrong, tuple) else wrong)
 
 
 def test_plays_of_unknown_items_alone_are_an_error_and_among_others_change_nothing(toy):
