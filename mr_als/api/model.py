@@ -131,7 +131,8 @@ class Model(published.Model):
         n : int, 0 or more; for several users it counts as the number of items to choose from if that is less
         plays : what somebody played who need not be in the model
             In place of `users`, a dictionary {item: plays}; for several users a list of such or a sparse matrix, whose columns are
-            items as those that `fit` takes: numbers where ids are integers, else rows of the model.
+            items as those that `fit` takes: numbers where ids are integers, else rows of the model. Several plays of an item
+            are added up, and of several ratings the mean counts, as in `fit`.
         include_played : whether what was played may be recommended
         allow, deny : items to choose from, and items not to recommend, an id or several; unknown ones change nothing
         as_rows : whether several users get rows of `item_ids` instead of ids
@@ -146,6 +147,8 @@ class Model(published.Model):
         ------
         KeyError
             If a user is unknown, or all items of `plays` are.
+        BadInputError
+            If plays are negative, infinite or no number.
         """
         hint = "what users of the model played is known, and that of others is given as plays="
         n = how_many(n, f"items to recommend, an integer of at least 0; {hint}")
@@ -154,7 +157,7 @@ class Model(published.Model):
             raise UsageError(msg)
         one = isinstance(plays, Mapping) if users is None else is_one(users)
         if plays is not None:
-            new = plays_of(plays, self.items, zeros=self.weights.explicit)
+            new = plays_of(plays, self.items, ratings=self.weights.explicit)
             factors, played = self._solve(*new), csr_rows(*new[:2])
         else:
             factors, played = self._stored(None if users is None else self.users.known_rows(users))
@@ -201,7 +204,7 @@ class Model(published.Model):
         -------
         float32 (rank,) for a dictionary, else (n_users, rank)
         """
-        factors = self._solve(*plays_of(plays, self.items, zeros=self.weights.explicit))
+        factors = self._solve(*plays_of(plays, self.items, ratings=self.weights.explicit))
         return factors[0] if isinstance(plays, Mapping) else factors
 
     def _solve(self, indptr: Array, items: Array, plays: Array) -> Array:

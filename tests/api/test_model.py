@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from scipy.sparse import csr_array, csr_matrix
 
 import mr_als
-from mr_als.errors import MRALSError, UsageError
+from mr_als.errors import BadInputError, MRALSError, UsageError
 from tests.toy import toy_lines
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -299,6 +300,35 @@ def test_plays_of_unknown_items_alone_are_an_error_and_among_others_change_nothi
         toy.recommend(plays={"Hit-0": 3})
     np.testing.assert_array_equal(toy.fold_in({"hit-0": 3, "nothing": 5}), toy.fold_in({"hit-0": 3}))
     assert toy.recommend(plays={}) == []
+    with pytest.raises(KeyError, match="99: none of the 50 items"):
+        toy.recommend(plays=csr_array(([1.0], ([0], [99])), shape=(1, 100)))
+
+
+def test_plays_of_one_item_are_added_up_and_of_ratings_the_mean_counts(board):
+    twice = csr_array(([2.0, 3.0, 1.0], [8, 8, 4], [0, 3]), shape=(1, N))
+    once = {4: 1, 8: 5}
+
+    np.testing.assert_array_equal(board.fold_in(twice)[0], board.fold_in(once))
+    np.testing.assert_array_equal(board.fold_in({8: 2, "8": 3, 4: 1}), board.fold_in(once))
+    assert board.recommend(plays=twice, n=3)[0].tolist() == [[item for item, _ in board.recommend(plays=once, n=3)]]
+    ratings = mr_als.fit(checkerboard(), rank=3, feedback="explicit", max_iterations=2)
+    np.testing.assert_array_equal(ratings.fold_in({8: 2, "8": 3, 4: 0}), ratings.fold_in({4: 0, 8: 2.5}))
+
+
+@pytest.mark.parametrize("amount", [-1, np.nan, np.inf, "many", None])
+def test_what_can_be_no_plays_is_an_error_that_names_the_item(amount, toy):
+    said = "the plays of item 'hit-1' are .*; expected a finite number of at least 0"
+    with pytest.raises(BadInputError, match=said):
+        toy.fold_in([{"hit-0": 1}, {"hit-1": amount}])
+    if isinstance(amount, int | float):
+        with pytest.raises(BadInputError, match=said):
+            toy.recommend(plays=csr_array(([amount], ([0], [toy.item_index("hit-1")])), shape=(1, 50)))
+
+
+@pytest.mark.parametrize("plays", [[("hit-1", 2)], pandas.Series({"hit-1": 2}), pandas.DataFrame({"hit-1": [2]}), "hit-1", 2])
+def test_plays_in_another_form_are_refused_with_those_there_are(plays, toy):
+    with pytest.raises(UsageError, match=r"plays has the type .*; expected a dictionary \{item: plays\}, a list .* matrix"):
+        toy.recommend(plays=plays)
 
 
 def test_a_matrix_of_plays_has_the_columns_of_the_model_where_ids_are_strings(toy):
