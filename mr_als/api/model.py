@@ -69,12 +69,19 @@ class Model(published.Model):
     """
 
     def __init__(self, path: str, info: dict[str, Any]) -> None:
-        super().__init__(path, info)
+        # its files are opened again when it is unpickled or saved, wherever the program has gone to meanwhile
+        super().__init__(os.path.abspath(path), info)
         self.users, self.items = Side(self, "users"), Side(self, "items")
         self.user_ids, self.item_ids = self.users.ids, self.items.ids
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopened, (type(self), self.path, self.source, self.info)
+
+    def __copy__(self) -> Model:
+        return self  # it is only read; and the directory of a temporary one goes with this very object
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        return self
 
     def __repr__(self) -> str:
         last = self.info["history"][-1]

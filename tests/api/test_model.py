@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import pickle
 import subprocess
 import sys
@@ -373,6 +375,25 @@ def test_a_model_is_pickled_by_its_path_and_opens_the_very_generation(tmp_path):
     mr_als.fit(plays[2:], path=tmp_path / "model", rank=1, keep=1)
     with pytest.raises(MRALSError, match="that was pickled no longer exists"):
         pickle.loads(text)
+
+
+def test_a_model_of_a_relative_path_is_found_again_from_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = mr_als.fit([(u, i, 1) for u in range(9) for i in range(9) if (u + i) % 2], path="model", rank=2)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    assert model.is_current()
+    assert pickle.loads(pickle.dumps(model)).recommend(3) == model.save("copy").recommend(3) == model.recommend(3)
+
+
+def test_a_copy_of_a_temporary_model_outlives_it():
+    model = mr_als.fit([(u, i, 1) for u in range(9) for i in range(9) if (u + i) % 2], rank=2)
+    copies = copy.copy(model), copy.deepcopy([model])[0]
+    del model
+    gc.collect()
+
+    assert [Path(one.path).is_dir() for one in copies] == [True, True]
 
 
 def test_another_process_reads_a_pickled_model(toy, tmp_path):
