@@ -139,7 +139,7 @@ class Model(published.Model):
         plays : what somebody played who need not be in the model
             In place of `users`, a dictionary {item: plays}; for several users a list of such or a sparse matrix, whose columns are
             items as those that `fit` takes: numbers where ids are integers, else rows of the model. Several plays of an item
-            are added up, and of several ratings the mean counts, as in `fit`.
+            are added up, as in `fit`, and of several ratings the mean counts.
         include_played : whether what was played may be recommended
         allow, deny : items to choose from, and items not to recommend, an id or several; unknown ones change nothing
         as_rows : whether several users get rows of `item_ids` instead of ids
