@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from mr_als.api.fit import engine_on, source_of
 from mr_als.api.frames import ids_like, plays_like
+from mr_als.api.ids import is_whole
 from mr_als.api.keywords import READ, documented, options_of
 from mr_als.api.model import Model
 from mr_als.api.progress import reporting
@@ -103,7 +106,7 @@ def evaluate(
     model : Model
     test : plays, as of `fit`
         In a matrix, numbers are those of the matrix that the model was fitted to.
-    k : int or several
+    k : int or several, 1 or more
         Lengths of the lists that count.
     history : plays of users who were not in training, to be folded in
     candidates : path of a file of the items to rank for each user, instead of all
@@ -122,6 +125,8 @@ def evaluate(
     ------
     BadInputError
         If no test pair can be evaluated.
+    UsageError
+        If an argument is nothing that it can be.
 
     Examples
     --------
@@ -132,7 +137,13 @@ def evaluate(
     True
     """
     (inputs,) = options_of(READ, options, ("model", "test", "k", "history", "candidates", "seed", "runner", "progress"))
-    asked = evaluating.Asked(lengths(k), () if history is None else source_of(history), candidates, seed)
+    if not isinstance(model, Model):
+        msg = f"model is a {type(model).__name__}; expected a Model, as of mr_als.fit or mr_als.load"
+        raise UsageError(msg)
+    if not is_whole(seed):
+        msg = f"seed is {seed!r}; expected an integer"
+        raise UsageError(msg)
+    asked = evaluating.Asked(lengths(k), () if history is None else source_of(history), candidates, int(seed))
     said = reporting(bool(progress), None)
     source = source_of(test)
     return Report(evaluating.evaluate(model, source, asked, inputs, engine_on(runner, source, model.source), said))
@@ -141,7 +152,16 @@ def evaluate(
 def lengths(k: int | Sequence[int]) -> tuple[int, ...]:
     """Return the lengths of lists that count, ascending and each once.
 
+    Raises
+    ------
+    UsageError
+        If there is none, or one is no integer or below 1.
+
     >>> lengths(5), lengths([20, 10, 20])
     ((5,), (10, 20))
     """
-    return (k,) if isinstance(k, int) else tuple(sorted(set(k)))
+    found: list[Any] = list(k) if np.iterable(k) and not isinstance(k, str | bytes) else [k]
+    if not found or not all(is_whole(one) and one >= 1 for one in found):
+        msg = f"k is {k!r}; expected the length of the lists that count, an integer of at least 1, or several: k=[10, 20]"
+        raise UsageError(msg)
+    return tuple(sorted({int(one) for one in found}))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mr_als.errors import UnknownIdError
+from mr_als.errors import UnknownIdError, UsageError
 from mr_als.maths.array import Array
 from mr_als.models.model import Names
 from mr_als.models.near import did_you_mean_id
@@ -17,7 +17,7 @@ from mr_als.records.join import match
 if TYPE_CHECKING:
     from mr_als.models.model import Model
 
-__all__ = ["Numbers", "Side", "is_one"]
+__all__ = ["Numbers", "Side", "is_one", "is_whole", "several"]
 
 
 class Numbers(Names):
@@ -32,8 +32,31 @@ class Numbers(Names):
 
 
 def is_one(names: Any) -> bool:
-    """Say whether something is an id, and not several."""
-    return isinstance(names, str | bytes | int | np.integer)
+    """Say whether something is an id, or nothing at all, and not several."""
+    return isinstance(names, str | bytes) or not np.iterable(names)
+
+
+def is_whole(value: Any) -> bool:
+    """Say whether something is an integer, Python's or NumPy's."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def several(names: Any) -> Any:
+    """Make a list or an array of ids, of one as well as of several.
+
+    Raises
+    ------
+    UsageError
+        If they are an array of rows.
+    """
+    if is_one(names):
+        return [names.item() if isinstance(names, np.ndarray) else names]
+    if not isinstance(names, np.ndarray):
+        return list(names)
+    if names.ndim > 1:
+        msg = f"the ids are an array of shape {names.shape}; expected an id, or a list or an array of one dimension: ids.ravel()"
+        raise UsageError(msg)
+    return names
 
 
 class Side:
@@ -75,9 +98,9 @@ class Side:
         found[some[~same]] = False
         return np.where(found, rows, -1)
 
-    def some(self, names: Iterable[Any]) -> Array:
-        """Find the rows of those ids that are known, ascending and each once."""
-        rows = self.rows(names if isinstance(names, np.ndarray) else list(names))
+    def some(self, names: Any) -> Array:
+        """Find the rows of those ids, or of one, that are known, ascending and each once."""
+        rows = self.rows(several(names))
         return np.unique(rows[rows >= 0])
 
     def known_rows(self, names: Any) -> Array:
@@ -88,10 +111,7 @@ class Side:
         UnknownIdError
             If one is unknown.
         """
-        if is_one(names):
-            names = [names]
-        elif not isinstance(names, np.ndarray):
-            names = list(names)
+        names = several(names)
         rows = self.rows(names)
         if (rows < 0).any():
             raise self.unknown(names[int(np.argmax(rows < 0))])
@@ -105,10 +125,11 @@ class Side:
         """Make the error of an unknown id; what may have been meant is looked for only when it is shown."""
 
         def text() -> str:
+            shown = name.item() if isinstance(name, np.generic) else name
             kind = "integers" if self.whole else "strings"
             some = ", ".join(repr(self.ids[row]) for row in range(min(3, len(self.texts))))
             close = did_you_mean_id(self.texts, str(name))
-            return f"{name!r}: none of the {len(self.texts)} {self.name} of {self._path}{close}; ids are {kind}, e.g. {some}"
+            return f"{shown!r}: none of the {len(self.texts)} {self.name} of {self._path}{close}; ids are {kind}, e.g. {some}"
 
         return UnknownIdError(name, text)
 
@@ -128,7 +149,7 @@ class Side:
 def _encoded(name: Any) -> bytes:
     if isinstance(name, str):
         return name.encode("utf-8", "surrogatepass")
-    if isinstance(name, int | np.integer) and not isinstance(name, bool):
+    if is_whole(name):
         return b"%d" % name
     msg = f"an id is an integer or a string, got {name!r}"
     raise TypeError(msg)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from mr_als.api.ids import is_whole
+from mr_als.errors import UsageError
 from mr_als.maths.array import Array
 from mr_als.maths.ranking.longest_first import best_longest_first
 from mr_als.maths.ranking.scoring import Namer
 
-__all__ = ["Catalogue", "LeftOut", "and_denied", "best_lists", "csr_rows", "nothing"]
+__all__ = ["Catalogue", "LeftOut", "and_denied", "best_lists", "csr_rows", "how_many", "nothing"]
 
 # of a slice of the users, the rows of the items that are left out of their lists, as CSR: indptr, indices
 LeftOut = Callable[[slice], tuple[Array, Array]]
@@ -44,6 +46,24 @@ class Catalogue(NamedTuple):
         places = np.full(len(lengths), -1)
         places[rows] = np.arange(len(rows))
         return cls(np.asarray(factors[rows]), lengths[rows], rows, places)
+
+
+def how_many(n: Any, wanted: str) -> int:
+    """Return the length of lists that is asked for.
+
+    Parameters
+    ----------
+    wanted : what the message says that it is the number of
+
+    Raises
+    ------
+    UsageError
+        If it is no integer, or negative.
+    """
+    if not is_whole(n) or n < 0:
+        msg = f"n is {n if is_whole(n) else f'a {type(n).__name__}'}; expected how many {wanted}"
+        raise UsageError(msg)
+    return int(n)
 
 
 def best_lists(users: Array, left_out: LeftOut, items: Catalogue, n: int, name: Namer) -> tuple[Array, Array]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mr_als.api.ids import Side, is_one
-from mr_als.api.lists import Catalogue, LeftOut, and_denied, best_lists, csr_rows, nothing
+from mr_als.api.lists import Catalogue, LeftOut, and_denied, best_lists, csr_rows, how_many, nothing
 from mr_als.api.neighbours import neighbours
 from mr_als.api.new_users import plays_of
 from mr_als.errors import ModelError, UsageError
@@ -69,12 +69,19 @@ class Model(published.Model):
     """
 
     def __init__(self, path: str, info: dict[str, Any]) -> None:
-        super().__init__(path, info)
+        # its files are opened again when it is unpickled or saved, wherever the program has gone to meanwhile
+        super().__init__(os.path.abspath(path), info)
         self.users, self.items = Side(self, "users"), Side(self, "items")
         self.user_ids, self.item_ids = self.users.ids, self.items.ids
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopened, (type(self), self.path, self.source, self.info)
+
+    def __copy__(self) -> Model:
+        return self  # it is only read; and the directory of a temporary one goes with this very object
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        return self
 
     def __repr__(self) -> str:
         last = self.info["history"][-1]
@@ -121,18 +128,20 @@ class Model(published.Model):
 
     def recommend(
         self, users: Id | Iterable[Id] | None = None, n: int = 10, *, plays: Any = None, include_played: bool = False,
-        allow: Iterable[Id] | None = None, deny: Iterable[Id] | None = None, as_rows: bool = False,
+        allow: Id | Iterable[Id] | None = None, deny: Id | Iterable[Id] | None = None, as_rows: bool = False,
     ) -> Any:  # fmt: skip
         """Recommend the best n items to a user, to several, or to all; what they played is left out.
 
         Parameters
         ----------
         users : an id, or several; by default all users of the model, in the order of `user_ids`
+        n : int, 0 or more; for several users it counts as the number of items to choose from if that is less
         plays : what somebody played who need not be in the model
             In place of `users`, a dictionary {item: plays}; for several users a list of such or a sparse matrix, whose columns are
-            items as those that `fit` takes: numbers where ids are integers, else rows of the model.
+            items as those that `fit` takes: numbers where ids are integers, else rows of the model. Several plays of an item
+            are added up, as in `fit`, and of several ratings the mean counts.
         include_played : whether what was played may be recommended
-        allow, deny : items to choose from, and items not to recommend; unknown ones change nothing
+        allow, deny : items to choose from, and items not to recommend, an id or several; unknown ones change nothing
         as_rows : whether several users get rows of `item_ids` instead of ids
 
         Returns
@@ -145,19 +154,17 @@ class Model(published.Model):
         ------
         KeyError
             If a user is unknown, or all items of `plays` are.
+        BadInputError
+            If plays are negative, infinite or no number.
         """
-        if not isinstance(n, int | np.integer):
-            msg = (
-                f"recommend: n is a {type(n).__name__}; expected how many items to recommend. What users of the model played is "
-                "known, and that of others is given as plays="
-            )
-            raise UsageError(msg)
+        hint = "what users of the model played is known, and that of others is given as plays="
+        n = how_many(n, f"items to recommend, an integer of at least 0; {hint}")
         if plays is not None and users is not None:
             msg = "recommend: give either users of the model, or the plays of others"
             raise UsageError(msg)
-        one = is_one(users) or isinstance(plays, Mapping)
+        one = isinstance(plays, Mapping) if users is None else is_one(users)
         if plays is not None:
-            new = plays_of(plays, self.items, zeros=self.weights.explicit)
+            new = plays_of(plays, self.items, ratings=self.weights.explicit)
             factors, played = self._solve(*new), csr_rows(*new[:2])
         else:
             factors, played = self._stored(None if users is None else self.users.known_rows(users))
@@ -184,7 +191,7 @@ class Model(published.Model):
             kept = np.setdiff1d(np.arange(len(self.item_hashes)), denied)
         n, raw = min(n, len(self.item_hashes) if kept is None else len(kept)), self.item_ids.raw
         if not n or not len(factors):
-            return np.zeros((len(factors), 0), np.int64), np.zeros((len(factors), 0), np.float32)
+            return np.zeros((len(factors), n), np.int64), np.zeros((len(factors), n), np.float32)
         if kept is not None:
             return best_lists(factors, left_out, Catalogue.of(self.item_factors, self._item_lengths, kept), n, raw)
         left_out = and_denied(left_out, denied)
@@ -204,7 +211,7 @@ class Model(published.Model):
         -------
         float32 (rank,) for a dictionary, else (n_users, rank)
         """
-        factors = self._solve(*plays_of(plays, self.items, zeros=self.weights.explicit))
+        factors = self._solve(*plays_of(plays, self.items, ratings=self.weights.explicit))
         return factors[0] if isinstance(plays, Mapping) else factors
 
     def _solve(self, indptr: Array, items: Array, plays: Array) -> Array:
@@ -226,17 +233,22 @@ class Model(published.Model):
         """
         both = [(side.known_rows(names), is_one(names)) for side, names in ((self.users, users), (self.items, items))]
         (user, one), (item, other) = both
+        if len(user) != len(item) and 1 not in (len(user), len(item)):
+            msg = f"score: {len(user)} users and {len(item)} items; expected as many of both, or one of either"
+            raise UsageError(msg)
         scores = exact_scores(np.asarray(self.user_factors[user]), np.asarray(self.item_factors[item]))
         return float(scores[0]) if one and other else scores
 
     def similar_items(
-        self, items: Id | Iterable[Id], n: int = 10, *, allow: Iterable[Id] | None = None, deny: Iterable[Id] | None = None
-    ) -> Any:
+        self, items: Id | Iterable[Id], n: int = 10, *, allow: Id | Iterable[Id] | None = None,
+        deny: Id | Iterable[Id] | None = None,
+    ) -> Any:  # fmt: skip
         """Find the n items with the highest cosine to one, or to each of several; not itself, and no zero vectors.
 
         Parameters
         ----------
-        allow, deny : items to choose from, and items to leave out; unknown ones change nothing
+        n : int, 0 or more; for several items it counts as the number of all items if that is less
+        allow, deny : items to choose from, and items to leave out, an id or several; unknown ones change nothing
 
         Returns
         -------
@@ -245,8 +257,9 @@ class Model(published.Model):
         return neighbours(self.items, self.item_factors, items, n, allow, deny)
 
     def similar_users(
-        self, users: Id | Iterable[Id], n: int = 10, *, allow: Iterable[Id] | None = None, deny: Iterable[Id] | None = None
-    ) -> Any:
+        self, users: Id | Iterable[Id], n: int = 10, *, allow: Id | Iterable[Id] | None = None,
+        deny: Id | Iterable[Id] | None = None,
+    ) -> Any:  # fmt: skip
         """Find the n users with the highest cosine, likewise."""
         return neighbours(self.users, self.user_factors, users, n, allow, deny)
 

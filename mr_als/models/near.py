@@ -22,7 +22,9 @@ def did_you_mean_id(ids: Names, name: str) -> str:
 
     Of many ids only the first, which hashing makes a sample, are compared letter by letter.
     """
-    forms = {unicodedata.normalize(form, name.strip()).encode(errors="surrogateescape") for form in ("NFC", "NFD")}
+    if not name.strip():
+        return ""  # it would be found at the end of the text
+    forms = {unicodedata.normalize(form, name.strip()).encode(errors="surrogatepass") for form in ("NFC", "NFD")}
     same = rb"(?mi)^[ \t]*(?:" + b"|".join(re.escape(form) for form in sorted(forms)) + rb")[ \t]*$"
     if found := re.search(same, ids.text[:TEXT].data):
         return f"; did you mean {found[0].decode()!r}?"

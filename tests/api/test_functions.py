@@ -150,6 +150,27 @@ def test_an_evaluation_is_that_of_the_command(parts, model, tmp_path, cli):
     assert reports[0]["metrics"]["ndcg@5"]["model"] > reports[0]["metrics"]["ndcg@5"]["popularity"]
 
 
+def test_numbers_of_numpy_are_as_good(parts, model):
+    report = model.evaluate(parts.test, k=np.array([10, 5]), seed=np.int64(3))
+
+    assert json.loads(json.dumps(report)) == model.evaluate(parts.test, k=[5, 10], seed=3)
+    assert model.evaluate(parts.test, k=np.int64(5)) == model.evaluate(parts.test, k=5)
+
+
+@pytest.mark.parametrize("k", [0, -1, [], "10", True, 2.5, None, [5, 0], ["5"]])
+def test_a_length_of_lists_is_an_integer_of_at_least_one(k, parts, model):
+    for measure in (lambda: model.evaluate(parts.test, k=k), lambda: mr_als.sweep(parts.train, parts.test, rank=[1, 2], k=k)):
+        with pytest.raises(UsageError, match="^k is .*; expected the length of the lists that count"):
+            measure()
+
+
+def test_an_evaluation_of_no_model_or_without_an_integer_for_a_seed_is_an_error(parts, model):
+    with pytest.raises(UsageError, match=r"model is a str; expected a Model, as of mr_als.fit or mr_als.load"):
+        mr_als.evaluate(model.path, parts.test)
+    with pytest.raises(UsageError, match="seed is '1'; expected an integer"):
+        model.evaluate(parts.test, seed="1")
+
+
 def test_a_report_becomes_a_dataframe_and_a_table(parts, model):
     report = mr_als.evaluate(model, parts.test, k=5)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import os
 import pickle
 import subprocess
@@ -10,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from scipy.sparse import csr_array, csr_matrix
 
 import mr_als
-from mr_als.errors import MRALSError, UsageError
+from mr_als.errors import BadInputError, MRALSError, UsageError
 from tests.toy import toy_lines
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -232,6 +235,48 @@ def test_a_matrix_in_the_place_of_a_number_is_an_error_that_helps(board):
     assert board.recommend(3, np.int64(2)) == board.recommend(3, 2)
 
 
+@pytest.mark.parametrize("n", [-1, np.int64(-1), "2", 2.5, None, True])
+def test_a_length_that_a_list_cannot_have_is_an_error(n, board):
+    for ask in (board.recommend, board.similar_items, board.similar_users):
+        for one in (3, [3, 4]):
+            with pytest.raises(UsageError, match=f"^n is (a {type(n).__name__}|-1); expected how many .* an integer of at least 0"):
+                ask(one, n)
+
+
+def test_lists_of_no_length_are_empty(board):
+    for ask in (board.recommend, board.similar_items, board.similar_users):
+        assert ask(3, n=0) == []
+        assert ask([3, 4], n=np.int8(0))[0].shape == (2, 0)
+        assert ask([], n=3)[0].shape == ask([], n=3)[1].shape == (0, 3)
+
+
+def test_an_array_without_dimensions_is_one_id_and_one_of_two_is_an_error(board, toy):
+    assert board.recommend(np.array(3)) == board.recommend(3)
+    assert toy.similar_items(np.array("hit-1")) == toy.similar_items("hit-1")
+    with pytest.raises(UsageError, match=r"array of shape \(1, 2\); expected an id, or a list"):
+        board.recommend(np.array([[1, 2]]))
+
+
+def test_one_id_is_allowed_or_denied_as_a_list_of_it_is(toy, board):
+    assert [item for item, _ in toy.recommend("user-3", 99, allow="hit-1", include_played=True)] == ["hit-1"]
+    assert toy.recommend("user-3", deny="hit-1") == toy.recommend("user-3", deny=["hit-1"])
+    assert toy.similar_items("hit-1", allow="hit-2") == toy.similar_items("hit-1", allow=["hit-2"])
+    assert board.recommend(3, deny=3) == board.recommend(3, deny=[3])
+
+
+def test_as_many_users_as_items_are_scored(toy):
+    with pytest.raises(UsageError, match="score: 3 users and 2 items; expected as many of both, or one of either"):
+        toy.score(list(toy.user_ids)[:3], list(toy.item_ids)[:2])
+
+
+@pytest.mark.parametrize("name", ["", " ", "\ud800"])
+def test_an_id_like_no_other_suggests_none(name, toy):
+    with pytest.raises(KeyError) as caught:
+        toy.recommend(name)
+    assert f"{name!r}: none of the 120 users" in str(caught.value)
+    assert "did you mean" not in str(caught.value)
+
+
 def test_an_unknown_id_is_a_key_error_that_names_what_was_meant(toy, board):
     with pytest.raises(KeyError, match=r"'User-3': none of the 120 users of .*; did you mean 'user-3'\?; ids are strings, e.g. '"):
         toy.recommend("User-3")
@@ -249,6 +294,8 @@ def test_an_unknown_id_is_a_key_error_that_names_what_was_meant(toy, board):
 def test_what_can_be_no_id_is_a_type_error(wrong, board):
     with pytest.raises(TypeError, match="an id is an integer or a string"):
         board.user_index(wrong)
+    with pytest.raises(TypeError, match="an id is an integer or a string"):
+        board.similar_users([wrong] if isinstance(wrong, tuple) else wrong)
 
 
 def test_plays_of_unknown_items_alone_are_an_error_and_among_others_change_nothing(toy):
@@ -256,6 +303,35 @@ def test_plays_of_unknown_items_alone_are_an_error_and_among_others_change_nothi
         toy.recommend(plays={"Hit-0": 3})
     np.testing.assert_array_equal(toy.fold_in({"hit-0": 3, "nothing": 5}), toy.fold_in({"hit-0": 3}))
     assert toy.recommend(plays={}) == []
+    with pytest.raises(KeyError, match="99: none of the 50 items"):
+        toy.recommend(plays=csr_array(([1.0], ([0], [99])), shape=(1, 100)))
+
+
+def test_plays_of_one_item_are_added_up_and_of_ratings_the_mean_counts(board):
+    twice = csr_array(([2.0, 3.0, 1.0], [8, 8, 4], [0, 3]), shape=(1, N))
+    once = {4: 1, 8: 5}
+
+    np.testing.assert_array_equal(board.fold_in(twice)[0], board.fold_in(once))
+    np.testing.assert_array_equal(board.fold_in({8: 2, "8": 3, 4: 1}), board.fold_in(once))
+    assert board.recommend(plays=twice, n=3)[0].tolist() == [[item for item, _ in board.recommend(plays=once, n=3)]]
+    ratings = mr_als.fit(checkerboard(), rank=3, feedback="explicit", max_iterations=2)
+    np.testing.assert_array_equal(ratings.fold_in({8: 2, "8": 3, 4: 0}), ratings.fold_in({4: 0, 8: 2.5}))
+
+
+@pytest.mark.parametrize("amount", [-1, np.nan, np.inf, "many", None])
+def test_what_can_be_no_plays_is_an_error_that_names_the_item(amount, toy):
+    said = "the plays of item 'hit-1' are .*; expected a finite number of at least 0"
+    with pytest.raises(BadInputError, match=said):
+        toy.fold_in([{"hit-0": 1}, {"hit-1": amount}])
+    if isinstance(amount, int | float):
+        with pytest.raises(BadInputError, match=said):
+            toy.recommend(plays=csr_array(([amount], ([0], [toy.item_index("hit-1")])), shape=(1, 50)))
+
+
+@pytest.mark.parametrize("plays", [[("hit-1", 2)], pandas.Series({"hit-1": 2}), pandas.DataFrame({"hit-1": [2]}), "hit-1", 2])
+def test_plays_in_another_form_are_refused_with_those_there_are(plays, toy):
+    with pytest.raises(UsageError, match=r"plays has the type .*; expected a dictionary \{item: plays\}, a list .* matrix"):
+        toy.recommend(plays=plays)
 
 
 def test_a_matrix_of_plays_has_the_columns_of_the_model_where_ids_are_strings(toy):
@@ -314,6 +390,25 @@ def test_a_model_is_pickled_by_its_path_and_opens_the_very_generation(tmp_path):
     mr_als.fit(plays[2:], path=tmp_path / "model", rank=1, keep=1)
     with pytest.raises(MRALSError, match="that was pickled no longer exists"):
         pickle.loads(text)
+
+
+def test_a_model_of_a_relative_path_is_found_again_from_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = mr_als.fit([(u, i, 1) for u in range(9) for i in range(9) if (u + i) % 2], path="model", rank=2)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    assert model.is_current()
+    assert pickle.loads(pickle.dumps(model)).recommend(3) == model.save("copy").recommend(3) == model.recommend(3)
+
+
+def test_a_copy_of_a_temporary_model_outlives_it():
+    model = mr_als.fit([(u, i, 1) for u in range(9) for i in range(9) if (u + i) % 2], rank=2)
+    copies = copy.copy(model), copy.deepcopy([model])[0]
+    del model
+    gc.collect()
+
+    assert [Path(one.path).is_dir() for one in copies] == [True, True]
 
 
 def test_another_process_reads_a_pickled_model(toy, tmp_path):
