@@ -9,7 +9,7 @@ import pandas
 import polars
 import pyarrow
 import pytest
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import coo_array, csr_array, issparse
 
 import mr_als
 from mr_als.errors import BadInputError, UsageError
@@ -203,3 +203,21 @@ def test_a_sweep_finds_the_best_point_and_goes_on_with_more(parts, tmp_path):
 def test_what_all_points_share_has_one_value(parts):
     with pytest.raises(UsageError, match="salt has 2 values, and all points of a sweep share one"):
         mr_als.sweep(parts.train, parts.test, salt=[1, 2])
+
+
+def test_a_split_of_a_matrix_holds_the_sums_of_its_entries():
+    users, items = (numbers.ravel() for numbers in np.mgrid[:20, :20])
+    thrice = coo_array((np.full(1200, 100, np.int8), (np.tile(users, 3), np.tile(items, 3))), shape=(20, 20))
+
+    parts = mr_als.split(thrice)
+
+    assert parts.train.sum() + parts.test.sum() == 1200 * 100
+
+
+def test_a_split_gives_back_ids_of_64_bits():
+    numbers = np.arange(400, dtype=np.uint64)
+    frame = pandas.DataFrame({"user": 2**63 + numbers // 20, "item": numbers % 20})
+
+    parts = mr_als.split(frame)
+
+    assert {*parts.train["user"], *parts.test["user"]} == {*frame["user"]}
