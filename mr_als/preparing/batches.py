@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timezone
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -87,7 +88,8 @@ def is_matrix(plays: Any) -> bool:
 
 def matrix_batches(matrix: Any) -> Iterator[Batch]:
     """Read a matrix that holds what has to be looked at: an entry twice, or one that is no number of plays."""
-    coo = matrix.tocoo()
+    # SciPy makes no COO of float16, and `astype` of a COO sums what it has twice
+    coo = (matrix.astype(np.float64) if matrix.dtype == np.float16 else matrix).tocoo()
     users, items = (Ids.of_numbers(np.arange(n)) for n in coo.shape)
     row, column = (numbers.astype(np.int64) for numbers in (coo.row, coo.col))
     yield Batch(0, Coded(users, row), Coded(items, column), ("int", "int"), coo.data.astype(np.float64))
@@ -218,9 +220,11 @@ def _time(value: Any, options: InputOptions) -> float:
     """Read a time as a log's would be read; NaN if it is none."""
     automatic = options.time_unit == "auto"
     try:
-        seconds = (
-            value.timestamp() if hasattr(value, "timestamp") else parse_time(str(value), "" if automatic else options.time_unit)
-        )
+        if hasattr(value, "timestamp"):
+            # without a zone it is UTC here as in a log or a table, and not the zone of the machine
+            seconds = (value if value.tzinfo else value.replace(tzinfo=timezone.utc)).timestamp()
+        else:
+            seconds = parse_time(str(value), "" if automatic else options.time_unit)
     except ValueError:
         return math.nan
     return seconds if not automatic or RECENT[0] <= seconds < RECENT[1] else math.nan

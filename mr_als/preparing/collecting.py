@@ -41,7 +41,11 @@ def collect_matrix(matrix: Any, options: InputOptions) -> Collected:
 
     _check_no_times(options, ("user", "item", "plays"))
     csr = csr_array(matrix)
-    low, high = (csr.data.min(), csr.data.max()) if csr.nnz else (0, 0)
+    if csr.nnz != matrix.nnz:
+        # entries of a pair were summed, in a type that may not hold the sum, and before anybody has looked at them
+        return collect_batches(matrix_batches(matrix), options, 1 << 30)
+    # not in their own type: of float16, the limit is an infinity
+    low, high = (float(csr.data.min()), float(csr.data.max())) if csr.nnz else (0.0, 0.0)
     # of NaN, neither holds
     if not (low >= 0 and high <= MAX_PLAYS) or not csr.has_canonical_format:
         return collect_batches(matrix_batches(csr), options, 1 << 30)

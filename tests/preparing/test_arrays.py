@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from datetime import datetime, timezone
 
 import numpy as np
 import pytest
@@ -262,10 +264,14 @@ def test_bad_rows_are_counted_and_shown_as_bad_lines_are(tmp_path):
     assert "plays\t2\tno id\tuser\t" in table
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
 @pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf"), 1e12])
-def test_a_matrix_with_what_is_no_number_of_plays_is_refused(value, tmp_path):
+def test_a_matrix_with_what_is_no_number_of_plays_is_refused(value, dtype, tmp_path):
+    matrix = csr_array(np.array([[1.0, value]]))
+    with np.errstate(over="ignore"):
+        matrix.data = matrix.data.astype(dtype)
     with pytest.raises(BadInputError, match="1 of 2 lines are bad"):
-        laid_down(csr_array(np.array([[1.0, value]])), tmp_path / "arrays")
+        laid_down(matrix, tmp_path / "arrays")
 
 
 def refused():
@@ -374,3 +380,29 @@ def test_the_same_plays_again_are_not_written_again_and_others_are(pairs, tmp_pa
 def test_a_cluster_gets_no_plays_of_this_machine(pairs, tmp_path):
     with pytest.raises(UsageError, match="-r hadoop works elsewhere, and plays in memory are prepared here; write logs there"):
         prepare(Arrays(matrix_of(pairs)), str(tmp_path), InputOptions(), Engine("hadoop", LINES))
+
+
+def test_a_time_without_a_zone_is_utc_wherever_the_machine_is(monkeypatch):
+    moment = datetime(2024, 3, 1, 12)
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        found = Arrays([(moment, "a", "x", 60_000), (moment.replace(tzinfo=timezone.utc), "b", "x", 60_000)])
+        assert found.collect(InputOptions()).report["times"] == (1709294400.0, 1709294400.0)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8])
+def test_entries_of_a_pair_are_summed_whatever_their_type_holds(dtype, tmp_path):
+    zeros = np.zeros(300, int)
+
+    ours = laid_down(coo_array((np.ones(300, dtype), (zeros, zeros)), shape=(1, 1)), tmp_path / "arrays")
+
+    assert (ours.pairs, ours.plays) == (1, 300.0)
+
+
+def test_each_entry_of_a_pair_is_looked_at(tmp_path):
+    with pytest.raises(BadInputError, match=r"1 of 2 lines are bad \(1 negative\)"):
+        laid_down(coo_array(([-1, 3], ([0, 0], [0, 0])), shape=(1, 1)), tmp_path / "arrays")
