@@ -144,8 +144,7 @@ def _ids(array: Any, name: str) -> tuple[Coded, str]:
     """Read a column of ids, and of which kind they are."""
     import pyarrow as pa
 
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
+    array = _decoded(array)
     encoded = array.dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     values, kind = encoded.dictionary, array.type
@@ -156,6 +155,13 @@ def _ids(array: Any, name: str) -> tuple[Coded, str]:
     if pa.types.is_floating(kind):  # whole numbers among which some are missing
         floats = values.to_numpy(zero_copy_only=False)
         good = np.isfinite(floats)
+        # from there on the next whole number is the same float, so two ids may be one already
+        if (np.abs(floats[good]) >= 2.0 ** (np.finfo(floats.dtype).nmant + 1)).any():
+            such = f"{np.abs(floats[good]).max():.0f}"
+            msg = (
+                f"plays: column {name} is of type {kind}, which cannot tell ids such as {such} apart; make them integers or strings"
+            )
+            raise BadInputError(msg)
         if (floats[good] != np.floor(floats[good])).any():
             msg = f"plays: column {name} has ids such as {floats[good][floats[good] != np.floor(floats[good])][0]!r}; {EXPECTED}"
             raise BadInputError(msg)
@@ -171,6 +177,17 @@ def _ids(array: Any, name: str) -> tuple[Coded, str]:
 
 
 EXPECTED = "ids are integers or strings"
+
+
+def _decoded(array: Any) -> Any:
+    """Write out a column of categories."""
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(array.type):
+        return array
+    # those of polars are views, which pyarrow cannot take from
+    values = array.dictionary.cast(pa.large_string()) if "string_view" in str(array.type.value_type) else array.dictionary
+    return values.take(array.indices)
 
 
 def _checked(text: Array, edges: Array, codes: Array) -> Coded:
@@ -203,10 +220,12 @@ def _seconds(array: Any, options: InputOptions) -> Array:
     """Read a column of times, as seconds since 1970 UTC."""
     import pyarrow as pa
 
+    array = _decoded(array)
     if pa.types.is_date(array.type):
         array = array.cast(pa.timestamp("s"))
     if pa.types.is_timestamp(array.type):
-        whole = array.cast(pa.timestamp("us", array.type.tz)).cast(pa.int64()).cast(pa.float64())
+        # nanoseconds are cut to microseconds; of other units nothing is lost
+        whole = array.cast(pa.timestamp("us", array.type.tz), safe=array.type.unit != "ns").cast(pa.int64()).cast(pa.float64())
         return np.asarray(whole.to_numpy(zero_copy_only=False) / 1e6)
     if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
         array = array.cast(pa.string())
@@ -271,9 +290,17 @@ def _coded(names: Sequence[Any], column: str, first: int) -> tuple[Coded, str]:
         if not isinstance(name, str):
             msg = f"plays: row {first + names.index(name)}: {column} is {name!r}; {EXPECTED}, in a column all of one kind"
             raise BadInputError(msg)
-    texts = [name.encode("utf-8", "surrogatepass") for name in seen]
+    texts = [_utf8(name) for name in seen]
     edges = np.concatenate([[0], np.cumsum([len(text) for text in texts])]).astype(np.int64)
     return _checked(np.frombuffer(b"".join(texts), np.uint8), edges, codes), "str"
+
+
+def _utf8(name: str) -> bytes:
+    """Encode an id; one that is no Unicode, as it has half of a surrogate pair, becomes an empty one, which is none."""
+    try:
+        return name.encode()
+    except UnicodeEncodeError:
+        return b""
 
 
 def _number(value: Any) -> float:

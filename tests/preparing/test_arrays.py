@@ -406,3 +406,52 @@ def test_entries_of_a_pair_are_summed_whatever_their_type_holds(dtype, tmp_path)
 def test_each_entry_of_a_pair_is_looked_at(tmp_path):
     with pytest.raises(BadInputError, match=r"1 of 2 lines are bad \(1 negative\)"):
         laid_down(coo_array(([-1, 3], ([0, 0], [0, 0])), shape=(1, 1)), tmp_path / "arrays")
+
+
+@pytest.mark.parametrize(("kind", "number"), [("float64", 2.0**53), ("float32", 2.0**24), ("float64", 1e19)])
+def test_ids_that_a_float_cannot_hold_are_refused(kind, number, tmp_path):
+    import pandas
+
+    frame = pandas.DataFrame({"user": [1, number, number], "item": ["x", "y", "z"]}).astype({"user": kind})
+
+    with pytest.raises(
+        BadInputError, match="column user is of type .* cannot tell ids such as .* apart; make them integers or strings"
+    ):
+        laid_down(frame, tmp_path / "arrays")
+    assert laid_down(frame.assign(user=frame["user"].clip(upper=2)), tmp_path / "small").n_users == 2
+
+
+def test_times_with_nanoseconds_are_read():
+    import pandas
+
+    times = pandas.to_datetime([1709251200 * 10**9 + 1, 1709251201 * 10**9 + 1500], unit="ns")
+    frame = pandas.DataFrame({"timestamp": times, "user": ["a", "b"], "item": "x", "ms_played": 60_000})
+
+    assert Arrays(frame).collect(InputOptions()).report["times"] == (1709251200.0, 1709251201.000001)
+
+
+@pytest.mark.parametrize("kind", ["Categorical", "Enum"])
+def test_categories_of_polars_are_read_as_strings(kind, tmp_path):
+    import polars
+
+    columns = {
+        "user": ["a", None, "b", "a"],
+        "item": ["x", "x", "y", "y"],
+        "timestamp": ["2024-03-01", "2024-03-02", None, "2024-03-03"],
+    }
+    frame = polars.DataFrame(columns).with_columns(ms_played=polars.lit(60_000))
+    types = {
+        name: polars.Categorical if kind == "Categorical" else polars.Enum(frame[name].drop_nulls().unique()) for name in columns
+    }
+    lenient = InputOptions(max_bad_lines="2")
+
+    ours = laid_down(frame.cast(types), tmp_path / "arrays", lenient)
+
+    assert bytes_of(ours) == bytes_of(laid_down(frame, tmp_path / "strings", lenient))
+    assert (ours.pairs, ours.info["bad"]["counts"]) == (2, {"no id": 1, "not a time": 1})
+
+
+def test_half_of_a_surrogate_pair_is_no_id(tmp_path):
+    ours = laid_down([("\ud800", "x"), ("c", "y")], tmp_path / "arrays", InputOptions(max_bad_lines="1"))
+
+    assert (ours.pairs, ours.info["bad"]["counts"]) == (1, {"no id": 1})
