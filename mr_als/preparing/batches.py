@@ -8,7 +8,7 @@ It is long because each kind of source has its own way to name ids.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timezone
 from itertools import islice
 from typing import Any, NamedTuple
@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mr_als.errors import BadInputError, UsageError
-from mr_als.logs.meaning.columns import choose_columns, known_names, listed
+from mr_als.logs.logs import parse_layout
+from mr_als.logs.meaning.columns import choose_columns, is_named, known_names, listed
 from mr_als.logs.parse import NO_ID
 from mr_als.logs.times import RECENT, parse_time
 from mr_als.maths.array import Array
@@ -24,7 +25,7 @@ from mr_als.options import InputOptions
 from mr_als.plays.pairs import Coded
 from mr_als.records.ids import Ids
 
-__all__ = ["Batch", "batches_of", "is_matrix", "matrix_batches"]
+__all__ = ["Batch", "batches_of", "check_matrix", "is_matrix", "matrix_batches"]
 
 # rows looked at together
 ROWS = 1 << 18
@@ -63,6 +64,7 @@ def batches_of(plays: Any, options: InputOptions, *, ratings: bool) -> Iterator[
         If it is nothing of that.
     """
     if is_matrix(plays):
+        check_matrix(plays, options)
         return matrix_batches(plays)
     if isinstance(plays, np.ndarray):
         msg = (
@@ -72,6 +74,12 @@ def batches_of(plays: Any, options: InputOptions, *, ratings: bool) -> Iterator[
         raise UsageError(msg)
     if hasattr(plays, "__arrow_c_stream__"):
         return arrow_batches(plays, options, ratings=ratings)
+    if isinstance(plays, Mapping):
+        msg = (
+            f"plays are a {type(plays).__name__}, whose keys alone would count; of pairs and their plays, give "
+            "[(user, item, n) for (user, item), n in plays.items()], and of columns, a table"
+        )
+        raise UsageError(msg)
     if isinstance(plays, Iterable) and not isinstance(plays, str | bytes):
         return tuple_batches(plays, options)
     msg = (
@@ -84,6 +92,25 @@ def batches_of(plays: Any, options: InputOptions, *, ratings: bool) -> Iterator[
 def is_matrix(plays: Any) -> bool:
     """Say whether something is a sparse matrix, without loading SciPy if nobody has."""
     return hasattr(plays, "tocsr") and hasattr(plays, "shape")
+
+
+def check_matrix(matrix: Any, options: InputOptions) -> None:
+    """Check that a sparse matrix is one of plays.
+
+    Raises
+    ------
+    UsageError
+        If it is not.
+    """
+    if len(matrix.shape) != 2:
+        msg = f"plays are a sparse array of shape {matrix.shape}; expected users x items, a row of each user"
+        raise UsageError(msg)
+    if matrix.dtype.kind == "c":
+        msg = "plays are a matrix of complex numbers; expected real ones, such as plays.real"
+        raise UsageError(msg)
+    if options.columns:
+        msg = f"columns is {options.columns!r}, and a matrix has none to choose from: it is users x items; leave that out"
+        raise UsageError(msg)
 
 
 def matrix_batches(matrix: Any) -> Iterator[Batch]:
@@ -250,16 +277,23 @@ def _time(value: Any, options: InputOptions) -> float:
 
 
 def tuple_batches(rows: Iterable[Sequence[Any]], options: InputOptions) -> Iterator[Batch]:
-    """Read tuples (user, item), (user, item, plays) or (timestamp, user, item, ms_played).
+    """Read tuples (user, item), (user, item, plays) or (timestamp, user, item, ms_played), or of the columns that are given.
 
     Raises
     ------
+    UsageError
+        If columns are given by names, which tuples do not have.
     BadInputError
         If a row is none of these.
     """
+    if is_named(options.columns):
+        msg = f"columns is {options.columns!r}, and tuples name nothing; say what is at each place, as in columns='item,user,plays'"
+        raise UsageError(msg)
+    given = parse_layout("counts", options.columns).columns
+    shapes = {len(given): given} if options.columns else TUPLES
     rows, first = iter(rows), 0
     while piece := list(islice(rows, ROWS)):
-        columns = TUPLES.get(_width(piece, first), ())
+        columns = shapes[_width(piece, first, shapes)]
         found = dict(zip(columns, zip(*piece, strict=True), strict=True))
         (users, one), (items, other) = (_coded(found[name], name, first) for name in ("user", "item"))
         numbers = [np.array([_number(v) for v in found[name]]) if name in found else None for name in ("plays", "ms_played")]
@@ -268,13 +302,13 @@ def tuple_batches(rows: Iterable[Sequence[Any]], options: InputOptions) -> Itera
         first += len(piece)
 
 
-def _width(piece: list[Sequence[Any]], first: int) -> int:
-    """Return the length of the tuples, which all have the same."""
+def _width(piece: list[Sequence[Any]], first: int, shapes: Mapping[int, tuple[str, ...]]) -> int:
+    """Return the length of the tuples, which all have the same, one of those of `shapes`."""
     width = len(piece[0]) if isinstance(piece[0], Sequence) else 0
     for n, row in enumerate(piece):
-        if not isinstance(row, Sequence) or isinstance(row, str) or len(row) != width or width not in TUPLES:
-            shapes = " or ".join(f"({', '.join(names)})" for names in TUPLES.values())
-            msg = f"plays: row {first + n} is {str(row)[:60]!r}; expected tuples {shapes}, all of one length"
+        if not isinstance(row, Sequence) or isinstance(row, str) or len(row) != width or width not in shapes:
+            expected = " or ".join(f"({', '.join(names)})" for names in shapes.values())
+            msg = f"plays: row {first + n} is {str(row)[:60]!r}; expected tuples {expected}, all of one length"
             raise BadInputError(msg)
     return width
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import Counter
 from datetime import datetime, timezone
 
 import numpy as np
@@ -455,3 +456,44 @@ def test_half_of_a_surrogate_pair_is_no_id(tmp_path):
     ours = laid_down([("\ud800", "x"), ("c", "y")], tmp_path / "arrays", InputOptions(max_bad_lines="1"))
 
     assert (ours.pairs, ours.info["bad"]["counts"]) == (1, {"no id": 1})
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (3, 0), (0, 0)])
+def test_a_matrix_without_plays_is_like_no_rows(shape, tmp_path):
+    for plays in ([], csr_array(shape)):
+        with pytest.raises(BadInputError, match="^no usable play in 0 lines$"):
+            laid_down(plays, tmp_path / "arrays")
+
+
+@pytest.mark.parametrize("rule", ["sum", "mean"])
+def test_what_is_no_matrix_of_plays_is_refused_with_what_is_expected(rule):
+    expected = {
+        "shape .* expected users x items": (coo_array(np.array([0.0, 1.0, 2.0])), ""),
+        "complex numbers; expected real ones": (csr_array(np.array([[1 + 2j]])), ""),
+        "columns is 'item,user,plays', and a matrix has none": (csr_array(np.array([[1.0]])), "item,user,plays"),
+    }
+    for message, (matrix, columns) in expected.items():
+        with pytest.raises(UsageError, match=message):
+            Arrays(matrix).collect(InputOptions(columns=columns, duplicates=rule))
+
+
+def test_decay_of_a_matrix_is_refused_by_halves_too(pairs):
+    with pytest.raises(UsageError, match="--as-of 2024-01-01 does nothing without --half-life"):
+        Arrays(matrix_of(pairs)).collect(InputOptions(as_of="2024-01-01"))
+
+
+def test_a_mapping_is_no_iterable_of_tuples():
+    with pytest.raises(UsageError, match=r"plays are a Counter, .* give \[\(user, item, n\) for"):
+        Arrays(Counter({("a", "x"): 7})).collect(InputOptions())
+
+
+def test_columns_say_what_is_at_each_place_of_a_tuple(pairs, tmp_path):
+    rows = list(zip(*(column.tolist() for column in pairs), strict=True))
+
+    ours = laid_down([(i, "", u, p) for u, i, p in rows], tmp_path / "arrays", InputOptions(columns="item,-,user,plays"))
+
+    assert bytes_of(ours) == bytes_of(laid_down(rows, tmp_path / "plain"))
+    with pytest.raises(BadInputError, match=r"row 0 .*; expected tuples \(item, user\), all of one length"):
+        laid_down(rows, tmp_path / "short", InputOptions(columns="item,user"))
+    with pytest.raises(UsageError, match="tuples name nothing; say what is at each place"):
+        laid_down(rows, tmp_path / "names", InputOptions(columns="user=a,item=b"))
