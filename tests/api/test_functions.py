@@ -200,6 +200,20 @@ def test_a_sweep_finds_the_best_point_and_goes_on_with_more(parts, tmp_path):
         mr_als.sweep(parts.train, parts.test[1:], rank=[1], **same)
 
 
+def test_a_sweep_reads_what_can_be_read_once(parts):
+    options = {"rank": [1, 2], "max_iterations": 2, "k": 5}
+    columns = dict(zip(("user", "item", "plays"), zip(*parts.test, strict=True), strict=True))
+
+    found = mr_als.sweep((row for row in parts.train), pyarrow.table(columns).to_reader(), test=iter(parts.test), **options)
+
+    again = mr_als.sweep(parts.train, parts.test, test=parts.test, **options)
+    for point, other in zip(found.points, again.points, strict=True):
+        assert point["validation"]["metrics"] == other["validation"]["metrics"]
+    assert found.test["metrics"] == again.test["metrics"]
+    with pytest.raises(UsageError, match="a generator, which can be read once, and are needed again; give a list"):
+        mr_als.sweep(parts.train, (row for row in parts.test), feedback="explicit", **options)
+
+
 def test_what_all_points_share_has_one_value(parts):
     with pytest.raises(UsageError, match="salt has 2 values, and all points of a sweep share one"):
         mr_als.sweep(parts.train, parts.test, salt=[1, 2])
