@@ -44,8 +44,9 @@ def fit(
         A `scipy.sparse` matrix or array, users x items: an entry is the plays of a pair, and the ids are the row and column
         numbers, as int. A table with an Arrow C stream (pandas, polars, pyarrow, DuckDB; needs the extra `parquet`): columns
         user and item, and plays, or timestamp and ms_played, of which a short one does not count; other names by `columns`. Tuples
-        (user, item), (user, item, plays) or (timestamp, user, item, ms_played). Or a path, URI or glob of logs, or several.
-        Ids of a column are all integers or all strings, and are given back as such. Bad rows are counted as bad lines are.
+        (user, item), (user, item, plays) or (timestamp, user, item, ms_played), or what `columns` says. Or a path, URI or glob of
+        logs, or several. Ids of a column are all integers or all strings, and are given back as such. Bad rows are counted as bad
+        lines are.
     path : str or path, optional
         Directory of the model, here or elsewhere. There a run that was interrupted goes on when the same is called again. Without,
         the model lies in a temporary directory that goes with it; `Model.save` keeps it.

@@ -58,7 +58,7 @@ def split(plays: Any, *, validation: bool = False, **options: Any) -> Split:
     Returns
     -------
     Split
-        Tables have the columns user, item and plays.
+        Tables have the columns user, item and plays, and tuples are of these, in this order.
 
     Raises
     ------

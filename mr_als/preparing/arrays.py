@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from typing import Any
 
 from mr_als.errors import UsageError
@@ -59,15 +60,22 @@ class Arrays(Source):
 
         Raises
         ------
+        UsageError
+            If they are such, and have been read with other options.
         BadInputError
             If they are not what plays can be.
         """
-        if self._collected is None or self._collected[0] != (options, ratings):
+        # these are of what comes later, and differ between a sweep, which identifies plays, and an evaluation of them
+        key = replace(options, user_blocks="auto", item_blocks="auto", min_user_plays=0.0, min_item_plays=0.0), ratings
+        if self._collected is None or self._collected[0] != key:
+            if self._collected is not None and isinstance(self._plays, Iterator):
+                msg = f"plays are a {type(self._plays).__name__}, which can be read once, and are needed again; give a list"
+                raise UsageError(msg)
             if is_matrix(self._plays) and options.duplicates == "sum":
                 found = collect_matrix(self._plays, options)
             else:
                 found = collect_batches(batches_of(self._plays, options, ratings=ratings), options, task_memory)
-            self._collected, self._checksums = ((options, ratings), found), None
+            self._collected, self._checksums = (key, found), None
         return self._collected[1]
 
     def prepare(self, task: Task) -> Plays:

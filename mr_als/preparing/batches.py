@@ -8,14 +8,16 @@ It is long because each kind of source has its own way to name ids.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timezone
 from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mr_als.errors import BadInputError, UsageError
-from mr_als.logs.meaning.columns import choose_columns, known_names, listed
+from mr_als.logs.logs import parse_layout
+from mr_als.logs.meaning.columns import choose_columns, is_named, known_names, listed
 from mr_als.logs.parse import NO_ID
 from mr_als.logs.times import RECENT, parse_time
 from mr_als.maths.array import Array
@@ -23,7 +25,7 @@ from mr_als.options import InputOptions
 from mr_als.plays.pairs import Coded
 from mr_als.records.ids import Ids
 
-__all__ = ["Batch", "batches_of", "is_matrix", "matrix_batches"]
+__all__ = ["Batch", "batches_of", "check_matrix", "is_matrix", "matrix_batches"]
 
 # rows looked at together
 ROWS = 1 << 18
@@ -62,6 +64,7 @@ def batches_of(plays: Any, options: InputOptions, *, ratings: bool) -> Iterator[
         If it is nothing of that.
     """
     if is_matrix(plays):
+        check_matrix(plays, options)
         return matrix_batches(plays)
     if isinstance(plays, np.ndarray):
         msg = (
@@ -71,6 +74,12 @@ def batches_of(plays: Any, options: InputOptions, *, ratings: bool) -> Iterator[
         raise UsageError(msg)
     if hasattr(plays, "__arrow_c_stream__"):
         return arrow_batches(plays, options, ratings=ratings)
+    if isinstance(plays, Mapping):
+        msg = (
+            f"plays are a {type(plays).__name__}, whose keys alone would count; of pairs and their plays, give "
+            "[(user, item, n) for (user, item), n in plays.items()], and of columns, a table"
+        )
+        raise UsageError(msg)
     if isinstance(plays, Iterable) and not isinstance(plays, str | bytes):
         return tuple_batches(plays, options)
     msg = (
@@ -85,9 +94,29 @@ def is_matrix(plays: Any) -> bool:
     return hasattr(plays, "tocsr") and hasattr(plays, "shape")
 
 
+def check_matrix(matrix: Any, options: InputOptions) -> None:
+    """Check that a sparse matrix is one of plays.
+
+    Raises
+    ------
+    UsageError
+        If it is not.
+    """
+    if len(matrix.shape) != 2:
+        msg = f"plays are a sparse array of shape {matrix.shape}; expected users x items, a row of each user"
+        raise UsageError(msg)
+    if matrix.dtype.kind == "c":
+        msg = "plays are a matrix of complex numbers; expected real ones, such as plays.real"
+        raise UsageError(msg)
+    if options.columns:
+        msg = f"columns is {options.columns!r}, and a matrix has none to choose from: it is users x items; leave that out"
+        raise UsageError(msg)
+
+
 def matrix_batches(matrix: Any) -> Iterator[Batch]:
     """Read a matrix that holds what has to be looked at: an entry twice, or one that is no number of plays."""
-    coo = matrix.tocoo()
+    # SciPy makes no COO of float16, and `astype` of a COO sums what it has twice
+    coo = (matrix.astype(np.float64) if matrix.dtype == np.float16 else matrix).tocoo()
     users, items = (Ids.of_numbers(np.arange(n)) for n in coo.shape)
     row, column = (numbers.astype(np.int64) for numbers in (coo.row, coo.col))
     yield Batch(0, Coded(users, row), Coded(items, column), ("int", "int"), coo.data.astype(np.float64))
@@ -142,8 +171,7 @@ def _ids(array: Any, name: str) -> tuple[Coded, str]:
     """Read a column of ids, and of which kind they are."""
     import pyarrow as pa
 
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
+    array = _decoded(array)
     encoded = array.dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     values, kind = encoded.dictionary, array.type
@@ -154,6 +182,13 @@ def _ids(array: Any, name: str) -> tuple[Coded, str]:
     if pa.types.is_floating(kind):  # whole numbers among which some are missing
         floats = values.to_numpy(zero_copy_only=False)
         good = np.isfinite(floats)
+        # from there on the next whole number is the same float, so two ids may be one already
+        if (np.abs(floats[good]) >= 2.0 ** (np.finfo(floats.dtype).nmant + 1)).any():
+            such = f"{np.abs(floats[good]).max():.0f}"
+            msg = (
+                f"plays: column {name} is of type {kind}, which cannot tell ids such as {such} apart; make them integers or strings"
+            )
+            raise BadInputError(msg)
         if (floats[good] != np.floor(floats[good])).any():
             msg = f"plays: column {name} has ids such as {floats[good][floats[good] != np.floor(floats[good])][0]!r}; {EXPECTED}"
             raise BadInputError(msg)
@@ -169,6 +204,17 @@ def _ids(array: Any, name: str) -> tuple[Coded, str]:
 
 
 EXPECTED = "ids are integers or strings"
+
+
+def _decoded(array: Any) -> Any:
+    """Write out a column of categories."""
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(array.type):
+        return array
+    # those of polars are views, which pyarrow cannot take from
+    values = array.dictionary.cast(pa.large_string()) if "string_view" in str(array.type.value_type) else array.dictionary
+    return values.take(array.indices)
 
 
 def _checked(text: Array, edges: Array, codes: Array) -> Coded:
@@ -201,10 +247,12 @@ def _seconds(array: Any, options: InputOptions) -> Array:
     """Read a column of times, as seconds since 1970 UTC."""
     import pyarrow as pa
 
+    array = _decoded(array)
     if pa.types.is_date(array.type):
         array = array.cast(pa.timestamp("s"))
     if pa.types.is_timestamp(array.type):
-        whole = array.cast(pa.timestamp("us", array.type.tz)).cast(pa.int64()).cast(pa.float64())
+        # nanoseconds are cut to microseconds; of other units nothing is lost
+        whole = array.cast(pa.timestamp("us", array.type.tz), safe=array.type.unit != "ns").cast(pa.int64()).cast(pa.float64())
         return np.asarray(whole.to_numpy(zero_copy_only=False) / 1e6)
     if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
         array = array.cast(pa.string())
@@ -218,25 +266,34 @@ def _time(value: Any, options: InputOptions) -> float:
     """Read a time as a log's would be read; NaN if it is none."""
     automatic = options.time_unit == "auto"
     try:
-        seconds = (
-            value.timestamp() if hasattr(value, "timestamp") else parse_time(str(value), "" if automatic else options.time_unit)
-        )
+        if hasattr(value, "timestamp"):
+            # without a zone it is UTC here as in a log or a table, and not the zone of the machine
+            seconds = (value if value.tzinfo else value.replace(tzinfo=timezone.utc)).timestamp()
+        else:
+            seconds = parse_time(str(value), "" if automatic else options.time_unit)
     except ValueError:
         return math.nan
     return seconds if not automatic or RECENT[0] <= seconds < RECENT[1] else math.nan
 
 
 def tuple_batches(rows: Iterable[Sequence[Any]], options: InputOptions) -> Iterator[Batch]:
-    """Read tuples (user, item), (user, item, plays) or (timestamp, user, item, ms_played).
+    """Read tuples (user, item), (user, item, plays) or (timestamp, user, item, ms_played), or of the columns that are given.
 
     Raises
     ------
+    UsageError
+        If columns are given by names, which tuples do not have.
     BadInputError
         If a row is none of these.
     """
+    if is_named(options.columns):
+        msg = f"columns is {options.columns!r}, and tuples name nothing; say what is at each place, as in columns='item,user,plays'"
+        raise UsageError(msg)
+    given = parse_layout("counts", options.columns).columns
+    shapes = {len(given): given} if options.columns else TUPLES
     rows, first = iter(rows), 0
     while piece := list(islice(rows, ROWS)):
-        columns = TUPLES.get(_width(piece, first), ())
+        columns = shapes[_width(piece, first, shapes)]
         found = dict(zip(columns, zip(*piece, strict=True), strict=True))
         (users, one), (items, other) = (_coded(found[name], name, first) for name in ("user", "item"))
         numbers = [np.array([_number(v) for v in found[name]]) if name in found else None for name in ("plays", "ms_played")]
@@ -245,13 +302,13 @@ def tuple_batches(rows: Iterable[Sequence[Any]], options: InputOptions) -> Itera
         first += len(piece)
 
 
-def _width(piece: list[Sequence[Any]], first: int) -> int:
-    """Return the length of the tuples, which all have the same."""
+def _width(piece: list[Sequence[Any]], first: int, shapes: Mapping[int, tuple[str, ...]]) -> int:
+    """Return the length of the tuples, which all have the same, one of those of `shapes`."""
     width = len(piece[0]) if isinstance(piece[0], Sequence) else 0
     for n, row in enumerate(piece):
-        if not isinstance(row, Sequence) or isinstance(row, str) or len(row) != width or width not in TUPLES:
-            shapes = " or ".join(f"({', '.join(names)})" for names in TUPLES.values())
-            msg = f"plays: row {first + n} is {str(row)[:60]!r}; expected tuples {shapes}, all of one length"
+        if not isinstance(row, Sequence) or isinstance(row, str) or len(row) != width or width not in shapes:
+            expected = " or ".join(f"({', '.join(names)})" for names in shapes.values())
+            msg = f"plays: row {first + n} is {str(row)[:60]!r}; expected tuples {expected}, all of one length"
             raise BadInputError(msg)
     return width
 
@@ -267,9 +324,17 @@ def _coded(names: Sequence[Any], column: str, first: int) -> tuple[Coded, str]:
         if not isinstance(name, str):
             msg = f"plays: row {first + names.index(name)}: {column} is {name!r}; {EXPECTED}, in a column all of one kind"
             raise BadInputError(msg)
-    texts = [name.encode("utf-8", "surrogatepass") for name in seen]
+    texts = [_utf8(name) for name in seen]
     edges = np.concatenate([[0], np.cumsum([len(text) for text in texts])]).astype(np.int64)
     return _checked(np.frombuffer(b"".join(texts), np.uint8), edges, codes), "str"
+
+
+def _utf8(name: str) -> bytes:
+    """Encode an id; one that is no Unicode, as it has half of a surrogate pair, becomes an empty one, which is none."""
+    try:
+        return name.encode()
+    except UnicodeEncodeError:
+        return b""
 
 
 def _number(value: Any) -> float:

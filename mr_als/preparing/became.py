@@ -112,5 +112,5 @@ def check_usable(info: dict[str, Any], plays: float) -> None:
     n_lines, lost = info["counts"]["lines"], {**info["others"], "bad": sum(info["bad"]["counts"].values())}
     lost["of users or items below a threshold"] = n_lines - sum(lost.values())
     reasons = "; ".join(f"{n} {name}{f' ({_BY[name]})' if name in _BY else ''}" for name, n in lost.items() if n)
-    msg = f"no usable play in {n_lines} lines: {reasons}"
+    msg = f"no usable play in {n_lines} lines{': ' if reasons else ''}{reasons}"
     raise BadInputError(msg)

@@ -17,7 +17,7 @@ from mr_als.maths.array import Array
 from mr_als.options import InputOptions, check_decay, check_times
 from mr_als.plays.matrix import MatrixTable, in_units
 from mr_als.plays.pairs import Coded, PairTable, Table, spilled
-from mr_als.preparing.batches import Batch, matrix_batches
+from mr_als.preparing.batches import Batch, check_matrix, matrix_batches
 from mr_als.records.blocks import SIDES
 
 __all__ = ["Collected", "Rows", "collect_batches", "collect_matrix"]
@@ -39,18 +39,25 @@ def collect_matrix(matrix: Any, options: InputOptions) -> Collected:
     """Collect a sparse matrix: rows and columns are named by their numbers, an entry is the plays of a pair."""
     from scipy.sparse import csr_array
 
+    check_matrix(matrix, options)
     _check_no_times(options, ("user", "item", "plays"))
+    check_decay(options, parse_moment)
     csr = csr_array(matrix)
-    low, high = (csr.data.min(), csr.data.max()) if csr.nnz else (0, 0)
+    if csr.nnz != matrix.nnz:
+        # entries of a pair were summed, in a type that may not hold the sum, and before anybody has looked at them
+        return collect_batches(matrix_batches(matrix), options, 1 << 30)
+    # not in their own type: of float16, the limit is an infinity
+    low, high = (float(csr.data.min()), float(csr.data.max())) if csr.nnz else (0.0, 0.0)
     # of NaN, neither holds
     if not (low >= 0 and high <= MAX_PLAYS) or not csr.has_canonical_format:
         return collect_batches(matrix_batches(csr), options, 1 << 30)
     strengths, unit = in_units(csr.data)
-    table = MatrixTable(csr_array((strengths, csr.indices, csr.indptr), csr.shape), unit, options.salt)
+    whole = csr_array((strengths, csr.indices, csr.indptr), csr.shape)
+    tables: list[Table] = [MatrixTable(whole, unit, options.salt)] if csr.nnz else []
     report = {"bad": BadLines().to_dict(), "lines": {}, "counts": {"lines": csr.nnz, "filtered": 0}, "times": None}
     zeros = csr.nnz - int(np.count_nonzero(csr.data)) if low == 0 else 0
     report["others"] = {ZERO: zeros} if zeros else {}
-    return Collected([table], report, dict.fromkeys(SIDES, "int"), ("user", "item", "plays"))
+    return Collected(tables, report, dict.fromkeys(SIDES, "int"), ("user", "item", "plays"))
 
 
 class Rows:

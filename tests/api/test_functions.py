@@ -9,7 +9,7 @@ import pandas
 import polars
 import pyarrow
 import pytest
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import coo_array, csr_array, issparse
 
 import mr_als
 from mr_als.errors import BadInputError, UsageError
@@ -221,6 +221,20 @@ def test_a_sweep_finds_the_best_point_and_goes_on_with_more(parts, tmp_path):
         mr_als.sweep(parts.train, parts.test[1:], rank=[1], **same)
 
 
+def test_a_sweep_reads_what_can_be_read_once(parts):
+    options = {"rank": [1, 2], "max_iterations": 2, "k": 5}
+    columns = dict(zip(("user", "item", "plays"), zip(*parts.test, strict=True), strict=True))
+
+    found = mr_als.sweep((row for row in parts.train), pyarrow.table(columns).to_reader(), test=iter(parts.test), **options)
+
+    again = mr_als.sweep(parts.train, parts.test, test=parts.test, **options)
+    for point, other in zip(found.points, again.points, strict=True):
+        assert point["validation"]["metrics"] == other["validation"]["metrics"]
+    assert found.test["metrics"] == again.test["metrics"]
+    with pytest.raises(UsageError, match="a generator, which can be read once, and are needed again; give a list"):
+        mr_als.sweep(parts.train, (row for row in parts.test), feedback="explicit", **options)
+
+
 def test_what_all_points_share_has_one_value(parts):
     with pytest.raises(UsageError, match="salt has 2 values, and all points of a sweep share one"):
         mr_als.sweep(parts.train, parts.test, salt=[1, 2])
@@ -228,3 +242,21 @@ def test_what_all_points_share_has_one_value(parts):
         mr_als.sweep(parts.train, parts.test, rank=[])
     with pytest.raises(UsageError, match="no keyword is named 'min_size'"):  # what publishes a model is no part of a grid
         mr_als.sweep(parts.train, parts.test, min_size=5)
+
+
+def test_a_split_of_a_matrix_holds_the_sums_of_its_entries():
+    users, items = (numbers.ravel() for numbers in np.mgrid[:20, :20])
+    thrice = coo_array((np.full(1200, 100, np.int8), (np.tile(users, 3), np.tile(items, 3))), shape=(20, 20))
+
+    parts = mr_als.split(thrice)
+
+    assert parts.train.sum() + parts.test.sum() == 1200 * 100
+
+
+def test_a_split_gives_back_ids_of_64_bits():
+    numbers = np.arange(400, dtype=np.uint64)
+    frame = pandas.DataFrame({"user": 2**63 + numbers // 20, "item": numbers % 20})
+
+    parts = mr_als.split(frame)
+
+    assert {*parts.train["user"], *parts.test["user"]} == {*frame["user"]}

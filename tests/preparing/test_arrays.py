@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from collections import Counter
+from datetime import datetime, timezone
 
 import numpy as np
 import pytest
@@ -262,10 +265,14 @@ def test_bad_rows_are_counted_and_shown_as_bad_lines_are(tmp_path):
     assert "plays\t2\tno id\tuser\t" in table
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
 @pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf"), 1e12])
-def test_a_matrix_with_what_is_no_number_of_plays_is_refused(value, tmp_path):
+def test_a_matrix_with_what_is_no_number_of_plays_is_refused(value, dtype, tmp_path):
+    matrix = csr_array(np.array([[1.0, value]]))
+    with np.errstate(over="ignore"):
+        matrix.data = matrix.data.astype(dtype)
     with pytest.raises(BadInputError, match="1 of 2 lines are bad"):
-        laid_down(csr_array(np.array([[1.0, value]])), tmp_path / "arrays")
+        laid_down(matrix, tmp_path / "arrays")
 
 
 def refused():
@@ -374,3 +381,119 @@ def test_the_same_plays_again_are_not_written_again_and_others_are(pairs, tmp_pa
 def test_a_cluster_gets_no_plays_of_this_machine(pairs, tmp_path):
     with pytest.raises(UsageError, match="-r hadoop works elsewhere, and plays in memory are prepared here; write logs there"):
         prepare(Arrays(matrix_of(pairs)), str(tmp_path), InputOptions(), Engine("hadoop", LINES))
+
+
+def test_a_time_without_a_zone_is_utc_wherever_the_machine_is(monkeypatch):
+    moment = datetime(2024, 3, 1, 12)
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        found = Arrays([(moment, "a", "x", 60_000), (moment.replace(tzinfo=timezone.utc), "b", "x", 60_000)])
+        assert found.collect(InputOptions()).report["times"] == (1709294400.0, 1709294400.0)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8])
+def test_entries_of_a_pair_are_summed_whatever_their_type_holds(dtype, tmp_path):
+    zeros = np.zeros(300, int)
+
+    ours = laid_down(coo_array((np.ones(300, dtype), (zeros, zeros)), shape=(1, 1)), tmp_path / "arrays")
+
+    assert (ours.pairs, ours.plays) == (1, 300.0)
+
+
+def test_each_entry_of_a_pair_is_looked_at(tmp_path):
+    with pytest.raises(BadInputError, match=r"1 of 2 lines are bad \(1 negative\)"):
+        laid_down(coo_array(([-1, 3], ([0, 0], [0, 0])), shape=(1, 1)), tmp_path / "arrays")
+
+
+@pytest.mark.parametrize(("kind", "number"), [("float64", 2.0**53), ("float32", 2.0**24), ("float64", 1e19)])
+def test_ids_that_a_float_cannot_hold_are_refused(kind, number, tmp_path):
+    import pandas
+
+    frame = pandas.DataFrame({"user": [1, number, number], "item": ["x", "y", "z"]}).astype({"user": kind})
+
+    with pytest.raises(
+        BadInputError, match="column user is of type .* cannot tell ids such as .* apart; make them integers or strings"
+    ):
+        laid_down(frame, tmp_path / "arrays")
+    assert laid_down(frame.assign(user=frame["user"].clip(upper=2)), tmp_path / "small").n_users == 2
+
+
+def test_times_with_nanoseconds_are_read():
+    import pandas
+
+    times = pandas.to_datetime([1709251200 * 10**9 + 1, 1709251201 * 10**9 + 1500], unit="ns")
+    frame = pandas.DataFrame({"timestamp": times, "user": ["a", "b"], "item": "x", "ms_played": 60_000})
+
+    assert Arrays(frame).collect(InputOptions()).report["times"] == (1709251200.0, 1709251201.000001)
+
+
+@pytest.mark.parametrize("kind", ["Categorical", "Enum"])
+def test_categories_of_polars_are_read_as_strings(kind, tmp_path):
+    import polars
+
+    columns = {
+        "user": ["a", None, "b", "a"],
+        "item": ["x", "x", "y", "y"],
+        "timestamp": ["2024-03-01", "2024-03-02", None, "2024-03-03"],
+    }
+    frame = polars.DataFrame(columns).with_columns(ms_played=polars.lit(60_000))
+    types = {
+        name: polars.Categorical if kind == "Categorical" else polars.Enum(frame[name].drop_nulls().unique()) for name in columns
+    }
+    lenient = InputOptions(max_bad_lines="2")
+
+    ours = laid_down(frame.cast(types), tmp_path / "arrays", lenient)
+
+    assert bytes_of(ours) == bytes_of(laid_down(frame, tmp_path / "strings", lenient))
+    assert (ours.pairs, ours.info["bad"]["counts"]) == (2, {"no id": 1, "not a time": 1})
+
+
+def test_half_of_a_surrogate_pair_is_no_id(tmp_path):
+    ours = laid_down([("\ud800", "x"), ("c", "y")], tmp_path / "arrays", InputOptions(max_bad_lines="1"))
+
+    assert (ours.pairs, ours.info["bad"]["counts"]) == (1, {"no id": 1})
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (3, 0), (0, 0)])
+def test_a_matrix_without_plays_is_like_no_rows(shape, tmp_path):
+    for plays in ([], csr_array(shape)):
+        with pytest.raises(BadInputError, match="^no usable play in 0 lines$"):
+            laid_down(plays, tmp_path / "arrays")
+
+
+@pytest.mark.parametrize("rule", ["sum", "mean"])
+def test_what_is_no_matrix_of_plays_is_refused_with_what_is_expected(rule):
+    expected = {
+        "shape .* expected users x items": (coo_array(np.array([0.0, 1.0, 2.0])), ""),
+        "complex numbers; expected real ones": (csr_array(np.array([[1 + 2j]])), ""),
+        "columns is 'item,user,plays', and a matrix has none": (csr_array(np.array([[1.0]])), "item,user,plays"),
+    }
+    for message, (matrix, columns) in expected.items():
+        with pytest.raises(UsageError, match=message):
+            Arrays(matrix).collect(InputOptions(columns=columns, duplicates=rule))
+
+
+def test_decay_of_a_matrix_is_refused_by_halves_too(pairs):
+    with pytest.raises(UsageError, match="--as-of 2024-01-01 does nothing without --half-life"):
+        Arrays(matrix_of(pairs)).collect(InputOptions(as_of="2024-01-01"))
+
+
+def test_a_mapping_is_no_iterable_of_tuples():
+    with pytest.raises(UsageError, match=r"plays are a Counter, .* give \[\(user, item, n\) for"):
+        Arrays(Counter({("a", "x"): 7})).collect(InputOptions())
+
+
+def test_columns_say_what_is_at_each_place_of_a_tuple(pairs, tmp_path):
+    rows = list(zip(*(column.tolist() for column in pairs), strict=True))
+
+    ours = laid_down([(i, "", u, p) for u, i, p in rows], tmp_path / "arrays", InputOptions(columns="item,-,user,plays"))
+
+    assert bytes_of(ours) == bytes_of(laid_down(rows, tmp_path / "plain"))
+    with pytest.raises(BadInputError, match=r"row 0 .*; expected tuples \(item, user\), all of one length"):
+        laid_down(rows, tmp_path / "short", InputOptions(columns="item,user"))
+    with pytest.raises(UsageError, match="tuples name nothing; say what is at each place"):
+        laid_down(rows, tmp_path / "names", InputOptions(columns="user=a,item=b"))
