@@ -119,6 +119,16 @@ def share_of_auto(value: float | str) -> float:
     return times if 1e-6 <= times <= 1e6 else 0.0
 
 
+def multiple_in_words(value: float | str, of: str) -> str:
+    """Say what a multiple of `auto` is where `auto` is `of`.
+
+    >>> multiple_in_words("auto", "the default"), multiple_in_words("auto*0.5", "the default")
+    ('the default', '0.5 times the default')
+    """
+    times = share_of_auto(value)
+    return of if times == 1 else f"{times:g} times {of}"
+
+
 def blocks(text: str) -> str:
     """Check a number of blocks, or `auto`."""
     if text != "auto" and not 1 <= int(text) <= 100_000:

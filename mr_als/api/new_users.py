@@ -10,6 +10,7 @@ import numpy as np
 from mr_als.api.ids import Side
 from mr_als.errors import BadInputError, UsageError
 from mr_als.maths.array import Array
+from mr_als.plays.grouping import firsts
 
 __all__ = ["plays_of"]
 
@@ -53,8 +54,7 @@ def _merged(owners: Array, rows: Array, amounts: Array, *, mean: bool) -> tuple[
     """Sort by user and row, and make one of what is of the same user and row."""
     order = np.lexsort((rows, owners))
     owners, rows, amounts = owners[order], rows[order], amounts[order]
-    first = np.ones(len(rows), bool)
-    first[1:] = (owners[1:] != owners[:-1]) | (rows[1:] != rows[:-1])
+    first = firsts(owners) | firsts(rows)
     starts = np.flatnonzero(first)
     merged = np.add.reduceat(amounts, starts) / (np.diff(starts, append=len(rows)) if mean else 1)
     return owners[first], rows[first], merged

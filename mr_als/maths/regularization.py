@@ -56,16 +56,15 @@ from mr_als.maths.weighing.loss import Loss
 from mr_als.maths.weighing.weights import Weights
 
 __all__ = [
-    "EXPLICIT",
     "PASSES",
     "SHARE",
     "choose_alpha",
     "choose_lambda",
+    "lambda_of_ratings",
     "mean_excess",
     "multiply_block",
     "orthonormal_basis",
     "singular_values",
-    "three_digits",
 ]
 
 # passes in all, over users and items in turn
@@ -144,6 +143,15 @@ def choose_lambda(values: Array, times: float = 1.0) -> tuple[float, int]:
     """
     last = int(np.count_nonzero(values > NONE * values[0]))
     return three_digits(times * SHARE * float(values[last - 1])), last
+
+
+def lambda_of_ratings(times: float = 1.0) -> float:
+    """Compute lambda for ratings, which no singular value is needed for.
+
+    >>> lambda_of_ratings(), lambda_of_ratings(3)
+    (0.1, 0.3)
+    """
+    return three_digits(times * EXPLICIT)
 
 
 def mean_excess(density: float) -> float:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mr_als.maths.regularization import EXPLICIT, PASSES, SHARE, mean_excess, three_digits
+from mr_als.maths.regularization import PASSES, SHARE, lambda_of_ratings, mean_excess
 from mr_als.options import ClusterOptions, WeightOptions, share_of_auto
 from mr_als.planning.choices import Choices
 from mr_als.planning.estimate import HALVES, Measured, cluster_seconds, half_bytes, process_memory, task_memory, worker_memory
@@ -81,7 +81,7 @@ def plan_of_weights(sizes: Sizes, weights: WeightOptions) -> dict[str, Any]:
     found: dict[str, Any] = {"alpha": weights.alpha, "regularization": weights.regularization}
     share = share_of_auto(weights.regularization)
     if weights.feedback == "explicit":
-        return {**found, "lambda_of_ratings": three_digits(share * EXPLICIT)} if share else found
+        return {**found, "lambda_of_ratings": lambda_of_ratings(share)} if share else found
     density = sizes.pairs / (sizes.rows[0] * sizes.rows[1])
     if times := share_of_auto(weights.alpha):
         found |= {"density": density, "mean_excess": times * mean_excess(density)}

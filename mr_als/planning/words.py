@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from mr_als.options import share_of_auto
+from mr_als.options import multiple_in_words
 from mr_als.planning.choices import Choices, blocks_that_fit
 from mr_als.planning.estimate import HALVES, half_bytes, largest_task_of_a_half
 from mr_als.planning.sizes import Sizes
@@ -96,8 +96,7 @@ def _weights_in_words(weights: dict[str, Any], rank: int) -> list[str]:
     if "passes" in weights:
         lam += f": {weights['share']:.3g} of sigma_{rank}, from {weights['passes']} passes before the first half"
     if "lambda_of_ratings" in weights:
-        times = share_of_auto(weights["regularization"])
-        lam += f": {weights['lambda_of_ratings']:g}, {'' if times == 1 else f'{times:g} times '}the default for ratings"
+        lam += f": {weights['lambda_of_ratings']:g}, {multiple_in_words(weights['regularization'], 'the default for ratings')}"
     return [f"weights   {alpha}", f"          {lam}"]
 
 

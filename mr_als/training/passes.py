@@ -17,17 +17,16 @@ from mr_als.engine.runs import Run
 from mr_als.errors import DamagedDataError, UsageError
 from mr_als.maths.array import Array
 from mr_als.maths.regularization import (
-    EXPLICIT,
     PASSES,
     SHARE,
     choose_alpha,
     choose_lambda,
+    lambda_of_ratings,
     orthonormal_basis,
     singular_values,
-    three_digits,
 )
 from mr_als.maths.weighing.weights import Weights
-from mr_als.options import LARGEST, SMALLEST, WeightOptions, share_of_auto
+from mr_als.options import LARGEST, SMALLEST, WeightOptions, multiple_in_words, share_of_auto
 from mr_als.training.checks import check_pairs
 from mr_als.training.fixed_side import write_fixed
 from mr_als.training.half import Half, sides_of
@@ -98,12 +97,12 @@ def resolve(halves: Halves) -> None:
     asked = {"alpha": given.alpha, "regularization": given.regularization}
     ratings = given.feedback == "explicit"
     if not share_of_auto(given.regularization) and (ratings or not share_of_auto(given.alpha)):
-        numbers = _of_ratings(given)[0] if ratings else asked
+        numbers = _of_ratings(given) if ratings else asked
         halves.options = replace(halves.options, weights=Weights(**{**vars(given), **numbers}))
         return
     record = run.record(WEIGHTS)
     if record is None:
-        numbers, found = _of_ratings(given) if ratings else _of_plays(halves)
+        numbers, found = (_of_ratings(given), {}) if ratings else _of_plays(halves)
         found = {**asked, **found, "said": in_words(numbers, {**asked, **found})}
         record = {"kernel": halves.choices.kernel, "numbers": numbers, "auto": found}
         run.commit(WEIGHTS, record)
@@ -115,11 +114,11 @@ def resolve(halves: Halves) -> None:
         halves.progress.warn(advice)
 
 
-def _of_ratings(given: WeightOptions) -> tuple[dict[str, Any], dict[str, Any]]:
+def _of_ratings(given: WeightOptions) -> dict[str, Any]:
     """Choose the numbers for ratings, which make no use of alpha; nothing has to be looked at."""
     share = share_of_auto(given.regularization)
     alpha = Weights.alpha if share_of_auto(given.alpha) else given.alpha
-    return {"alpha": alpha, "regularization": three_digits(share * EXPLICIT) if share else given.regularization}, {}
+    return {"alpha": alpha, "regularization": lambda_of_ratings(share) if share else given.regularization}
 
 
 def _of_plays(halves: Halves) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -169,8 +168,7 @@ def in_words(numbers: dict[str, Any], auto: dict[str, Any]) -> str:
     """Say in a line what `auto` became, and what it is made of."""
     words = []
     if share_of_auto(auto["regularization"]):
-        times = share_of_auto(auto["regularization"])
-        of = f"{times:g} times the default for ratings" if times != 1 else "the default for ratings"
+        of = multiple_in_words(auto["regularization"], "the default for ratings")
         of = f"{auto['share']:.3g} of sigma_{auto['dimension']}" if "share" in auto else of
         words.append(f"lambda {numbers['regularization']:g}: {of}")
     if share_of_auto(auto["alpha"]) and "density" in auto:
